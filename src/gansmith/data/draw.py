@@ -1,0 +1,36 @@
+"""How a batch is drawn from the data: a pure function of (seed, number of the batch), so there is nothing to save."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class Draw(ABC):
+    """Which samples the k-th batch of a run holds."""
+
+    @abstractmethod
+    def rows(self, seed: int, k: int, batch_size: int, n: int) -> np.ndarray:
+        """Indices (batch_size,) into the n samples, for all ranks together; each rank takes its slice."""
+
+
+@dataclass(frozen=True)
+class Uniform(Draw):
+    """Every sample once an epoch, in an order of its own each epoch; a batch may reach over the epoch's end."""
+
+    def rows(self, seed: int, k: int, batch_size: int, n: int) -> np.ndarray:
+        """Positions k * batch_size ... of the endless sequence of shuffled epochs."""
+        position = np.arange(k * batch_size, (k + 1) * batch_size)
+        epochs = position // n
+        return np.concatenate(
+            [_order(seed, int(e), n)[position[epochs == e] % n] for e in range(epochs[0], epochs[-1] + 1)]
+        )
+
+
+@functools.lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, n: int) -> np.ndarray:
+    """The order of the data in one epoch: a pure function of its arguments, the same on every machine."""
+    return np.random.Generator(np.random.Philox(key=[seed % 2**64, epoch])).permutation(n)

@@ -1,0 +1,125 @@
+"""What one sample is, and the codec that turns raw data into tensors and back.
+
+The codec travels with the weights: a saved model restores the user's own units (bytes of a picture, columns of a
+vector) without knowing where the data came from.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Kind = Literal["image", "vector"]
+
+
+class Codec(ABC):
+    """Stored samples to the networks' tensors and back. Final subclasses are frozen dataclasses."""
+
+    @abstractmethod
+    def encode(self, raw: Tensor) -> Tensor:
+        """A stored batch to float32 tensors (N, *DataSpec.shape)."""
+
+    @abstractmethod
+    def decode(self, x: Tensor) -> np.ndarray:
+        """Tensors (N, *DataSpec.shape) to arrays as the user gave them; values out of range are clipped."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `codec_from_json` turns back into an equal codec."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCodec(Codec):
+    """Pictures (N, H, W, C) with values in [low, high] to (N, C, H, W) in [-1, 1], and back."""
+
+    dtype: Literal["uint8", "uint16", "float32"] = "uint8"
+    low: float = 0.0
+    high: float = 255.0
+
+    def encode(self, raw: Tensor) -> Tensor:
+        """(N, H, W, C) to (N, C, H, W): channels last in memory, as stored; callers choose another layout."""
+        half = (self.high - self.low) / 2
+        return raw.permute(0, 3, 1, 2).to(torch.float32).sub_(self.low + half).div_(half)
+
+    def decode(self, x: Tensor) -> np.ndarray:
+        """(N, C, H, W) in [-1, 1] to (N, H, W, C) of `dtype`; integers are rounded to the nearest."""
+        half = (self.high - self.low) / 2
+        values = x.detach().to("cpu", torch.float32).clamp(-1, 1).permute(0, 2, 3, 1).numpy() * half + self.low + half
+        return (values if self.dtype == "float32" else np.rint(values)).astype(self.dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
+        return {"kind": "image", "dtype": self.dtype, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorCodec(Codec):
+    """Vectors (N, D) to (x - mean) / scale, and back. One scale keeps the geometry (modes stay round)."""
+
+    mean: tuple[float, ...]
+    scale: float = 1.0
+
+    def encode(self, raw: Tensor) -> Tensor:
+        """(N, D) to (N, D)."""
+        return (raw.to(torch.float32) - torch.tensor(self.mean, device=raw.device)) / self.scale
+
+    def decode(self, x: Tensor) -> np.ndarray:
+        """(N, D) to (N, D) float32."""
+        return x.detach().to("cpu", torch.float32).numpy() * np.float32(self.scale) + np.asarray(self.mean, np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
+        return {"kind": "vector", "mean": list(self.mean), "scale": self.scale}
+
+
+def codec_from_json(saved: dict[str, Any]) -> Codec:
+    """The codec of `to_json`. Raises `ValueError` for anything else: the list is closed, nothing is imported by name."""
+    match saved:
+        case {"kind": "image", "dtype": "uint8" | "uint16" | "float32" as dtype, "low": float(low), "high": float(high)}:
+            return ImageCodec(dtype=dtype, low=low, high=high)
+        case {"kind": "vector", "mean": [*mean], "scale": float(scale)}:
+            return VectorCodec(mean=tuple(float(v) for v in mean), scale=scale)
+    raise ValueError(f"unknown codec {str(saved)[:200]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """What one sample is."""
+
+    kind: Kind
+    shape: tuple[int, ...]
+    """Of one encoded sample: (C, H, W) of an image, (D,) of a vector."""
+    codec: Codec
+    classes: tuple[str, ...] = ()
+    """The names of the labels 0, 1, ...; empty if the data has none."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The range of encoded values: (-1, 1) for images; vectors are unbounded."""
+        return (-1.0, 1.0) if self.kind == "image" else (-math.inf, math.inf)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` turns back into an equal spec."""
+        return {
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "codec": self.codec.to_json(),
+            "classes": list(self.classes),
+        }
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> DataSpec:
+        """The spec of `to_json`. Raises `ValueError` if it is anything else."""
+        match saved:
+            case {"kind": "image" | "vector" as kind, "shape": [*shape], "codec": {} as codec, "classes": [*classes]}:
+                if len(shape) == (3 if kind == "image" else 1) and all(isinstance(s, int) and s > 0 for s in shape):
+                    return cls(
+                        kind=kind, shape=tuple(shape), codec=codec_from_json(codec), classes=tuple(map(str, classes))
+                    )
+        raise ValueError(f"not a data specification: {str(saved)[:200]}")

@@ -1,0 +1,78 @@
+"""What a training run is told beside the recipe: data, budget, machine. No torch here: `--help` must be quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+class Count(int):
+    """A whole number that may be written `200k` or `1.5M`."""
+
+    @classmethod
+    def parse(cls, text: str) -> Count:
+        """Raises `ValueError` for anything that is not a positive whole number."""
+        scale = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}.get(text[-1:].lower(), 1)
+        value = float(text[:-1] if scale > 1 else text) * scale
+        if value != int(value) or value < 0:
+            raise ValueError(f"{text!r} is not a whole number: write 200000, 200k or 1.5M")
+        return cls(value)
+
+
+class Size(tuple[int, int]):
+    """Height and width in pixels, written `32` (square) or `48x64` (height x width). `0` keeps the data's own size."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """Raises `ValueError` for anything else."""
+        parts = text.lower().split("x")
+        if len(parts) > 2 or not all(p.isdecimal() for p in parts):
+            raise ValueError(f"{text!r} is not a size: write 32, or 48x64 for height x width")
+        return cls((int(parts[0]), int(parts[-1])))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """How a source becomes training data. Every field is recorded in the packed store."""
+
+    data_dir: Path | None = None
+    """Where the official files of mnist, fashion-mnist and cifar10 lie; else the cache, else downloaded."""
+    size: Size = Size((0, 0))
+    """Height and width to train at: 32, or 48x64. 0 keeps the data's own size (pictures must then agree in size)."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """How a picture of another shape is made to fit `size`: cut its centre, pad with black, or stretch."""
+    resample: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = "lanczos"
+    """The resize filter; all but nearest antialias."""
+    channels: Literal["auto", "grey", "rgb", "rgba"] = "auto"
+    """Colour channels of pictures; auto takes what most of the files have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(DataOptions):
+    """What a training run is told beside the recipe."""
+
+    images: Count = Count(200_000)
+    """How many images to show: training ends there. One step shows one batch, however many moves it makes."""
+    minutes: float = 0.0
+    """Stop after this many minutes of training even if fewer images were shown; 0 means no limit."""
+    batch_size: int = 64
+    """Images per step, over all ranks and micro-batches."""
+    micro_batches: int = 1
+    """Split each rank's part of the batch into so many pieces, to save memory; gradients are summed."""
+    seed: int = 0
+    """Fixes initial weights, order of the data and all noise."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto times a few steps in fp32 and bf16, and in both memory layouts, and keeps the fastest."""
+    log_every: Count = Count(1_000)
+    """Images between lines of log.jsonl."""
+    sample_every: Count = Count(0)
+    """Images between sample grids (frames of the film); 0 means 24 in the whole run."""
+    checkpoint_every: Count = Count(50_000)
+    """Images between checkpoints; one is also saved every 10 minutes and at the end."""
+    keep: int = 2
+    """How many of the newest checkpoints are kept."""

@@ -1,0 +1,113 @@
+"""What a GAN is: a frozen dataclass whose typed fields are its hyper-parameters.
+
+A recipe names its networks, how each is optimised, whose turn it is, and how to draw samples. The engine knows no GAN
+by name; one file in `recipes/`, or any file of yours given by path, is a whole GAN.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from .data import Codec, DataSpec, Draw, Uniform
+from .step import EMPTY, Adam, Average, Batch, Ramp, Step, Terms, Turn, noise, normal, uniform
+
+__all__ = [
+    "EMPTY",
+    "Adam",
+    "Average",
+    "Batch",
+    "DataSpec",
+    "Ramp",
+    "Recipe",
+    "Step",
+    "Terms",
+    "Turn",
+    "load_recipe",
+    "noise",
+    "normal",
+    "uniform",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(ABC):
+    """What a GAN is. Subclasses are final, frozen, keyword-only dataclasses; never subclass a recipe."""
+
+    kinds: ClassVar[frozenset[str]] = frozenset({"image"})
+    """The kinds of data it takes: `DataSpec.kind`."""
+    serving: ClassVar[tuple[str, ...]] = ("G",)
+    """The networks that `sample` needs: averaged during training and saved with the model."""
+    step_class: ClassVar[type[Step]] = Step
+    """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
+
+    @abstractmethod
+    def networks(self, data: DataSpec) -> dict[str, nn.Module]:
+        """The networks by role (`"G"`, `"D"`, `"E"`, ...), freshly initialised from PyTorch's global generator."""
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, Adam]:
+        """How each network is trained. A network not named here is frozen and in eval mode."""
+
+    @abstractmethod
+    def turns(self) -> tuple[Turn, ...]:
+        """Whose turn it is, in order."""
+
+    @abstractmethod
+    def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
+        """Draw n samples (n, *data.shape) in the encoded range; `given` holds labels, source images, masks ..."""
+
+    def codec(self, raw: DataSpec) -> Codec:
+        """How raw data becomes tensors: by default as the source proposes (images in [-1, 1])."""
+        return raw.codec
+
+    def draw(self) -> Draw:
+        """How a batch is drawn from the data."""
+        return Uniform()
+
+    def average(self) -> Average:
+        """The moving average of the weights."""
+        return Average()
+
+
+BUILT_IN = Path(__file__).parent / "recipes"
+
+
+def load_recipe(name: str) -> type[Recipe]:
+    """The recipe class of that name, or the one in the Python file at that path.
+
+    Raises `ValueError` if no recipe has that name, or the file does not hold exactly one.
+    """
+    if name.endswith(".py"):
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise FileNotFoundError(f"no recipe file at {path}")
+        spec = importlib.util.spec_from_file_location(f"gansmith_recipe_{path.stem}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up by name
+        spec.loader.exec_module(module)
+    else:
+        if not name.isidentifier() or not (BUILT_IN / f"{name}.py").is_file():
+            raise ValueError(f"no recipe is called {name!r}; there are {', '.join(recipe_names())}, or a path to a .py")
+        module = importlib.import_module(f"gansmith.recipes.{name}")
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Recipe) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise ValueError(f"{name} must define exactly one Recipe; it defines {len(found)}")
+    return found[0]
+
+
+def recipe_names() -> list[str]:
+    """The names of the built-in recipes: the names of their files."""
+    return sorted(p.stem for p in BUILT_IN.glob("*.py") if p.stem != "__init__")

@@ -1,0 +1,400 @@
+"""One training step: who moves, down which gradient, with which randomness.
+
+A `Turn` names the networks that move and the loss they descend. A `Step` takes every due turn in order and then
+updates the moving average. It never waits for the device (no `.item()`, `.cpu()`, `if tensor:`), so one and the same
+step runs eagerly, compiled or captured.
+
+Randomness is not carried from step to step: the draws of a move are a pure function of (seed, step, turn, move), so a
+resumed run repeats them without any saved generator state, and `noise` and `uniform` give rank r of R (and each
+micro-batch) its slice of one common draw, so that R ranks compute what one rank would on the joined batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+Batch: TypeAlias = Mapping[str, Tensor]
+"""`"x"` real samples (N, ...), `"y"` labels (N,) int64, `"step"` () and `"images"` () float32: how far training is."""
+
+EMPTY: Batch = MappingProxyType({})
+
+Terms: TypeAlias = dict[str, Tensor]
+"""Named scalar terms of a loss; the engine minimises their sum."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Who moves: `nets` step down the gradient of `loss`; all others hold still.
+
+    A turn is taken at steps in [start, stop) that are divisible by `every`, `repeat` times, each on a fresh batch.
+    """
+
+    nets: tuple[str, ...]
+    loss: Callable[[nn.ModuleDict, Batch], Terms]
+    repeat: int = 1
+    every: int = 1
+    start: int = 0
+    stop: int | None = None
+
+    def due(self, step: int) -> bool:
+        """Whether the turn is taken at this step."""
+        return step >= self.start and step % self.every == 0 and (self.stop is None or step < self.stop)
+
+    @property
+    def name(self) -> str:
+        """How the log names who moves, such as `D` or `G+Q`."""
+        return "+".join(self.nets)
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A value that goes from `start` to `end` over the first `images` images shown, along half a cosine, and stays."""
+
+    start: float
+    end: float
+    images: float
+
+    def __call__(self, images: float) -> float:
+        """The value once this many images were shown."""
+        done = min(max(images / self.images, 0.0), 1.0)
+        return self.end + (self.start - self.end) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def at(self, images: Tensor) -> Tensor:
+        """The same of a () tensor, without a device wait: for weights inside a loss (`batch["images"]`)."""
+        done = (images / self.images).clamp(0.0, 1.0)
+        return self.end + (self.start - self.end) * 0.5 * (1 + torch.cos(math.pi * done))
+
+
+@dataclass(frozen=True)
+class Adam:
+    """How one network is optimised: Adam (Kingma & Ba, 2014) with decoupled weight decay (AdamW) if that is not 0."""
+
+    lr: float | Ramp
+    betas: tuple[float, float] = (0.0, 0.99)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.AdamW:
+        """The PyTorch optimiser over these parameters: fused, with a device-side step count where there is a GPU."""
+        lr = self.lr(0.0) if isinstance(self.lr, Ramp) else self.lr
+        betas = (float(self.betas[0]), float(self.betas[1]))  # an int 0 makes torch 2.13 raise
+        cuda = parameters[0].device.type == "cuda"
+        start = torch.tensor(lr, device=parameters[0].device) if cuda else lr
+        return torch.optim.AdamW(
+            parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda
+        )
+
+
+@dataclass(frozen=True)
+class Average:
+    """The moving average of the weights that samples are drawn with.
+
+    `half_life`: images after which old weights count half. `rampup`: early in training the half-life is at most this
+    share of the images shown so far, or the average would be stuck at the initial weights (Karras et al., 2020).
+    """
+
+    half_life: float = 10_000
+    rampup: float = 0.05
+
+    def decay(self, images: float, batch_size: int) -> float:
+        """How much of the old average is kept by a step of `batch_size` that ends at `images` images shown."""
+        half_life = min(self.half_life, self.rampup * images)
+        return 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
+
+
+# --- randomness -------------------------------------------------------------------------------------------------------
+
+
+def derive(seed: int, *path: int | str) -> int:
+    """A seed of 63 bits for one purpose, as a pure function of the run's seed and the purpose's path."""
+    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Where `noise` and `uniform` come from: slice `part` of `parts` of draws of at least `rows` rows."""
+
+    generator: torch.Generator
+    part: int = 0
+    parts: int = 1
+    rows: int = 0
+
+
+_stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
+
+
+@contextlib.contextmanager
+def draws(stream: Stream) -> Iterator[None]:
+    """Within this, `noise` and `uniform` draw from the stream instead of PyTorch's global generator."""
+    token = _stream.set(stream)
+    try:
+        yield
+    finally:
+        _stream.reset(token)
+
+
+def _draw(kind: Callable[..., Tensor], n: int, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    stream = _stream.get()
+    if stream is None:
+        return kind((n, *shape), device=like.device, dtype=like.dtype)
+    rows = max(n * stream.parts, stream.rows)
+    # Every rank and micro-batch draws all rows and keeps its own: cheap beside a network, and exact.
+    joint = kind((rows, *shape), device=like.device, dtype=like.dtype, generator=stream.generator)
+    return joint[stream.part * n : stream.part * n + n]
+
+
+def noise(nets: nn.ModuleDict, n: int, *shape: int) -> Tensor:
+    """Standard normal noise (n, *shape) with the device and dtype of the networks."""
+    return _draw(torch.randn, n, shape, next(nets.parameters()))
+
+
+def uniform(like: Tensor, n: int, *shape: int) -> Tensor:
+    """Uniform noise (n, *shape) in [0, 1) with the device and dtype of `like`."""
+    return _draw(torch.rand, n, shape, like)
+
+
+def normal(like: Tensor) -> Tensor:
+    """Standard normal noise of the shape, device and dtype of `like`, whose first dimension is the batch."""
+    return _draw(torch.randn, len(like), tuple(like.shape[1:]), like)
+
+
+# --- where and how it runs --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train together (`torchrun`); (0, 1) when alone."""
+
+    rank: int = 0
+    world: int = 1
+
+    def mean(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its mean over all ranks: one flat all-reduce, in place."""
+        if self.world == 1 or not tensors:
+            return
+        flat = torch.cat([t.reshape(-1) for t in tensors])
+        torch.distributed.all_reduce(flat)  # sum: gloo knows no mean
+        flat /= self.world
+        torch._foreach_copy_(
+            list(tensors), [part.view_as(t) for part, t in zip(flat.split([t.numel() for t in tensors]), tensors, strict=True)]
+        )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a step runs on. Recorded in the run: the same setting at resume is what makes resume bit-exact."""
+
+    device: str = "cpu"
+    precision: str = "fp32"
+    """`fp32` or `bf16` (autocast; weights, optimiser state and the arithmetic of penalties stay float32)."""
+    channels_last: bool = False
+
+    def place(self, module: nn.Module) -> None:
+        """Move a module to the device and memory format, in place: its parameters keep their identity."""
+        module.to(self.device)
+        if self.channels_last:
+            for t in (*module.parameters(), *module.buffers()):
+                if t.dim() == 4:
+                    t.data = t.data.contiguous(memory_format=torch.channels_last)
+
+    def autocast(self) -> torch.autocast:
+        """The context in which losses are computed."""
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+class Step:
+    """One training step: every due turn in order, then the moving average.
+
+    Owns what training changes: `nets`, their optimisers, the averaged copies in `average`, and `moves`, the number of
+    batches drawn so far. `state` and `load_state` are all that a checkpoint needs.
+    """
+
+    def __init__(
+        self,
+        nets: nn.ModuleDict,
+        turns: Sequence[Turn],
+        optimizers: Mapping[str, Adam],
+        averaged: Sequence[str],
+        average: Average,
+        *,
+        seed: int,
+        batch_size: int,
+        micro_batches: int = 1,
+        setting: Setting = Setting(),
+        ranks: Ranks = Ranks(),
+    ) -> None:
+        self.nets, self.turns, self.specs = nets, tuple(turns), dict(optimizers)
+        self.seed, self.batch_size, self.micro_batches = seed, batch_size, micro_batches
+        self.setting, self.ranks, self.decay = setting, ranks, average
+        self.moves = 0
+        _check(self)
+        nets.train()
+        for name, net in nets.items():
+            setting.place(net)
+            if name not in self.specs:
+                net.eval().requires_grad_(False)
+        self.params = {name: [p for p in nets[name].parameters() if p.requires_grad] for name in self.specs}
+        self.optimizers = {name: spec.build(self.params[name]) for name, spec in self.specs.items()}
+        self.average = nn.ModuleDict({name: copy.deepcopy(nets[name]).requires_grad_(False) for name in averaged})
+        self.average.eval()
+        self._generator = torch.Generator(setting.device)
+        self._shadow = [p for name in averaged for p in self.average[name].parameters()]
+        self._live = [p for name in averaged for p in nets[name].parameters()]
+        self._shadow_buffers = [b for name in averaged for b in self.average[name].buffers()]
+        self._live_buffers = [b for name in averaged for b in nets[name].buffers()]
+        self._statistics = [b for b in nets.buffers() if b.is_floating_point()]
+
+    def take(self, step: int, batches: Callable[[int], Batch]) -> Terms:
+        """Take step number `step` (from 0). `batches(k)` gives this rank's rows of the run's k-th batch.
+
+        Returns the terms of every turn taken, as `"D/real"`, detached and still on the device, averaged over the
+        moves of that turn.
+        """
+        logged: Terms = {}
+        shown = step * self.batch_size
+        for name, spec in self.specs.items():
+            if isinstance(spec.lr, Ramp):
+                _set_lr(self.optimizers[name], spec.lr(shown))
+        for number, turn in enumerate(self.turns):
+            if turn.due(step):
+                for move in range(turn.repeat):
+                    batch = {**batches(self.moves), "step": self._scalar(step), "images": self._scalar(shown)}
+                    self.moves += 1
+                    for name, term in self.move(turn, batch, derive(self.seed, step, number, move)).items():
+                        key = f"{turn.name}/{name}"
+                        logged[key] = logged[key] + term / turn.repeat if key in logged else term / turn.repeat
+        self.ranks.mean(self._statistics)  # running statistics are those of all ranks, so rank 0 holds the whole state
+        if self._shadow:
+            keep = self.decay.decay(shown + self.batch_size, self.batch_size)
+            torch._foreach_lerp_(self._shadow, self._live, 1.0 - keep)
+        if self._shadow_buffers:
+            torch._foreach_copy_(self._shadow_buffers, self._live_buffers)
+        return logged
+
+    def move(self, turn: Turn, batch: Batch, seed: int) -> Terms:
+        """One move of one turn: gradients of its loss with respect to its networks, then their optimisers."""
+        params = [p for name in turn.nets for p in self.params[name]]
+        total: list[Tensor] = []
+        logged: Terms = {}
+        for part, rows in enumerate(_split(batch, self.micro_batches)):
+            for name, term in self._gradients(turn, rows, seed, part, params, total).items():
+                logged[name] = logged[name] + term if name in logged else term
+        self.ranks.mean(total)
+        for param, gradient in zip(params, total, strict=True):
+            param.grad = gradient
+        for name in turn.nets:
+            self.optimizers[name].step()
+        for param in params:
+            param.grad = None
+        return logged
+
+    def _gradients(
+        self, turn: Turn, batch: Batch, seed: int, part: int, params: list[nn.Parameter], total: list[Tensor]
+    ) -> Terms:
+        """Add the gradients of one micro-batch to `total`; return its share of the terms."""
+        share = 1.0 / self.micro_batches
+        part += self.ranks.rank * self.micro_batches
+        torch.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
+        self._generator.manual_seed(seed)  # noise and mixing: one common draw, of which each takes its slice
+        stream = Stream(self._generator, part, self.ranks.world * self.micro_batches)
+        with draws(stream), self.setting.autocast():
+            terms = turn.loss(self.nets, batch)
+            loss = torch.stack([term.float() if term.dtype == torch.bfloat16 else term for term in terms.values()]).sum()
+        found = torch.autograd.grad(loss * share, params, allow_unused=True)
+        if all(g is None for g in found):
+            raise ValueError(f"no term of {turn.loss.__qualname__} ({', '.join(terms)}) depends on {turn.name}")
+        gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(params, found, strict=True)]
+        if total:
+            torch._foreach_add_(total, gradients)
+        else:
+            total.extend(gradients)
+        return {name: term.detach() * share for name, term in terms.items()}
+
+    def _scalar(self, value: float) -> Tensor:
+        return torch.full((), float(value), device=self.setting.device)
+
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor that training changes, by name; the same tensors, not copies."""
+        tensors = {f"nets.{k}": v for k, v in self.nets.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for name, optimizer in self.optimizers.items():
+            for i, param in enumerate(self.params[name]):
+                tensors |= {f"optimizer.{name}.{i}.{key}": v for key, v in optimizer.state[param].items()}
+        return tensors
+
+    def load_state(self, tensors: Mapping[str, Tensor], moves: int) -> None:
+        """Continue from `state()`, copied into place.
+
+        Raises `ValueError` if the tensors are not those of these networks.
+        """
+        rest = dict(tensors)
+        for prefix, module in (("nets.", self.nets), ("average.", self.average)):
+            own = {k[len(prefix) :]: rest.pop(k) for k in list(rest) if k.startswith(prefix)}
+            try:
+                module.load_state_dict(own)
+            except RuntimeError as error:
+                raise ValueError(f"the saved networks do not fit this recipe: {error}") from error
+        for name, optimizer in self.optimizers.items():
+            for i, param in enumerate(self.params[name]):
+                prefix = f"optimizer.{name}.{i}."
+                saved = {k[len(prefix) :]: rest.pop(k) for k in list(rest) if k.startswith(prefix)}
+                # Moments take the parameter's device and memory format; the step count stays where Adam keeps it.
+                optimizer.state[param] = {
+                    k: v.clone() if v.dim() == 0 else torch.empty_like(param, dtype=v.dtype).copy_(v)
+                    for k, v in saved.items()
+                }
+                if param.is_cuda and "step" in saved:
+                    optimizer.state[param]["step"] = saved["step"].to(param.device)
+        if rest:
+            raise ValueError(f"the saved state holds unknown entries: {', '.join(sorted(rest)[:3])}")
+        self.moves = moves
+
+
+def _check(step: Step) -> None:
+    """What can be said of turns and optimisers before anything runs."""
+    names = set(step.nets.keys())
+    moving = {name for turn in step.turns for name in turn.nets}
+    if moving - names:
+        raise ValueError(f"turns name {sorted(moving - names)}; networks() builds {sorted(names)}")
+    if moving != set(step.specs):
+        raise ValueError(f"turns move {sorted(moving)} but optimizers() names {sorted(step.specs)}: they must agree")
+    owner: dict[int, str] = {}
+    for name, net in step.nets.items():
+        for param in net.parameters():
+            if owner.setdefault(id(param), name) != name:
+                raise ValueError(f"{owner[id(param)]} and {name} share a parameter: each must belong to one network")
+    pieces = step.ranks.world * step.micro_batches
+    if step.batch_size % pieces:
+        raise ValueError(
+            f"batch size {step.batch_size} cannot be split over {step.ranks.world} ranks x {step.micro_batches} "
+            f"micro-batches: choose a multiple of {pieces}"
+        )
+
+
+def _split(batch: Batch, parts: int) -> Iterator[Batch]:
+    if parts == 1:
+        yield batch
+        return
+    rows = {k: v.shape[0] // parts for k, v in batch.items() if v.dim()}
+    for i in range(parts):
+        yield {k: v[i * rows[k] : (i + 1) * rows[k]] if v.dim() else v for k, v in batch.items()}
+
+
+def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
