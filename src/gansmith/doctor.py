@@ -1,0 +1,34 @@
+"""What can be seen to be wrong with a generator from its samples alone, cheaply enough to look while it trains."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+ALIKE = 0.1
+"""Samples are called alike when their mean distance is below this share of that of real data."""
+SATURATED = 0.98
+
+
+def look(fake: Tensor, real: Tensor) -> list[str]:
+    """Warnings about encoded samples (N, ...), held against real ones (M, ...); empty if nothing stands out."""
+    if not torch.isfinite(fake).all():
+        return ["samples hold values that are not finite"]
+    found = []
+    apart, real_apart = _spread(fake), _spread(real)
+    if real_apart > 0 and apart < ALIKE * real_apart:
+        found.append(
+            f"samples are nearly all alike ({apart / real_apart:.0%} of the distance between real ones): untrained "
+            "yet, or mode collapse"
+        )
+    if fake.dim() == 4:
+        ends, real_ends = (float((x.abs() > 0.999).float().mean()) for x in (fake, real))
+        if ends > SATURATED > real_ends:
+            found.append(f"{ends:.0%} of all values are black or white ({real_ends:.0%} in real data): saturated")
+    return found
+
+
+def _spread(x: Tensor) -> float:
+    """Mean distance between neighbours in the batch."""
+    flat = x.flatten(1).double()
+    return float((flat - flat.roll(1, 0)).norm(dim=1).mean()) if len(flat) > 1 else 0.0

@@ -1,0 +1,616 @@
+"""Training: a recipe, a source of data and options become a run.
+
+`train` starts one, `resume` continues one to the last bit; both end in `_loop`, which takes steps, reads the log every
+`log_every` images, draws the fixed latents, and saves. The loop knows no GAN by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import ctypes
+import dataclasses
+import math
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import doctor, pictures
+from ._version import __version__
+from .data import DataSpec, Feed, Store, open_store
+from .model import build_recipe, draw_samples, recipe_record, save_model
+from .options import Count, Size, TrainOptions
+from .progress import Progress
+from .recipe import Recipe, load_recipe, recipe_names
+from .run import Run, refuse_existing
+from .step import Ranks, Setting, Step, Terms, derive
+
+CHECKPOINT_MINUTES = 10
+"""A checkpoint is saved at least this often, so that slow networks lose little."""
+FILM_SAMPLES = 64
+
+
+class Diverged(RuntimeError):
+    """A term became infinite or NaN: holds the step, the term and the last good checkpoint."""
+
+    def __init__(self, step: int, term: str, value: float, checkpoint: Path | None) -> None:
+        self.step, self.term, self.checkpoint = step, term, checkpoint
+        kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint had been saved yet"
+        super().__init__(
+            f"training diverged: {term} became {value} by step {step}; {kept}. "
+            "Try a lower --lr, a stronger penalty, or --precision fp32"
+        )
+
+
+def train(
+    recipe: Recipe | str,
+    data: str | Path | np.ndarray | Mapping[str, np.ndarray] = "digits",
+    options: TrainOptions = TrainOptions(),
+    *,
+    out: str | Path | None = None,
+    name: str | None = None,
+) -> Run:
+    """Train a GAN into a new run directory and return the run.
+
+    `recipe`: a recipe, or the name of one (its defaults are used), or the path of a file that defines one. `data`: a
+    source as on the command line, or arrays. `out`: the directory, `runs/<recipe>-<data>` by default. `name`: what
+    to record as the recipe's name; needed only for a recipe object of your own, whose file it is.
+
+    >>> import gansmith
+    >>> from gansmith.recipes.gan import GAN
+    >>> run = gansmith.train(GAN(), "digits", gansmith.TrainOptions(images=50_000), out="runs/first")  # doctest: +SKIP
+    >>> gansmith.load(run.path).sample(16).shape  # doctest: +SKIP
+    (16, 8, 8, 1)
+
+    Raises `ValueError` for options that do not fit, `FileExistsError` if `out` holds something, `FileNotFoundError`
+    for missing data, `Diverged` when a term is no longer finite. Ctrl-C and SIGTERM save first, then raise
+    `KeyboardInterrupt` and `SystemExit(143)`.
+    """
+    if isinstance(recipe, str):
+        name, recipe = recipe, load_recipe(recipe)()
+    if name is None:
+        module = type(recipe).__module__
+        name = module.rsplit(".", 1)[1] if module.startswith("gansmith.recipes.") else sys.modules[module].__file__
+        assert name is not None
+    _check_options(options)
+    label = data if isinstance(data, str | Path) else "array"
+    path = Path(out) if out is not None else Path("runs") / f"{Path(name).stem}-{_safe(str(label))}"
+    with _ranks(options.device) as (ranks, device):
+        if ranks.rank == 0:
+            refuse_existing(path)
+        store = _store(data, options, ranks)
+        recipe_spec = _spec(recipe, name, store)
+        steps = math.ceil(options.images / options.batch_size)
+        _tame_allocator()
+        nets = _networks(recipe, recipe_spec, options.seed)
+        setting, timings = _choose(recipe, nets, store, recipe_spec, options, device, ranks)
+        record = {
+            "recipe": recipe_record(recipe, name),
+            "options": _options_record(options),
+            "data": {
+                "source": str(label),
+                "store": str(store.path),
+                "digest": store.digest,
+                "count": len(store),
+                "spec": recipe_spec.to_json(),
+            },
+            "setting": {**dataclasses.asdict(setting), "threads": torch.get_num_threads(), "timings": timings},
+            "versions": {"gansmith": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "world": ranks.world},
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        run = Run.create(path, record) if ranks.rank == 0 else None
+        _barrier(ranks)
+        training = _Training(run or Run(path), recipe, name, recipe_spec, store, nets, options, setting, ranks)
+        training.say(
+            f"training {name} on {label} ({len(store):,} x {'x'.join(map(str, recipe_spec.shape))}) to {path}: "
+            f"{steps:,} steps of {options.batch_size}, {setting.precision}"
+            f"{' channels-last' if setting.channels_last else ''} on {device}"
+        )
+        return training.loop()
+
+
+def resume(
+    out: str | Path,
+    *,
+    recipe: type[Recipe] | None = None,
+    images: int | None = None,
+    minutes: float | None = None,
+) -> Run:
+    """Continue a run from its newest whole checkpoint, exactly as if it had never stopped.
+
+    `images` and `minutes` replace the recorded budget, which may only grow. `recipe` is needed only if the run used a
+    recipe file of your own. Raises as `train` does, and `ValueError` if the data is no longer the same.
+    """
+    run = Run(out)
+    options = _options_from(run.record["options"])
+    for given, what in ((images, "images"), (minutes, "minutes")):
+        if given is not None:
+            recorded = getattr(options, what)
+            if recorded and (given and given < recorded):
+                raise ValueError(f"--{what} {given} is less than the {recorded} this run was started with")
+            options = dataclasses.replace(options, **{what: Count(given) if what == "images" else given})
+    built = build_recipe(run.record["recipe"], recipe)
+    name = str(run.record["recipe"]["name"])
+    saved = run.record["setting"]
+    torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
+    with _ranks(str(saved["device"])) as (ranks, device):
+        store = _reopen(run, options, ranks)
+        spec = DataSpec.from_json(run.record["data"]["spec"])
+        _tame_allocator()
+        nets = _networks(built, spec, options.seed)
+        setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
+        training = _Training(run, built, name, spec, store, nets, options, setting, ranks)
+        training.restore()
+        return training.loop()
+
+
+class _Training:
+    """One training session of a run."""
+
+    def __init__(
+        self,
+        run: Run,
+        recipe: Recipe,
+        name: str,
+        spec: DataSpec,
+        store: Store,
+        nets: nn.ModuleDict,
+        options: TrainOptions,
+        setting: Setting,
+        ranks: Ranks,
+    ) -> None:
+        self.run, self.recipe, self.name, self.spec, self.store = run, recipe, name, spec, store
+        self.options, self.setting, self.ranks = options, setting, ranks
+        self.taker = _step(recipe, nets, options, setting, ranks)
+        if ranks.world > 1:
+            for tensor in self.taker.nets.state_dict().values():
+                torch.distributed.broadcast(tensor, 0)
+        self.feed = _feed(recipe, spec, store, options, setting, ranks)
+        self.step = 0
+        self.seconds = 0.0  # of training alone: pictures and checkpoints do not count
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.saved_at = -1
+        self.last_checkpoint: Path | None = None
+        self.progress = Progress(options, quiet=ranks.rank > 0)
+
+    @property
+    def images(self) -> int:
+        return self.step * self.options.batch_size
+
+    def say(self, text: str) -> None:
+        self.progress.say(text)
+
+    # --- state ---
+
+    def restore(self) -> None:
+        """Go back to the newest whole checkpoint; to the start if none was saved yet."""
+        found = self.run.newest(self.say)
+        if found is None:
+            self.say("no checkpoint had been saved: starting again from the first step")
+            return
+        tensors, meta = found
+        sums = {k: tensors.pop(k) for k in list(tensors) if k.startswith("log.")}
+        self.taker.load_state(tensors, meta["moves"])
+        self.sums = {k[4:]: v.to(self.setting.device) for k, v in sums.items()}
+        self.counts = dict(meta["counts"])
+        self.step, self.seconds = meta["step"], meta["seconds"]
+        self.saved_at = self.step
+        if self.ranks.rank == 0:
+            self.run.rewind(self.step)
+        self.say(f"continuing {self.run.path} at step {self.step:,} ({self.images:,} images)")
+
+    def save(self, finished: bool = False) -> None:
+        """Save a checkpoint and the model. A full disk costs this checkpoint, not the run, unless it is the last."""
+        self.check()
+        self.saved_at = self.step
+        if self.ranks.rank > 0:
+            return
+        meta = {
+            "step": self.step,
+            "images": self.images,
+            "seconds": self.seconds,
+            "moves": self.taker.moves,
+            "counts": self.counts,
+            "finished": finished,
+        }
+        tensors = self.taker.state() | {f"log.{k}": v for k, v in self.sums.items()}
+        try:
+            self.last_checkpoint = self.run.save(tensors, meta, self.options.keep).path
+            save_model(
+                self.run.path / "model",
+                self.recipe,
+                self.name,
+                self.spec,
+                self.taker.nets,
+                self.taker.average,
+                self.images,
+            )
+        except OSError as error:
+            kept = f"{self.last_checkpoint} is intact" if self.last_checkpoint else "none had been saved before"
+            if finished:
+                raise OSError(f"could not save step {self.step} to {self.run.path}: {error}; {kept}") from error
+            self.say(f"could not save step {self.step}: {error}; {kept}. Free some space: training goes on")
+
+    # --- log and pictures ---
+
+    def gather(self, terms: Terms) -> None:
+        for key, term in terms.items():
+            self.sums[key] = self.sums[key] + term if key in self.sums else term
+            self.counts[key] = self.counts.get(key, 0) + 1
+
+    def check(self) -> dict[str, float]:
+        """The mean of each term since the last line of the log. This waits for the device."""
+        if not self.sums:
+            return {}
+        keys = list(self.sums)
+        means = torch.stack([self.sums[k].double() / self.counts[k] for k in keys])
+        self.ranks.mean([means])
+        values = dict(zip(keys, means.tolist(), strict=True))
+        for key, value in values.items():
+            if not math.isfinite(value):
+                raise Diverged(self.step, key, value, self.last_checkpoint)
+        return values
+
+    def log(self, rate: float) -> None:
+        values = self.check()
+        self.sums, self.counts = {}, {}
+        self.progress.terms(values)
+        if self.ranks.rank == 0:
+            line = {"step": self.step, "images": self.images, "seconds": round(self.seconds, 3)}
+            try:
+                self.run.append(line | {"images_per_second": round(rate, 1)} | values)
+            except OSError as error:
+                self.say(f"could not write the log: {error}; training goes on")
+
+    def picture(self) -> None:
+        """Draw the fixed latents, as one frame of the film."""
+        if self.ranks.rank > 0:
+            return
+        n = FILM_SAMPLES if self.spec.kind == "image" else 2_000
+        encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed)
+        samples = self.spec.codec.decode(encoded)
+        for warning in doctor.look(encoded, self.real()):
+            self.say(f"warning: {warning}")
+        try:
+            image = pictures.sheet(samples, self.spec, self.store.fields["x"])
+            pictures.save(image, self.run.path / "samples" / f"{self.images:012d}.png")
+        except OSError as error:
+            self.say(f"could not write a picture: {error}; training goes on")
+
+    def real(self) -> Tensor:
+        """The first real batch of the run, encoded: what samples are held against."""
+        return self.feed(0)["x"].float().cpu()
+
+    # --- the loop ---
+
+    def loop(self) -> Run:
+        options = self.options
+        total = math.ceil(options.images / options.batch_size)
+        log_every = max(options.log_every // options.batch_size, 1)
+        picture_every = max((options.sample_every or options.images // 24) // options.batch_size, 1)
+        checkpoint_every = max(options.checkpoint_every // options.batch_size, 1)
+        if self.step == 0:
+            self.picture()
+        last_save = time.monotonic()
+        logged_step, logged_seconds = self.step, self.seconds
+        with _Signals(self.ranks) as signals, self.progress:
+            while self.step < total and not (options.minutes and self.seconds >= options.minutes * 60):
+                began = time.perf_counter()
+                self.gather(self.taker.take(self.step, self.feed))
+                self.step += 1
+                at_log = self.step % log_every == 0 or self.step == total
+                if at_log and self.setting.device != "cpu":
+                    torch.cuda.synchronize()  # so that the seconds of the log are those of the work
+                self.seconds += time.perf_counter() - began
+                self.progress.at(self.images, self.seconds)
+                if at_log:
+                    rate = (self.step - logged_step) * options.batch_size / max(self.seconds - logged_seconds, 1e-9)
+                    logged_step, logged_seconds = self.step, self.seconds
+                    self.log(rate)
+                if self.step % picture_every == 0:
+                    self.picture()
+                due = time.monotonic() - last_save > CHECKPOINT_MINUTES * 60
+                stop, due, over = signals.agree(due, bool(options.minutes and self.seconds >= options.minutes * 60))
+                if stop:
+                    break
+                if over:
+                    self.seconds = max(self.seconds, options.minutes * 60)  # all ranks stop with the first
+                if self.step % checkpoint_every == 0 or due:
+                    self.save()
+                    last_save = time.monotonic()
+            stopped = signals.caught
+            if stopped:
+                self.say(f"{signal.Signals(stopped).name}: saving step {self.step:,}; a second signal exits at once")
+                if self.saved_at != self.step:
+                    self.save()
+                self.say(f"stopped at {self.images:,} images; continue with: gansmith train --resume --out {self.run.path}")
+            else:
+                self.finish()
+        if stopped == signal.SIGINT:
+            raise KeyboardInterrupt
+        if stopped:
+            raise SystemExit(128 + stopped)
+        return self.run
+
+    def finish(self) -> None:
+        """The last checkpoint, the model, the pictures, and what to do with them."""
+        self.save(finished=True)
+        if self.ranks.rank > 0:
+            return
+        path = self.run.path
+        if self.images:
+            self.picture()
+        pictures.film(sorted((path / "samples").glob("*.png")), path / "film.gif")
+        pictures.curves(self.run.log(), path / "curves.png")
+        rate = self.images / self.seconds if self.seconds else 0.0
+        self.say(
+            f"done: {self.images:,} images in {self.seconds:.0f} s ({rate:,.0f} a second)\n"
+            f"  {path}/film.gif    the same {FILM_SAMPLES if self.spec.kind == 'image' else 2_000} samples through "
+            f"training; {path}/samples/ holds the frames\n"
+            f"  {path}/curves.png  the terms of each player, read for you\n"
+            f"  {path}/model/      the generator\n"
+            f"next: gansmith sample {path} -n 64 --out grid.png\n"
+            f"      gansmith info {path}\n"
+            f"      gansmith train --resume --out {path} --images {2 * self.options.images}"
+        )
+
+
+class _Signals:
+    """The first SIGINT or SIGTERM is noted, for the loop to save and stop; the second exits at once."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
+        self.caught = 0
+        self._since = 0.0
+        self._before: dict[int, Any] = {}
+        self._flags = torch.zeros(3)
+        # NCCL would make the loop wait for the GPU: these few flags go over gloo, on the CPU.
+        self._group = torch.distributed.new_group(backend="gloo") if ranks.world > 1 else None
+
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(ValueError):  # only the main thread may; elsewhere the caller handles signals
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        # torchrun repeats to its workers the Ctrl-C that the terminal sent them already: that is no second signal.
+        if self.caught and not (self.ranks.world > 1 and time.monotonic() - self._since < 5):
+            os._exit(128 + number)
+        if not self.caught:
+            self._since = time.monotonic()
+            self.caught = number
+
+    def agree(self, save: bool, over: bool) -> tuple[bool, bool, bool]:
+        """Whether any rank was told to stop, wants to save, or is out of time: all ranks get the same answer."""
+        if self._group is None:
+            return bool(self.caught), save, over
+        self._flags[0], self._flags[1], self._flags[2] = self.caught, save, over
+        torch.distributed.all_reduce(self._flags, torch.distributed.ReduceOp.MAX, group=self._group)
+        stop, any_save, any_over = self._flags.tolist()
+        self.caught = int(stop)
+        return bool(stop), bool(any_save), bool(any_over)
+
+
+# --- setting up -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _ranks(device: str) -> Iterator[tuple[Ranks, str]]:
+    """Join the other ranks if `torchrun` launched us; the device of this one."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {device}: PyTorch {torch.__version__} sees no GPU here; use --device cpu")
+    if world == 1:
+        yield Ranks(), device
+        return
+    if device == "cuda":
+        device = f"cuda:{local}"
+        torch.cuda.set_device(local)
+    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield Ranks(torch.distributed.get_rank(), world), device
+        torch.distributed.barrier()
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _barrier(ranks: Ranks) -> None:
+    if ranks.world > 1:
+        torch.distributed.barrier()
+
+
+def _tame_allocator() -> None:
+    """Keep glibc from returning activations to the kernel after every step: 1.1-1.4 times faster, a few % more memory.
+
+    Process-wide, so GANSMITH_MALLOPT=0 opts out.
+    """
+    if platform.libc_ver()[0] == "glibc" and os.environ.get("GANSMITH_MALLOPT", "1") != "0":
+        libc = ctypes.CDLL(None)
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h
+        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(trim_threshold, 2**31 - 1)
+
+
+def _networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict:
+    """The networks with initial weights that depend on the seed alone, not on the device."""
+    torch.manual_seed(derive(seed, "networks"))
+    return nn.ModuleDict(recipe.networks(spec))
+
+
+def _step(recipe: Recipe, nets: nn.ModuleDict, options: TrainOptions, setting: Setting, ranks: Ranks) -> Step:
+    return recipe.step_class(
+        nets,
+        recipe.turns(),
+        recipe.optimizers(),
+        recipe.serving,
+        recipe.average(),
+        seed=options.seed,
+        batch_size=options.batch_size,
+        micro_batches=options.micro_batches,
+        setting=setting,
+        ranks=ranks,
+    )
+
+
+def _feed(
+    recipe: Recipe, spec: DataSpec, store: Store, options: TrainOptions, setting: Setting, ranks: Ranks
+) -> Feed:
+    return Feed(
+        store,
+        spec.codec,
+        recipe.draw(),
+        seed=derive(options.seed, "data"),
+        batch_size=options.batch_size,
+        rank=ranks.rank,
+        world=ranks.world,
+        device=setting.device,
+        channels_last=setting.channels_last,
+    )
+
+
+def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
+    if store.spec.kind not in recipe.kinds:
+        fit = [n for n in recipe_names() if store.spec.kind in load_recipe(n).kinds]
+        raise ValueError(
+            f"recipe {name} takes data of kind {', '.join(sorted(recipe.kinds))}; {store.source} is of kind "
+            f"{store.spec.kind}: choose one of {', '.join(fit)}"
+        )
+    return dataclasses.replace(store.spec, codec=recipe.codec(store.spec))
+
+
+def _store(data: Any, options: TrainOptions, ranks: Ranks) -> Store:
+    """The packed store; the first rank of each machine packs it, the others wait and open it."""
+    first = int(os.environ.get("LOCAL_RANK", "0")) == 0
+    if first:
+        store = open_store(data, options, progress=ranks.rank == 0)
+    _barrier(ranks)
+    if not first:
+        store = open_store(data, options, progress=False)
+    if ranks.rank == 0:
+        for note in store.notes:
+            print(f"data: {note}", file=sys.stderr)
+    return store
+
+
+def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
+    """The store that the run was trained on. Raises `ValueError` if its source has changed."""
+    saved = run.record["data"]
+    if (Path(saved["store"]) / "manifest.json").is_file():
+        store = Store.open(Path(saved["store"]))
+    elif saved["source"] == "array":
+        raise FileNotFoundError(f"the packed arrays of this run, {saved['store']}, are gone: train a new run")
+    else:
+        store = _store(saved["source"], options, ranks)
+    if store.digest != saved["digest"]:
+        raise ValueError(
+            f"{saved['source']} is no longer the data this run was trained on (digest {store.digest[:12]}, "
+            f"recorded {saved['digest'][:12]}): restore it, or train a new run"
+        )
+    return store
+
+
+@dataclass(frozen=True)
+class _Timing:
+    setting: Setting
+    seconds: float
+
+
+def _choose(
+    recipe: Recipe,
+    nets: nn.ModuleDict,
+    store: Store,
+    spec: DataSpec,
+    options: TrainOptions,
+    device: str,
+    ranks: Ranks,
+) -> tuple[Setting, dict[str, float]]:
+    """The precision and memory layout that make a step fastest, by taking a few on copies of the networks.
+
+    What wins depends on the networks and the processor too much for a rule. Returns the milliseconds of each, too.
+    """
+    precisions = ("fp32", "bf16") if options.precision == "auto" else (options.precision,)
+    layouts = (False, True) if spec.kind == "image" else (False,)
+    candidates = [Setting(device, p, last) for p in precisions for last in layouts]
+    timed = [_Timing(c, _time(recipe, nets, store, spec, options, c, ranks)) for c in candidates]
+    if ranks.world > 1:  # all must choose the same, and the slowest rank decides
+        seconds = torch.tensor([t.seconds for t in timed], device=device)
+        torch.distributed.all_reduce(seconds, torch.distributed.ReduceOp.MAX)
+        timed = [_Timing(t.setting, s) for t, s in zip(timed, seconds.tolist(), strict=True)]
+    plain = min((t for t in timed if t.setting.precision != "bf16"), key=lambda t: t.seconds, default=timed[0])
+    best = min(timed, key=lambda t: t.seconds)
+    # Fewer bits must buy something: noise in the timing is no reason for bf16.
+    chosen = best if best.seconds < 0.9 * plain.seconds or best.setting.precision == plain.setting.precision else plain
+    names = [f"{t.setting.precision}{' channels-last' if t.setting.channels_last else ''}" for t in timed]
+    return chosen.setting, {n: round(t.seconds * 1e3, 3) for n, t in zip(names, timed, strict=True)}
+
+
+def _time(
+    recipe: Recipe,
+    nets: nn.ModuleDict,
+    store: Store,
+    spec: DataSpec,
+    options: TrainOptions,
+    setting: Setting,
+    ranks: Ranks,
+) -> float:
+    step = _step(recipe, copy.deepcopy(nets), options, setting, Ranks())
+    step.batch_size = max(options.batch_size // ranks.world, 1)
+    feed = _feed(recipe, spec, store, dataclasses.replace(options, batch_size=step.batch_size), setting, Ranks())
+    times: list[float] = []
+    for k in range(1, 21):
+        began = time.perf_counter()
+        step.take(k, feed)
+        if setting.device != "cpu":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+        if len(times) > 1 and sum(times[1:]) > 0.4:
+            break
+    return float(np.median(times[1:]))  # the first one sets up
+
+
+def _check_options(options: TrainOptions) -> None:
+    for what, least in (("images", 0), ("batch_size", 1), ("micro_batches", 1), ("keep", 1), ("log_every", 1)):
+        if getattr(options, what) < least:
+            raise ValueError(f"--{what.replace('_', '-')} is {getattr(options, what)}; it must be at least {least}")
+    if options.minutes < 0:
+        raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")
+
+
+def _options_record(options: TrainOptions) -> dict[str, Any]:
+    values = dataclasses.asdict(options)
+    return values | {"data_dir": str(options.data_dir) if options.data_dir else None, "size": list(options.size)}
+
+
+def _options_from(saved: Mapping[str, Any]) -> TrainOptions:
+    values = dict(saved)
+    values["data_dir"] = Path(values["data_dir"]) if values["data_dir"] else None
+    values["size"] = Size(values["size"])
+    for key in ("images", "log_every", "sample_every", "checkpoint_every"):
+        values[key] = Count(values[key])
+    return TrainOptions(**values)
+
+
+def _safe(name: str) -> str:
+    """A source's name as part of a folder's."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).name or "data").strip("-")[:40]

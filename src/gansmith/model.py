@@ -1,0 +1,213 @@
+"""A trained generator as a folder: `model.safetensors` (weights) and `model.json` (what they are).
+
+The recipe, its fields, the data's spec and its codec travel with the weights, so a model samples in the user's own
+units wherever it is loaded. Nothing is pickled; the tensors' names and shapes are compared with the recipe's networks
+before anything is allocated for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from ._version import __version__
+from .data import DataSpec
+from .recipe import EMPTY, Batch, Recipe, load_recipe
+from .run import read_json, sha256, write_json, write_tensors
+from .step import Stream, derive, draws
+
+FORMAT = 1
+BLOCK = 64
+"""Samples are drawn in blocks of this many, each from a seed of its own: sample i depends on (seed, i), not on n."""
+
+Weights = Literal["ema", "raw"]
+
+
+def draw_samples(recipe: Recipe, nets: nn.ModuleDict, n: int, seed: int, given: Batch = EMPTY) -> Tensor:
+    """Draw n samples in the encoded range (n, ...) on the CPU. The first k of n equal the k drawn alone.
+
+    `given` holds tensors with n rows. Networks are put into eval mode for it and left as they were.
+    """
+    modes = {net: net.training for net in nets.modules()}
+    nets.eval()
+    device = next(nets.parameters()).device
+    generator = torch.Generator(device)
+    blocks = []
+    with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        for start in range(0, n, BLOCK):
+            rows = min(BLOCK, n - start)
+            part = derive(seed, "sample", start)
+            torch.manual_seed(part)
+            generator.manual_seed(part)
+            rows_given = {k: v[start : start + rows] for k, v in given.items()}
+            with draws(Stream(generator, rows=BLOCK)):
+                blocks.append(recipe.sample(nets, rows, rows_given).to("cpu", torch.float32))
+    for net, mode in modes.items():
+        net.training = mode
+    return torch.cat(blocks)
+
+
+def recipe_record(recipe: Recipe, name: str) -> dict[str, Any]:
+    """What identifies a recipe: its name (or path to its file), and every field."""
+    return {"name": name, "fields": {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}}
+
+
+def build_recipe(saved: Mapping[str, Any], recipe: type[Recipe] | None = None) -> Recipe:
+    """The recipe of `recipe_record`.
+
+    A recipe from a file of yours is code, so it is never run because a model names it: pass its class.
+    Raises `ValueError` for unknown recipes and fields.
+    """
+    name, fields = str(saved["name"]), dict(saved["fields"])
+    if recipe is None:
+        if name.endswith(".py"):
+            raise ValueError(
+                f"this was trained by a recipe of your own, {name}: pass it (recipe= in Python, --recipe-file on the "
+                "command line); a file named by a model is never run by itself"
+            )
+        recipe = load_recipe(name)
+    known = {f.name: f for f in dataclasses.fields(recipe)}
+    if unknown := sorted(set(fields) - set(known)):
+        raise ValueError(f"recipe {name} has no field {unknown[0]!r}; it has {', '.join(sorted(known))}")
+    hints = typing.get_type_hints(recipe)
+    tuples = {k: tuple(v) for k, v in fields.items() if typing.get_origin(hints[k]) is tuple}  # JSON has only lists
+    return recipe(**{**fields, **tuples})
+
+
+def save_model(
+    folder: Path, recipe: Recipe, name: str, spec: DataSpec, raw: nn.ModuleDict, ema: nn.ModuleDict, images: int
+) -> None:
+    """Write `model.safetensors` and `model.json`. Raises `OSError`, what was there intact."""
+    tensors = {f"ema.{k}": v for k, v in ema.state_dict().items()}
+    tensors |= {f"raw.{k}": v for role in recipe.serving for k, v in raw.state_dict().items() if k.split(".")[0] == role}
+    folder.mkdir(parents=True, exist_ok=True)
+    path, note = folder / "model.safetensors", folder / "model.json"
+    previous = sha256(path) if path.is_file() else ""
+    part = folder / "model.next.safetensors"
+    digest = write_tensors(part, tensors, json.dumps({"images": images}))
+    # The note goes first and accepts both, so a crash between the two renames leaves a model that loads.
+    write_json(
+        note,
+        {
+            "format": FORMAT,
+            "recipe": recipe_record(recipe, name),
+            "data": spec.to_json(),
+            "weights": ["ema", "raw"],
+            "sha256": digest,
+            "previous_sha256": previous,
+            "gansmith": __version__,
+            "notice": "Samples drawn from this model are AI-generated.",
+        },
+    )
+    part.replace(path)
+
+
+class Model:
+    """A trained generator: `sample` is what it is for.
+
+    >>> import gansmith
+    >>> model = gansmith.load("runs/demo")  # doctest: +SKIP
+    >>> model.sample(64, seed=0).shape  # doctest: +SKIP
+    (64, 8, 8, 1)
+    """
+
+    def __init__(
+        self, recipe: Recipe, name: str, spec: DataSpec, networks: Mapping[Weights, nn.ModuleDict], images: int
+    ) -> None:
+        self.recipe, self.recipe_name, self.spec, self.images = recipe, name, spec, images
+        self._networks = dict(networks)
+
+    @property
+    def networks(self) -> nn.ModuleDict:
+        """The averaged networks that samples are drawn with by default."""
+        return self._networks["ema"]
+
+    def to(self, device: str) -> Model:
+        """Move the networks to a device; returns the model."""
+        for nets in self._networks.values():
+            nets.to(device)
+        return self
+
+    def sample(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
+        """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D).
+
+        Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
+        last step. Raises `ValueError` for n < 1 or unknown weights.
+        """
+        if n < 1:
+            raise ValueError(f"cannot draw {n} samples: ask for at least 1")
+        if weights not in self._networks:
+            raise ValueError(f"there are no weights {weights!r}; there are {', '.join(self._networks)}")
+        return self.spec.codec.decode(draw_samples(self.recipe, self._networks[weights], n, seed, given))
+
+
+def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
+    """Load a trained model from a run's directory or from its `model/` folder.
+
+    `recipe` is needed only if the run used a recipe file of your own.
+    Raises `FileNotFoundError` if there is none, `ValueError` if it is damaged or does not fit its recipe.
+    """
+    folder = Path(path)
+    if (folder / "run.json").is_file():
+        folder = folder / "model"
+        if not (folder / "model.json").is_file():
+            raise FileNotFoundError(f"{path} has saved no model yet: it does at its first checkpoint")
+    note = folder / "model.json"
+    if not note.is_file():
+        raise FileNotFoundError(f"no model at {path}: expected a run or a folder with model.json")
+    saved = read_json(note)
+    if saved.get("format") != FORMAT:
+        raise ValueError(f"{note} has format {saved.get('format')!r}; this gansmith reads {FORMAT}: upgrade it")
+    try:
+        built = build_recipe(saved["recipe"], recipe)
+        name = str(saved["recipe"]["name"])
+        spec = DataSpec.from_json(saved["data"])
+        accepted = {saved["sha256"], saved["previous_sha256"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{note} is damaged: {error!r}") from error
+    tensors = folder / "model.safetensors"
+    if not tensors.is_file():
+        raise FileNotFoundError(f"{tensors} is missing")
+    if sha256(tensors) not in accepted:
+        raise ValueError(f"{tensors} does not have the sha256 that {note.name} states: it is damaged or was swapped")
+    try:
+        with safe_open(tensors, "pt") as file:
+            metadata = json.loads((file.metadata() or {}).get("gansmith", "{}"))
+            networks = {which: _networks(built, spec, file, f"{which}.", tensors) for which in ("ema", "raw")}
+    except SafetensorError as error:
+        raise ValueError(f"{tensors} is damaged: {error}") from error
+    return Model(built, name, spec, typing.cast(Mapping[Weights, nn.ModuleDict], networks), int(metadata.get("images", 0)))
+
+
+def _networks(recipe: Recipe, spec: DataSpec, file: Any, prefix: str, path: Path) -> nn.ModuleDict:
+    """The serving networks, filled with the file's tensors; built without memory first to compare the shapes."""
+
+    def build() -> nn.ModuleDict:
+        nets = recipe.networks(spec)
+        return nn.ModuleDict({role: nets[role] for role in recipe.serving})
+
+    with torch.device("meta"):
+        expected = {f"{prefix}{k}": tuple(v.shape) for k, v in build().state_dict().items()}
+    found = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys() if k.startswith(prefix)}  # noqa: SIM118
+    if expected != found:
+        odd = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))[0]
+        raise ValueError(
+            f"{path} does not fit its recipe: {odd} is {found.get(odd, 'missing')}, expected {expected.get(odd, 'none')}"
+        )
+    with torch.random.fork_rng([]):
+        nets = build()
+    state = {k[len(prefix) :]: file.get_tensor(k) for k in found}
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"{path} holds values that are not finite in {name}")
+    nets.load_state_dict(state)
+    return nets.eval().requires_grad_(False)

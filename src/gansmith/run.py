@@ -1,0 +1,222 @@
+"""A run is a directory; commands meet only through it.
+
+    run.json              recipe, fields, options, data, versions, setting: enough to train it again
+    log.jsonl             one line every `log_every` images
+    checkpoints/          the newest few, each a .safetensors with a .json beside it that holds its sha256
+    samples/              one picture of the fixed latents at each sampling time
+    curves.png, film.gif  the terms, and the samples through training
+    model/                what sampling needs: model.safetensors and model.json
+
+Every file is written beside its place, flushed to the disk, and renamed into it, so a crash or a full disk leaves the
+old one whole. Nothing here is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+FORMAT = 1
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, flush it to the disk, and rename it into place.
+
+    Raises `OSError` with the old file intact and the unfinished one removed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            write(temporary)
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except SafetensorError as error:  # how safetensors reports an I/O error, such as a full disk
+            raise OSError(str(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: str) -> str:
+    """Write tensors atomically as safetensors; returns the file's sha256. Equal tensors give equal bytes."""
+    flat = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
+    digest = ""
+
+    def write(part: Path) -> None:
+        nonlocal digest
+        save_file(flat, part, metadata={"gansmith": metadata})  # one key: the order of several is not fixed
+        digest = sha256(part)
+
+    write_atomically(path, write)
+    return digest
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises `ValueError` naming the file if it is damaged or anything else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} is damaged: it does not hold a JSON object")
+    return value
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One saved state: `path` holds the tensors; `meta` says how far training was."""
+
+    path: Path
+    meta: dict[str, Any]
+
+
+class Run:
+    """The directory of a run. Opening one reads `run.json` and nothing else."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises `FileNotFoundError` if there is no run, `ValueError` if it is damaged or of a newer gansmith."""
+        self.path = Path(path)
+        if not (self.path / "run.json").is_file():
+            raise FileNotFoundError(f"no run at {self.path}: it holds no run.json")
+        self.record = read_json(self.path / "run.json")
+        if self.record.get("format") != FORMAT:
+            raise ValueError(
+                f"{self.path} has run format {self.record.get('format')!r}; this gansmith reads {FORMAT}: upgrade it"
+            )
+
+    @classmethod
+    def create(cls, path: Path, record: Mapping[str, Any]) -> Run:
+        """Make the directory of a new run. Raises `FileExistsError` if something is there already."""
+        refuse_existing(path)
+        for folder in ("checkpoints", "samples", "model"):
+            (path / folder).mkdir(parents=True, exist_ok=True)
+        write_json(path / "run.json", {"format": FORMAT, **record})
+        return cls(path)
+
+    # --- the log ---
+
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of log.jsonl; one torn by a crash is left out."""
+        path = self.path / "log.jsonl"
+        if not path.is_file():
+            return []
+        lines = []
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(text))
+            except json.JSONDecodeError:
+                continue
+        return lines
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        """Add a line to log.jsonl."""
+        with open(self.path / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def rewind(self, step: int) -> None:
+        """Drop what was logged and sampled after this step: the resumed run writes it again."""
+        lines = self.log()
+        kept = [line for line in lines if line["step"] <= step]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        write_atomically(self.path / "log.jsonl", lambda part: part.write_text(text, encoding="utf-8"))
+
+    # --- checkpoints ---
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """The committed checkpoints, oldest first (their contents are not verified here)."""
+        found = []
+        for note in sorted((self.path / "checkpoints").glob("*.json")):
+            try:
+                found.append(Checkpoint(note.with_suffix(".safetensors"), read_json(note)))
+            except ValueError:
+                continue  # `newest` tells about it
+        return found
+
+    def save(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], keep: int) -> Checkpoint:
+        """Save a checkpoint, then drop all but the newest `keep`.
+
+        The note with the sha256 is written last and makes it count. Raises `OSError`, the older ones intact.
+        """
+        path = self.path / "checkpoints" / f"step-{meta['step']:010d}.safetensors"
+        digest = write_tensors(path, tensors, "checkpoint")
+        full = {**meta, "bytes": path.stat().st_size, "sha256": digest}
+        write_json(path.with_suffix(".json"), full)
+        notes = sorted((self.path / "checkpoints").glob("*.json"))
+        for old in notes[: max(len(notes) - max(keep, 1), 0)]:
+            old.unlink()
+            old.with_suffix(".safetensors").unlink(missing_ok=True)
+        return Checkpoint(path, full)
+
+    def newest(self, say: Callable[[str], object]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The tensors and note of the newest whole checkpoint; None if none was ever saved.
+
+        A damaged one is passed over, and said. Raises `ValueError` if all are damaged.
+        """
+        notes = sorted((self.path / "checkpoints").glob("*.json"), reverse=True)
+        for note in notes:
+            try:
+                meta = read_json(note)
+                path = note.with_suffix(".safetensors")
+                if not path.is_file():
+                    raise ValueError(f"{path.name} is missing")
+                if sha256(path) != meta.get("sha256"):
+                    raise ValueError(f"{path.name} does not have the sha256 that {note.name} states")
+                return load_file(path), meta
+            except (ValueError, SafetensorError) as error:
+                say(f"checkpoint {note.stem} is damaged ({error}); going back to the one before it")
+        if notes:
+            raise ValueError(
+                f"all {len(notes)} checkpoints of {self.path} are damaged: restore one from a copy, or train into "
+                "another --out"
+            )
+        return None
+
+    def progress(self) -> dict[str, Any]:
+        """How far the run is: step, images, seconds, finished."""
+        start = {"step": 0, "images": 0, "seconds": 0.0, "finished": False}
+        saved = self.checkpoints()
+        reached = start | ({k: v for k, v in saved[-1].meta.items() if k in start} if saved else {})
+        log = self.log()
+        if log and log[-1]["step"] > reached["step"]:
+            reached |= {k: log[-1][k] for k in ("step", "images", "seconds")}
+        return reached
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises `FileExistsError` unless a new run may be made there."""
+    if (path / "run.json").exists():
+        raise FileExistsError(f"{path} holds a run already: pass --resume to continue it, or another --out")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"{path} exists and is not an empty folder: pass another --out")
+
+
+def to_cpu_bytes(tensors: Mapping[str, Tensor]) -> int:
+    """How many bytes a checkpoint of these tensors takes."""
+    return sum(t.numel() * t.element_size() for t in tensors.values() if isinstance(t, torch.Tensor))
