@@ -39,6 +39,7 @@ from .step import Ranks, Setting, Step, Terms, derive
 CHECKPOINT_MINUTES = 10
 """A checkpoint is saved at least this often, so that slow networks lose little."""
 FILM_SAMPLES = 64
+FRAMES = 24
 
 
 class Diverged(RuntimeError):
@@ -91,7 +92,6 @@ def train(
             refuse_existing(path)
         store = _store(data, options, ranks)
         recipe_spec = _spec(recipe, name, store)
-        steps = math.ceil(options.images / options.batch_size)
         _tame_allocator()
         nets = _networks(recipe, recipe_spec, options.seed)
         setting, timings = _choose(recipe, nets, store, recipe_spec, options, device, ranks)
@@ -115,7 +115,7 @@ def train(
         training = _Training(run or Run(path), recipe, name, recipe_spec, store, nets, options, setting, ranks)
         training.say(
             f"training {name} on {label} ({len(store):,} x {'x'.join(map(str, recipe_spec.shape))}) to {path}: "
-            f"{steps:,} steps of {options.batch_size}, {setting.precision}"
+            f"{_budget(options)}, {options.batch_size} a step, {setting.precision}"
             f"{' channels-last' if setting.channels_last else ''} on {device}"
         )
         return training.loop()
@@ -130,17 +130,22 @@ def resume(
 ) -> Run:
     """Continue a run from its newest whole checkpoint, exactly as if it had never stopped.
 
-    `images` and `minutes` replace the recorded budget, which may only grow. `recipe` is needed only if the run used a
+    `images` and `minutes` replace the recorded budget and must exceed what is done. `recipe` is needed only if the run used a
     recipe file of your own. Raises as `train` does, and `ValueError` if the data is no longer the same.
     """
     run = Run(out)
     options = _options_from(run.record["options"])
-    for given, what in ((images, "images"), (minutes, "minutes")):
-        if given is not None:
-            recorded = getattr(options, what)
-            if recorded and (given and given < recorded):
-                raise ValueError(f"--{what} {given} is less than the {recorded} this run was started with")
-            options = dataclasses.replace(options, **{what: Count(given) if what == "images" else given})
+    if images is not None:
+        options = dataclasses.replace(options, images=Count(images))
+    if minutes is not None:
+        options = dataclasses.replace(options, minutes=minutes)
+    done = run.progress()
+    spent = options.budget and options.budget <= done["images"]
+    if done["finished"] and (spent or (options.minutes and options.minutes * 60 <= done["seconds"])):
+        raise ValueError(
+            f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes: pass a larger "
+            "--images or --minutes to go on"
+        )
     built = build_recipe(run.record["recipe"], recipe)
     name = str(run.record["recipe"]["name"])
     saved = run.record["setting"]
@@ -298,16 +303,21 @@ class _Training:
 
     def loop(self) -> Run:
         options = self.options
-        total = math.ceil(options.images / options.batch_size)
+        total = math.ceil(options.budget / options.batch_size) if options.budget else sys.maxsize
+        limit = options.minutes * 60 or math.inf
         log_every = max(options.log_every // options.batch_size, 1)
-        picture_every = max((options.sample_every or options.images // 24) // options.batch_size, 1)
+        # The film has FRAMES pictures: a share of the images, or of the minutes where those are the budget.
+        picture_every = (options.sample_every or options.budget // FRAMES) // options.batch_size
+        picture_seconds = math.inf if options.budget or options.sample_every else limit / FRAMES
         checkpoint_every = max(options.checkpoint_every // options.batch_size, 1)
         if self.step == 0:
             self.picture()
         last_save = time.monotonic()
         logged_step, logged_seconds = self.step, self.seconds
+        pictured = self.seconds
+        stopped = 0
         with _Signals(self.ranks) as signals, self.progress:
-            while self.step < total and not (options.minutes and self.seconds >= options.minutes * 60):
+            while self.step < total and self.seconds < limit:
                 began = time.perf_counter()
                 self.gather(self.taker.take(self.step, self.feed))
                 self.step += 1
@@ -320,18 +330,19 @@ class _Training:
                     rate = (self.step - logged_step) * options.batch_size / max(self.seconds - logged_seconds, 1e-9)
                     logged_step, logged_seconds = self.step, self.seconds
                     self.log(rate)
-                if self.step % picture_every == 0:
+                by_images = options.budget or options.sample_every
+                if self.step % max(picture_every, 1) == 0 if by_images else self.seconds - pictured >= picture_seconds:
                     self.picture()
+                    pictured = self.seconds
                 due = time.monotonic() - last_save > CHECKPOINT_MINUTES * 60
-                stop, due, over = signals.agree(due, bool(options.minutes and self.seconds >= options.minutes * 60))
-                if stop:
+                stopped, due, over = signals.agree(due, self.seconds >= limit)
+                if stopped:
                     break
                 if over:
-                    self.seconds = max(self.seconds, options.minutes * 60)  # all ranks stop with the first
+                    self.seconds = max(self.seconds, limit)  # all ranks stop with the first
                 if self.step % checkpoint_every == 0 or due:
                     self.save()
                     last_save = time.monotonic()
-            stopped = signals.caught
             if stopped:
                 self.say(f"{signal.Signals(stopped).name}: saving step {self.step:,}; a second signal exits at once")
                 if self.saved_at != self.step:
@@ -364,7 +375,7 @@ class _Training:
             f"  {path}/model/      the generator\n"
             f"next: gansmith sample {path} -n 64 --out grid.png\n"
             f"      gansmith info {path}\n"
-            f"      gansmith train --resume --out {path} --images {2 * self.options.images}"
+            f"      gansmith train --resume --out {path} --images {2 * self.images}"
         )
 
 
@@ -398,15 +409,15 @@ class _Signals:
             self._since = time.monotonic()
             self.caught = number
 
-    def agree(self, save: bool, over: bool) -> tuple[bool, bool, bool]:
-        """Whether any rank was told to stop, wants to save, or is out of time: all ranks get the same answer."""
+    def agree(self, save: bool, over: bool) -> tuple[int, bool, bool]:
+        """The signal that stopped any rank (or 0), and whether any wants to save or is out of time: the same on all."""
         if self._group is None:
-            return bool(self.caught), save, over
+            return self.caught, save, over
         self._flags[0], self._flags[1], self._flags[2] = self.caught, save, over
         torch.distributed.all_reduce(self._flags, torch.distributed.ReduceOp.MAX, group=self._group)
         stop, any_save, any_over = self._flags.tolist()
         self.caught = int(stop)
-        return bool(stop), bool(any_save), bool(any_over)
+        return self.caught, bool(any_save), bool(any_over)
 
 
 # --- setting up -------------------------------------------------------------------------------------------------------
@@ -424,7 +435,7 @@ def _ranks(device: str) -> Iterator[tuple[Ranks, str]]:
     if world == 1:
         yield Ranks(), device
         return
-    if device == "cuda":
+    if device.startswith("cuda"):  # also at resume, where rank 0's was recorded
         device = f"cuda:{local}"
         torch.cuda.set_device(local)
     torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
@@ -609,6 +620,11 @@ def _options_from(saved: Mapping[str, Any]) -> TrainOptions:
     for key in ("images", "log_every", "sample_every", "checkpoint_every"):
         values[key] = Count(values[key])
     return TrainOptions(**values)
+
+
+def _budget(options: TrainOptions) -> str:
+    parts = [f"{options.budget:,} images"] if options.budget else []
+    return " or ".join(parts + ([f"{options.minutes:g} minutes"] if options.minutes else []))
 
 
 def _safe(name: str) -> str:

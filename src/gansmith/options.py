@@ -54,10 +54,11 @@ class DataOptions:
 class TrainOptions(DataOptions):
     """What a training run is told beside the recipe."""
 
-    images: Count = Count(200_000)
-    """How many images to show: training ends there. One step shows one batch, however many moves it makes."""
+    images: Count = Count(0)
+    """How many images to show: training ends there. One step shows one batch, however many moves it makes. 0 means
+    200k, or no limit if --minutes gives one."""
     minutes: float = 0.0
-    """Stop after this many minutes of training even if fewer images were shown; 0 means no limit."""
+    """Stop after this many minutes of training (pictures and checkpoints not counted); 0 means no limit."""
     batch_size: int = 64
     """Images per step, over all ranks and micro-batches."""
     micro_batches: int = 1
@@ -76,3 +77,8 @@ class TrainOptions(DataOptions):
     """Images between checkpoints; one is also saved every 10 minutes and at the end."""
     keep: int = 2
     """How many of the newest checkpoints are kept."""
+
+    @property
+    def budget(self) -> int:
+        """The number of images at which training ends; 0 if only `minutes` ends it."""
+        return self.images or (0 if self.minutes else 200_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -69,11 +70,9 @@ class Progress:
             self.console.print(line, markup=False, soft_wrap=True)
 
     def _line(self, images: int, seconds: float) -> str:
-        left = (self.options.images - images) / self._rate if self._rate else 0.0
-        share = images / self.options.images if self.options.images else 1.0
-        if self.options.minutes:
-            left = min(left, self.options.minutes * 60 - seconds)
-            share = max(share, seconds / (self.options.minutes * 60))
+        budget, limit = self.options.budget or math.inf, self.options.minutes * 60 or math.inf
+        left = min((budget - images) / self._rate if self._rate else math.inf, limit - seconds)
+        share = max(images / budget, seconds / limit)
         terms = "  ".join(f"{name} {value:.3g}" for name, value in self._terms.items())
         return f"{share:4.0%}  {images:,} images  {self._rate:,.0f}/s  {_clock(left)} left  {terms}"
 

@@ -250,6 +250,8 @@ class Step:
         self.average = nn.ModuleDict({name: copy.deepcopy(nets[name]).requires_grad_(False) for name in averaged})
         self.average.eval()
         self._generator = torch.Generator(setting.device)
+        # Not torch.manual_seed: it formats a stack trace for each kind of device that is absent, half a tiny step.
+        self._default = _default_generator(torch.device(setting.device))
         self._shadow = [p for name in averaged for p in self.average[name].parameters()]
         self._live = [p for name in averaged for p in nets[name].parameters()]
         self._shadow_buffers = [b for name in averaged for b in self.average[name].buffers()]
@@ -306,7 +308,7 @@ class Step:
         """Add the gradients of one micro-batch to `total`; return its share of the terms."""
         share = 1.0 / self.micro_batches
         part += self.ranks.rank * self.micro_batches
-        torch.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
+        self._default.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
         self._generator.manual_seed(seed)  # noise and mixing: one common draw, of which each takes its slice
         stream = Stream(self._generator, part, self.ranks.world * self.micro_batches)
         with draws(stream), self.setting.autocast():
@@ -381,6 +383,14 @@ def _check(step: Step) -> None:
             f"batch size {step.batch_size} cannot be split over {step.ranks.world} ranks x {step.micro_batches} "
             f"micro-batches: choose a multiple of {pieces}"
         )
+
+
+def _default_generator(device: torch.device) -> torch.Generator:
+    """The generator that dropout and the like draw from on that device."""
+    if device.type == "cuda":
+        torch.cuda.init()
+        return torch.cuda.default_generators[device.index or 0]
+    return torch.default_generator
 
 
 def _split(batch: Batch, parts: int) -> Iterator[Batch]:

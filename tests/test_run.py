@@ -1,0 +1,138 @@
+"""The run directory: atomic, verified, refused or recovered as promised."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gansmith.run import Run, sha256, write_atomically, write_json, write_tensors
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(tmp_path / "run", {"recipe": {"name": "gan", "fields": {}}})
+
+
+def state(value: float) -> dict[str, torch.Tensor]:
+    return {"w": torch.full((3, 4), value), "steps": torch.tensor(value)}
+
+
+def meta(step: int) -> dict[str, object]:
+    return {"step": step, "images": step * 8, "seconds": 0.5 * step, "finished": False}
+
+
+def test_a_run_that_exists_is_refused(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError, match="--resume"):
+        Run.create(run.path, {})
+    other = tmp_path / "notes"
+    other.mkdir()
+    (other / "thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="another --out"):
+        Run.create(other, {})
+    assert (other / "thesis.txt").read_text() == "mine"
+
+
+def test_no_run_damaged_run_newer_run(tmp_path: Path, run: Run) -> None:
+    with pytest.raises(FileNotFoundError, match="no run at"):
+        Run(tmp_path / "nothing")
+    (run.path / "run.json").write_text('{"format": 99}')
+    with pytest.raises(ValueError, match="format 99"):
+        Run(run.path)
+    (run.path / "run.json").write_text('{"format": ')
+    with pytest.raises(ValueError, match="damaged"):
+        Run(run.path)
+
+
+def test_the_last_k_checkpoints_are_kept(run: Run) -> None:
+    for step in range(1, 6):
+        run.save(state(step), meta(step), keep=2)
+    assert [c.meta["step"] for c in run.checkpoints()] == [4, 5]
+    assert len(list((run.path / "checkpoints").iterdir())) == 4
+    tensors, note = run.newest(print) or ({}, {})
+    assert note["step"] == 5 and torch.equal(tensors["w"], state(5)["w"])
+    assert run.progress() == {"step": 5, "images": 40, "seconds": 2.5, "finished": False}
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "note"])
+def test_a_damaged_checkpoint_falls_back_and_says_so(run: Run, damage: str) -> None:
+    for step in (1, 2):
+        run.save(state(step), meta(step), keep=2)
+    newest = run.checkpoints()[-1].path
+    data = bytearray(newest.read_bytes())
+    match damage:
+        case "flip":
+            data[-3] ^= 1
+            newest.write_bytes(data)
+        case "truncate":
+            newest.write_bytes(data[: len(data) // 2])
+        case "delete":
+            newest.unlink()
+        case "note":
+            newest.with_suffix(".json").write_text('{"step": 2')
+    said: list[str] = []
+    found = run.newest(said.append)
+    assert found is not None and found[1]["step"] == 1
+    assert len(said) == 1 and newest.stem in said[0]
+
+
+def test_all_damaged_is_an_error_and_none_saved_is_none(run: Run) -> None:
+    assert run.newest(print) is None
+    run.save(state(1), meta(1), keep=1)
+    run.checkpoints()[0].path.write_bytes(b"")
+    with pytest.raises(ValueError, match="all 1 checkpoints"):
+        run.newest(lambda text: None)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"good": 1})
+
+    def fail(part: Path) -> None:
+        part.write_text("half")
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(path, fail)
+    assert json.loads(path.read_text()) == {"good": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_whole(run: Run) -> None:
+    """A real write error, by a limit on the size of files: the 4 MB of the second checkpoint do not fit."""
+    run.save(state(1), meta(1), keep=1)
+    script = (
+        "import sys, resource, torch; from gansmith.run import Run\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "try:\n"
+        f"    Run({str(run.path)!r}).save({{'w': torch.zeros(1 << 20)}}, {{'step': 2}}, keep=1)\n"
+        "except OSError as error:\n"
+        "    print('refused:', error); sys.exit(7)\n"
+    )
+    assert resource.RLIMIT_FSIZE is not None
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 7, done.stderr
+    found = run.newest(print)
+    assert found is not None and found[1]["step"] == 1
+    assert sorted(p.suffix for p in (run.path / "checkpoints").iterdir()) == [".json", ".safetensors"]
+
+
+def test_equal_tensors_give_equal_bytes(tmp_path: Path) -> None:
+    tensors = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.ones(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)}
+    one = write_tensors(tmp_path / "1.safetensors", tensors, "x")
+    two = write_tensors(tmp_path / "2.safetensors", dict(reversed(tensors.items())), "x")
+    assert one == two == sha256(tmp_path / "2.safetensors")
+
+
+def test_the_log_survives_a_torn_line_and_rewinds(run: Run) -> None:
+    for step in range(1, 5):
+        run.append({"step": step, "D/real": 0.1 * step})
+    with open(run.path / "log.jsonl", "a") as file:
+        file.write('{"step": 5, "D/r')
+    assert [line["step"] for line in run.log()] == [1, 2, 3, 4]
+    run.rewind(2)
+    run.append({"step": 3})
+    assert [line["step"] for line in run.log()] == [1, 2, 3]
