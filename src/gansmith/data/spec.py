@@ -79,9 +79,14 @@ class VectorCodec(Codec):
 
 
 def codec_from_json(saved: dict[str, Any]) -> Codec:
-    """The codec of `to_json`. Raises `ValueError` for anything else: the list is closed, nothing is imported by name."""
+    """The codec of `to_json`. Raises `ValueError` for anything else: the list is closed."""
     match saved:
-        case {"kind": "image", "dtype": "uint8" | "uint16" | "float32" as dtype, "low": float(low), "high": float(high)}:
+        case {
+            "kind": "image",
+            "dtype": "uint8" | "uint16" | "float32" as dtype,
+            "low": float(low),
+            "high": float(high),
+        }:
             return ImageCodec(dtype=dtype, low=low, high=high)
         case {"kind": "vector", "mean": [*mean], "scale": float(scale)}:
             return VectorCodec(mean=tuple(float(v) for v in mean), scale=scale)

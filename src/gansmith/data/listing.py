@@ -1,0 +1,490 @@
+"""What picture files a source holds, without opening them: folders, tables of labels, zip and tar archives."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import os
+import stat
+import tarfile
+import threading
+import zipfile
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+
+from .pack import Quarantined
+from .pictures import MOST_BYTES, SUFFIXES
+
+LABELS = "labels.csv"
+_SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing", "holdout"))
+_FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "name", "id")
+_LABEL_COLUMNS = ("label", "class", "category", "target", "y")
+
+
+class Names(Sequence[str]):
+    """Strings end to end in one buffer: a million names take their bytes, not a million objects."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._ends = array("Q", [0])
+
+    def append(self, name: str) -> None:
+        """Add one; names that are not text (undecodable bytes) survive."""
+        self._bytes += os.fsencode(name)
+        self._ends.append(len(self._bytes))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, i):  # type: ignore[no-untyped-def]
+        return os.fsdecode(bytes(self._bytes[self._ends[i] : self._ends[i + 1]]))
+
+
+@dataclass
+class Listing:
+    """The candidates of a source in order, and what was set aside without opening it."""
+
+    names: Names = field(default_factory=Names)
+    sizes: array = field(default_factory=lambda: array("Q"))
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    quarantined: list[Quarantined] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    identity: str = ""
+
+    def add(self, name: str, size: int) -> None:
+        """A file that may be a picture."""
+        self.names.append(name)
+        self.sizes.append(size)
+
+    def chunks(self, row_bytes: int) -> np.ndarray:
+        """Boundaries of chunks of about 4 MiB of stored rows, 32 MiB of files, and at most 256 files."""
+        bounds, stored, read = [0], 0, 0
+        for i, size in enumerate(self.sizes):
+            if i > bounds[-1] and (stored + row_bytes > 4 << 20 or read + size > 32 << 20 or i - bounds[-1] == 256):
+                bounds.append(i)
+                stored = read = 0
+            stored += row_bytes
+            read += size
+        return np.array([*bounds, len(self.sizes)])
+
+    def label_by_folder(self) -> None:
+        """If every file lies in a sub-folder, these are the classes (after folders that hold everything)."""
+        if not len(self.names):
+            return
+        first = PurePosixPath(self.names[0]).parts[:-1]
+        depth = len(first)
+        for name in self.names:
+            parts = name.split("/")[:-1]
+            same = 0
+            while same < min(depth, len(parts)) and parts[same] == first[same]:
+                same += 1
+            depth = min(depth, same)
+        codes: dict[str, int] = {}
+        found = np.empty(len(self.names), np.int64)
+        for i, name in enumerate(self.names):
+            parts = name.split("/")
+            if len(parts) < depth + 2:
+                return
+            found[i] = codes.setdefault(parts[depth], len(codes))
+        order = sorted(codes)
+        if {c.lower() for c in order} <= _SPLITS:
+            self.notes.append(
+                f"sub-folders {', '.join(order)} look like splits, not classes: no labels, all files used"
+            )
+            return
+        self.classes = tuple(order)
+        self.labels = np.array([order.index(c) for c in codes], np.int64)[found]
+
+
+class Files(ABC):
+    """Where picture files lie. Final subclasses list them and read them."""
+
+    name: str
+
+    @abstractmethod
+    def listing(self) -> Listing:
+        """All files, in an order that does not depend on the machine. Raises `ValueError` if it cannot be read."""
+
+    @abstractmethod
+    def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
+        """For each range of candidates, in ascending order, their files; at most `most` bytes of each are needed."""
+
+
+class Bytes(ABC):
+    """One file's content, to be read by whoever decodes it."""
+
+    @abstractmethod
+    def open(self) -> IO[bytes]:
+        """The file, readable and seekable. Raises `OSError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OnDisk(Bytes):
+    path: str
+
+    def open(self) -> IO[bytes]:
+        return open(self.path, "rb")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Bytes):
+    data: bytes
+
+    def open(self) -> IO[bytes]:
+        return io.BytesIO(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken(Bytes):
+    reason: str
+
+    def open(self) -> IO[bytes]:
+        raise OSError(self.reason)
+
+
+def _is_candidate(name: str) -> bool:
+    """By its name: pictures, and files with no suffix at all, which are judged by their content."""
+    last = name.rpartition("/")[2]
+    dot = last.rfind(".")
+    return (dot < 0 or last[dot:].lower() in SUFFIXES) and not last.startswith(".")
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+class Folder(Files):
+    """A folder of pictures, with everything below it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.name = str(root)
+
+    def listing(self) -> Listing:
+        """Depth first, each folder in the order of names."""
+        found = Listing()
+        seen = hashlib.sha256()
+        if (self.root / LABELS).is_file():
+            return _list_table(self.root / LABELS, self.root, folder=True)
+        real = os.path.realpath(self.root)
+        self._walk("", real, found, seen)
+        found.identity = seen.hexdigest()
+        found.label_by_folder()
+        return found
+
+    def _walk(self, under: str, real: str, found: Listing, seen: hashlib._Hash) -> None:
+        before = len(found.names)
+        path = os.path.join(self.root, under) if under else str(self.root)
+        try:
+            with os.scandir(path) as entries:
+                listed = sorted(entries, key=lambda e: os.fsencode(e.name))
+        except OSError as error:
+            if not under:
+                raise
+            found.quarantined.append(Quarantined(under, error.strerror or str(error)))
+            return
+        for entry in listed:
+            name = f"{under}/{entry.name}" if under else entry.name
+            try:
+                if entry.is_symlink():
+                    target = os.path.realpath(entry.path)
+                    if os.path.commonpath([target, real]) != real:
+                        found.quarantined.append(Quarantined(name, "a link that leads out of the folder"))
+                        continue
+                    if entry.is_dir():
+                        found.quarantined.append(
+                            Quarantined(name, "a link to a folder; links to folders are not followed")
+                        )
+                        continue
+                elif entry.is_dir():
+                    if not entry.name.startswith(".") and entry.name != "__MACOSX":
+                        self._walk(name, real, found, seen)
+                    continue
+                if not _is_candidate(name):
+                    found.ignored.append(name)
+                    continue
+                known = entry.stat()
+            except OSError as error:
+                found.quarantined.append(Quarantined(name, error.strerror or str(error)))
+                continue
+            if not stat.S_ISREG(known.st_mode):
+                found.quarantined.append(Quarantined(name, "not a regular file"))
+                continue
+            found.add(name, known.st_size)
+            seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\n"))
+        if len(found.names) == before and os.path.splitext(under)[1].lower() in SUFFIXES:
+            found.quarantined.append(Quarantined(under, "a folder, not a picture"))
+
+    def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
+        """Paths: the threads that decode also read."""
+        del most
+        for first, last in wanted:
+            yield [_OnDisk(os.path.join(self.root, listing.names[i])) for i in range(first, last)]
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+class Table(Files):
+    """A CSV that names files, relative to itself, and their labels."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+
+    def listing(self) -> Listing:
+        """In the order of the table."""
+        return _list_table(self.path, self.path.parent, folder=False)
+
+    def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
+        """Paths: the threads that decode also read."""
+        return Folder(self.path.parent).read(listing, wanted, most)
+
+
+def _list_table(path: Path, root: Path, *, folder: bool) -> Listing:
+    try:
+        rows = read_labels(path.read_text(encoding="utf-8-sig"), str(path))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from None
+    found = Listing()
+    seen = hashlib.sha256()
+    labels: list[str] = []
+    real = os.path.realpath(root)
+    for name, label in rows:
+        full = os.path.join(root, name)
+        if reason := _refused(name):
+            found.quarantined.append(Quarantined(name, reason))
+            continue
+        if os.path.commonpath([os.path.realpath(full), real]) != real:
+            found.quarantined.append(Quarantined(name, "a link that leads out of the folder"))
+            continue
+        try:
+            known = os.stat(full)
+        except OSError as error:
+            found.quarantined.append(Quarantined(name, error.strerror or str(error)))
+            continue
+        if not stat.S_ISREG(known.st_mode):
+            found.quarantined.append(Quarantined(name, "not a file"))
+            continue
+        found.add(name, known.st_size)
+        labels.append(label)
+        seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\0{label}\n"))
+    _attach(found, labels)
+    found.identity = seen.hexdigest()
+    if folder:
+        named = {os.path.normpath(name) for name, _ in rows}
+        for here, _, files in os.walk(root):
+            for file in files:
+                name = os.path.relpath(os.path.join(here, file), root)
+                if name not in named and name != LABELS:
+                    found.ignored.append(name)
+        found.ignored.sort()
+        if extra := sum(map(_is_candidate, found.ignored)):
+            found.notes.append(f"{extra} pictures that {LABELS} does not name are not used")
+    return found
+
+
+def _attach(found: Listing, labels: list[str]) -> None:
+    names = sorted(set(labels))
+    if not any(names):
+        return
+    with contextlib.suppress(ValueError):
+        names.sort(key=int)
+    found.classes = tuple(names)
+    codes = {name: i for i, name in enumerate(names)}
+    found.labels = np.array([codes[label] for label in labels], np.int64)
+
+
+def read_labels(text: str, name: str) -> list[tuple[str, str]]:
+    """The files and labels a CSV names. Raises `ValueError` if it is not such a table."""
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(c.strip() for c in row)]
+    if not rows:
+        raise ValueError(f"{name} is empty: rows of file,label are needed")
+    head = [cell.lower() for cell in rows[0]]
+    file = next((head.index(c) for c in _FILE_COLUMNS if c in head), None)
+    if file is not None:
+        label = next((head.index(c) for c in _LABEL_COLUMNS if c in head), None)
+        if label is None and len(head) == 2:
+            label = 1 - file
+        rows = rows[1:]
+    elif len(head) <= 2 and _is_candidate(rows[0][0]):
+        file, label = 0, 1 if len(head) == 2 else None
+    else:
+        raise ValueError(f"{name} has columns {', '.join(rows[0])[:200]}: columns file and label are needed")
+    width = max(file, label if label is not None else 0) + 1
+    for number, row in enumerate(rows):
+        if len(row) < width:
+            raise ValueError(f"{name}: row {number + 1} has {len(row)} columns, not {width}: {','.join(row)[:100]}")
+    return [(row[file].replace("\\", "/"), "" if label is None else row[label]) for row in rows]
+
+
+# --- archives ---------------------------------------------------------------------------------------------------------
+
+
+def _refused(name: str) -> str:
+    """Why a member of this name is not touched; empty if it is fine."""
+    if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
+        return "an absolute path"
+    if ".." in name.split("/"):
+        return "a path that leads out of the archive"
+    return ""
+
+
+def _offer(found: Listing, name: str, size: int) -> bool:
+    """Whether a regular member is a candidate; if not, says why in the listing."""
+    if reason := _refused(name):
+        found.quarantined.append(Quarantined(name, reason))
+    elif not _is_candidate(name) or "__MACOSX" in name.split("/"):
+        found.ignored.append(name)
+    elif size > MOST_BYTES:
+        found.quarantined.append(Quarantined(name, f"{size} bytes when unpacked: more than a picture has"))
+    else:
+        return True
+    return False
+
+
+class Zip(Files):
+    """A zip of pictures, read without unpacking it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+        self._members: list[zipfile.ZipInfo] = []
+        try:
+            # Closed when nothing refers to it any more: members are read by threads that may outlive `read`.
+            self._archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise ValueError(f"{path} cannot be read as a zip: {error}") from error
+
+    def listing(self) -> Listing:
+        """In the order of names."""
+        found = Listing()
+        seen = hashlib.sha256()
+        self._members = []
+        table: str | None = None
+        try:
+            for member in sorted(self._archive.infolist(), key=lambda m: m.filename):
+                if member.is_dir():
+                    continue
+                name = member.filename
+                seen.update(f"{name}\0{member.file_size}\0{member.CRC}\n".encode("utf-8", "surrogatepass"))
+                if PurePosixPath(name).name == LABELS and member.file_size < MOST_BYTES:
+                    table = self._archive.read(member).decode("utf-8-sig")
+                elif stat.S_ISLNK(member.external_attr >> 16):
+                    found.quarantined.append(Quarantined(name, "a link inside the archive"))
+                elif member.flag_bits & 1:
+                    found.quarantined.append(Quarantined(name, "encrypted"))
+                elif _offer(found, name, member.file_size):
+                    found.add(name, member.file_size)
+                    self._members.append(member)
+        except (zipfile.BadZipFile, UnicodeDecodeError, OSError) as error:
+            raise ValueError(f"{self.path} cannot be read as a zip: {error}") from error
+        found.identity = seen.hexdigest()
+        _label_members(found, table)
+        return found
+
+    def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
+        """Members; the threads that decode also read and inflate."""
+        del listing, most
+        for first, last in wanted:
+            yield [_ZipMember(self._archive, self._members[i]) for i in range(first, last)]
+
+
+@dataclass(frozen=True, slots=True)
+class _ZipMember(Bytes):
+    archive: zipfile.ZipFile
+    member: zipfile.ZipInfo
+
+    def open(self) -> IO[bytes]:
+        try:
+            with self.archive.open(self.member) as f:
+                return io.BytesIO(f.read())
+        except Exception as error:  # BadZipFile, zlib.error, NotImplementedError (unknown compression), EOFError ...
+            raise OSError(f"cannot be unpacked: {error}") from None
+
+
+class Tar(Files):
+    """A tar of pictures, compressed or not, read from front to end without unpacking it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+        self._lock = threading.Lock()
+
+    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+        with tarfile.open(self.path, "r|*") as t:
+            for member in t:
+                yield t, member
+                # tarfile remembers every member; a million would fill memory
+                t.members = []  # ty: ignore[missing-attribute]
+
+    def listing(self) -> Listing:
+        """In the order of the archive: a compressed stream cannot be read in any other."""
+        found = Listing()
+        table: str | None = None
+        known = self.path.stat()
+        try:
+            for t, member in self._members():
+                name = member.name.removeprefix("./")
+                if member.isdir():
+                    continue
+                if not member.isreg():
+                    found.quarantined.append(Quarantined(name, "a link or device inside the archive"))
+                elif PurePosixPath(name).name == LABELS and member.size < MOST_BYTES:
+                    content = t.extractfile(member)
+                    assert content is not None
+                    table = content.read().decode("utf-8-sig")
+                elif _offer(found, name, member.size):
+                    found.add(name, member.size)
+        except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{self.path} cannot be read as a tar: {error}") from error
+        found.identity = f"{self.path.name} {known.st_size} {known.st_mtime_ns}"
+        _label_members(found, table)
+        return found
+
+    def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
+        """Contents, read here: one stream, one reader."""
+        ranges = iter(wanted)
+        first, last = next(ranges, (0, 0))
+        if first == last:
+            return
+        batch: list[Bytes] = []
+        position = 0
+        for t, member in self._members():
+            if position == len(listing.names):
+                return
+            if not member.isreg() or member.name.removeprefix("./") != listing.names[position]:
+                continue
+            if position >= first:
+                content = t.extractfile(member)
+                assert content is not None
+                batch.append(_Held(content.read(most)))
+            position += 1
+            if position == last:
+                yield batch
+                batch = []
+                first, last = next(ranges, (0, 0))
+                if first == last:
+                    return
+        raise ValueError(f"{self.path} changed while it was read")
+
+
+def _label_members(found: Listing, table: str | None) -> None:
+    """Labels of an archive's members: from its labels.csv if it has one, else from their folders."""
+    if table is None:
+        found.label_by_folder()
+        return
+    rows = dict(read_labels(table, LABELS))
+    missing = [name for name in found.names if name not in rows and name.partition("/")[2] not in rows]
+    if missing:
+        raise ValueError(f"{LABELS} in the archive names no label for {len(missing)} pictures, such as {missing[0]}")
+    _attach(found, [rows[name] if name in rows else rows[name.partition("/")[2]] for name in found.names])

@@ -1,0 +1,370 @@
+"""Packing: a plan becomes a folder of arrays, in parallel, in constant memory, restartable and all or nothing.
+
+Rows are written at their place into one raw file, chunk by chunk; a journal notes every finished chunk with its
+checksum. A packer that was killed finds the journal, checks the chunks, and does the rest. Rows that turned out to be
+bad leave holes, which a last pass closes. The folder gets its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+import threading
+import zlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .pictures import quiet
+from .spec import Codec, DataSpec, ImageCodec, Kind, VectorCodec
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+_HEADER = 128
+"""Bytes of an .npy header as written here: the number of rows is known only after the last, so its room is fixed."""
+_BLOCK = 8 << 20
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A file or row that is left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some decoded rows (n, *Plan.shape), and which of them are bad: {position in the block: reason}."""
+
+    rows: np.ndarray
+    bad: dict[int, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be packed: everything decided, nothing decoded yet."""
+
+    source: str
+    digest: str
+    kind: Kind
+    shape: tuple[int, ...]
+    """Of one stored row: (H, W, C) of a picture, (D,) of a vector."""
+    dtype: str
+    bounds: tuple[float, float] | None
+    """The range of stored values that becomes [-1, 1]; None measures it (float pictures, vectors)."""
+    chunks: np.ndarray
+    """Boundaries of the chunks: chunk c holds rows chunks[c] ... chunks[c + 1] - 1 of the source."""
+    payloads: Callable[[Sequence[int]], Iterator[tuple[int, Any]]]
+    """What `decode` needs of each of these chunks, in order; called in one thread."""
+    decode: Callable[[Any], Block]
+    """Called in many threads."""
+    name: Callable[[int], str]
+    """The name of a row of the source, for the list of quarantined ones."""
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    options: dict[str, Any]
+    quarantined: tuple[Quarantined, ...] = ()
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many rows the source has, bad ones included."""
+        return int(self.chunks[-1])
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one stored row."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+def even_chunks(rows: int, row_bytes: int) -> np.ndarray:
+    """Boundaries of chunks of about 4 MiB of stored rows, and at most 1,024 rows."""
+    step = min(max((4 << 20) // max(row_bytes, 1), 1), 1024)
+    return np.append(np.arange(0, rows, step), rows)
+
+
+def progress_bar(shown: bool) -> Progress:
+    """A bar on stderr that counts things per second; silent if not `shown` or if nobody watches."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal))
+
+
+def workers() -> int:
+    """Threads that decode: Pillow and zlib let go of the interpreter lock, so threads scale as processes do."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(cores, 1), 16)
+
+
+def pack(plan: Plan, final: Path, progress: bool) -> None:
+    """Pack into the folder `final`, which afterwards is whole; if another process does it meanwhile, wait for it.
+
+    Raises `ValueError` if no row is good, `OSError` if the disk is full.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with _claim(final) as work:
+        if work is None:
+            return
+        if _read_digest(work / "digest") != plan.digest:
+            for old in work.iterdir():
+                old.unlink()
+            (work / "digest").write_text(plan.digest)
+        try:
+            bad = _write_rows(plan, work, progress)
+            _finish(plan, work, bad)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise _full(plan, work) from error
+        if final.is_dir() and not any(final.iterdir()):
+            final.rmdir()
+        os.replace(work, final)
+
+
+def _full(plan: Plan, work: Path) -> OSError:
+    need = plan.rows * plan.row_bytes
+    return OSError(
+        errno.ENOSPC,
+        f"the disk that holds {work.parent} is full: packing {plan.source} takes {need / 1e6:,.0f} MB. Free some, or "
+        "name a folder on another disk (out=..., or the environment variable GANSMITH_CACHE); packing then goes on "
+        "where it stopped",
+    )
+
+
+def _read_digest(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
+
+
+@contextlib.contextmanager
+def _claim(final: Path) -> Generator[Path | None]:
+    """The work folder of `final`, ours alone; None if `final` was finished by another process while we waited."""
+    try:
+        import fcntl
+    except ImportError:  # no file locks here: a folder of our own, which cannot be found again after a kill
+        work = final.with_name(f".{final.name}.{os.getpid()}.partial")
+        work.mkdir(exist_ok=True)
+        yield work
+        return
+    work = final.with_name(f".{final.name}.partial")
+    while True:
+        if (final / MANIFEST).is_file():
+            yield None
+            return
+        work.mkdir(exist_ok=True)
+        handle = os.open(work, os.O_RDONLY)
+        try:
+            # The lock is on the folder itself: it dies with its owner, and follows the folder when it is renamed.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if work.stat().st_ino == os.fstat(handle).st_ino:
+                    yield work
+                    return
+        finally:
+            os.close(handle)
+
+
+def _write_rows(plan: Plan, work: Path, progress: bool) -> dict[int, str]:
+    """Decode every chunk that is not there yet into `x.raw`; the bad rows and their reasons."""
+    raw = work / "x.raw"
+    size = _HEADER + plan.rows * plan.row_bytes
+    if not raw.exists() or raw.stat().st_size != size:
+        (work / "journal").unlink(missing_ok=True)
+        if shutil.disk_usage(work).free < size:
+            raise _full(plan, work)
+        with raw.open("wb") as f:
+            f.truncate(size)
+    bad: dict[int, str] = {}
+    with raw.open("r+b") as f, progress_bar(progress) as bar, quiet():
+        done = _finished(plan, work / "journal", f, bad)
+        task = bar.add_task(f"packing {plan.source}", total=plan.rows)
+        bar.advance(task, sum(int(plan.chunks[c + 1] - plan.chunks[c]) for c in done))
+        lock = threading.Lock()
+
+        def chunk(number: int, payload: Any) -> str:
+            block = plan.decode(payload)
+            first, last = int(plan.chunks[number]), int(plan.chunks[number + 1])
+            assert block.rows.shape == (last - first, *plan.shape) and block.rows.dtype == plan.dtype
+            for position in block.bad:
+                block.rows[position] = 0  # the bytes of a row that is left out must not depend on how far it got
+            data = np.ascontiguousarray(block.rows).data.cast("B")
+            with lock:
+                f.seek(_HEADER + first * plan.row_bytes)
+                f.write(data)
+                f.flush()
+            return json.dumps(
+                {"chunk": number, "crc": zlib.crc32(data), "bad": {str(k): v for k, v in block.bad.items()}}
+            )
+
+        with (work / "journal").open("a", encoding="utf-8") as journal, ThreadPoolExecutor(workers()) as pool:
+            running: list[Future[str]] = []
+
+            def collect() -> None:
+                line = running.pop(0).result()
+                journal.write(line + "\n")
+                journal.flush()
+                number = _note(plan, json.loads(line), bad)
+                bar.advance(task, int(plan.chunks[number + 1] - plan.chunks[number]))
+
+            try:
+                for number, payload in plan.payloads([c for c in range(len(plan.chunks) - 1) if c not in done]):
+                    running.append(pool.submit(chunk, number, payload))
+                    del payload
+                    if len(running) > workers():
+                        collect()
+                while running:
+                    collect()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return bad
+
+
+def _note(plan: Plan, entry: dict[str, Any], bad: dict[int, str]) -> int:
+    first = int(plan.chunks[entry["chunk"]])
+    bad.update({first + int(position): reason for position, reason in entry["bad"].items()})
+    return entry["chunk"]
+
+
+def _finished(plan: Plan, journal: Path, raw: IO[bytes], bad: dict[int, str]) -> set[int]:
+    """The chunks that an earlier packer finished and whose bytes are as it left them."""
+    done: set[int] = set()
+    if not journal.is_file():
+        return done
+    text = journal.read_text(encoding="utf-8")
+    kept = []
+    for line in text.split("\n")[:-1]:  # what follows the last line feed was cut off
+        with contextlib.suppress(json.JSONDecodeError, KeyError, IndexError):
+            entry = json.loads(line)
+            first, last = int(plan.chunks[entry["chunk"]]), int(plan.chunks[entry["chunk"] + 1])
+            raw.seek(_HEADER + first * plan.row_bytes)
+            if zlib.crc32(raw.read((last - first) * plan.row_bytes)) == entry["crc"]:
+                done.add(_note(plan, entry, bad))
+                kept.append(line + "\n")
+    journal.write_text("".join(kept), encoding="utf-8")
+    return done
+
+
+def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
+    """Close the holes of bad rows, write headers, labels and manifest, remove the scaffolding."""
+    keep = np.ones(plan.rows, bool)
+    keep[list(bad)] = False
+    count = int(keep.sum())
+    quarantined = plan.quarantined + tuple(Quarantined(plan.name(i), bad[i]) for i in sorted(bad))
+    if count == 0:
+        listed = "; ".join(f"{q.name}: {q.reason}" for q in quarantined[:5])
+        raise ValueError(f"nothing in {plan.source} can be used ({len(quarantined)} tried): {listed}")
+    if count < plan.rows:
+        with (work / "x.raw").open("rb") as source, (work / "x.kept").open("wb") as target:
+            target.write(bytes(_HEADER))
+            step = max(_BLOCK // plan.row_bytes, 1)
+            source.seek(_HEADER)
+            for first in range(0, plan.rows, step):
+                rows = keep[first : first + step]
+                block = np.frombuffer(source.read(len(rows) * plan.row_bytes), np.uint8).reshape(len(rows), -1)
+                target.write(block[rows].data)
+        os.replace(work / "x.kept", work / "x.raw")
+    with (work / "x.raw").open("r+b") as f:
+        f.write(_npy_header(plan.dtype, (count, *plan.shape)))
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(work / "x.raw", work / "x.npy")
+    x = np.load(work / "x.npy", mmap_mode="r", allow_pickle=False)
+    codec, notes = _codec(plan, x)
+    fields = {"x": x}
+    if plan.labels is not None:
+        np.save(work / "y.npy", plan.labels[keep].astype(np.int64), allow_pickle=False)
+        fields["y"] = np.load(work / "y.npy", mmap_mode="r", allow_pickle=False)
+    if plan.kind == "image":
+        h, w, c = plan.shape
+        spec = DataSpec(kind="image", shape=(c, h, w), codec=codec, classes=plan.classes)
+    else:
+        spec = DataSpec(kind="vector", shape=plan.shape, codec=codec, classes=plan.classes)
+    manifest = {
+        "format": FORMAT,
+        "digest": plan.digest,
+        "source": plan.source,
+        "count": count,
+        "spec": spec.to_json(),
+        "fields": {
+            name: {
+                "file": f"{name}.npy",
+                "dtype": field.dtype.name,
+                "shape": list(field.shape),
+                "sha256": sha256_of(work / f"{name}.npy"),
+            }
+            for name, field in fields.items()
+        },
+        "options": plan.options,
+        "quarantined": [[q.name, q.reason] for q in quarantined],
+        "ignored": list(plan.ignored),
+        "notes": [*plan.notes, *notes, *quarantine_notes(quarantined)],
+    }
+    with (work / MANIFEST).open("w", encoding="utf-8") as f:
+        f.write(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        f.flush()
+        os.fsync(f.fileno())
+    for name in ("journal", "digest"):
+        (work / name).unlink()
+
+
+def quarantine_notes(quarantined: Sequence[Quarantined]) -> list[str]:
+    """One line that says how many are left out, and the first few."""
+    if not quarantined:
+        return []
+    listed = "; ".join(f"{q.name}: {q.reason}" for q in quarantined[:3])
+    more = f"; and {len(quarantined) - 3} more" if len(quarantined) > 3 else ""
+    return [f"{len(quarantined)} left out ({listed}{more})"]
+
+
+def _codec(plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:
+    """The codec of the packed rows, measured where the plan does not know it, and what there is to say about it."""
+    step = max(_BLOCK // plan.row_bytes, 1)
+    blocks = [slice(first, first + step) for first in range(0, len(x), step)]
+    if plan.kind == "vector":
+        mean = sum(x[b].sum(0, dtype=np.float64) for b in blocks) / len(x)
+        scale = math.sqrt(sum(float(np.square(x[b] - mean).sum()) for b in blocks) / x.size)
+        return VectorCodec(mean=tuple(float(v) for v in np.atleast_1d(mean)), scale=scale or 1.0), []
+    if plan.bounds is not None:
+        low, high = plan.bounds
+        return ImageCodec(dtype=_image_dtype(plan.dtype), low=float(low), high=float(high)), []
+    low, high = min(float(x[b].min()) for b in blocks), max(float(x[b].max()) for b in blocks)
+    measured = f"values from {low:g} to {high:g}"
+    for usual in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
+        if usual[0] <= low and high <= usual[1]:
+            low, high = usual
+            break
+    if low == high:
+        raise ValueError(f"every pixel in {plan.source} is {low:g}: there is nothing to learn")
+    return ImageCodec(dtype="float32", low=low, high=high), [f"{measured}; {low:g} to {high:g} becomes -1 to 1"]
+
+
+def _image_dtype(name: str) -> Any:
+    assert name in ("uint8", "uint16", "float32")
+    return name
+
+
+def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """An .npy header, version 1.0, padded to `_HEADER` bytes."""
+    described = np.lib.format.dtype_to_descr(np.dtype(dtype).newbyteorder("<"))
+    text = f"{{'descr': {described!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
+    assert len(text) < _HEADER - 10
+    return b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little") + text.ljust(_HEADER - 11).encode() + b"\n"
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()

@@ -1,0 +1,156 @@
+"""The packed store: one memory-mapped array file per field beside a manifest that says what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..options import DataOptions
+from .pack import FORMAT, MANIFEST, Quarantined, pack, sha256_of
+from .sources import recognise
+from .spec import DataSpec
+
+_DEFAULTS = DataOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Samples as they are kept on disk; nothing is read into memory before it is asked for."""
+
+    path: Path
+    source: str
+    """What it was packed from."""
+    digest: str
+    """Of the source's listing and the options: equal digests, equal stores."""
+    spec: DataSpec
+    fields: dict[str, np.ndarray]
+    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, or vectors (N, D) float32; `"y"`: labels (N,) int64."""
+    options: dict[str, Any]
+    quarantined: tuple[Quarantined, ...]
+    """Files or rows left out, and why."""
+    ignored: tuple[str, ...]
+    """Files that are not pictures."""
+    notes: tuple[str, ...]
+    """What a reader should know: conversions made, files left out."""
+
+    def __len__(self) -> int:
+        return len(self.fields["x"])
+
+    @classmethod
+    def open(cls, path: str | Path) -> Store:
+        """Open a store folder. Raises `FileNotFoundError` if there is none, `ValueError` if it is damaged."""
+        path = Path(path)
+        if not (path / MANIFEST).is_file():
+            raise FileNotFoundError(f"{path} is not a packed store: it holds no {MANIFEST}")
+        try:
+            saved = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            if saved["format"] != FORMAT:
+                raise ValueError(f"it has format {saved['format']}; this version reads {FORMAT}: pack it again")
+            spec = DataSpec.from_json(saved["spec"])
+            fields = {name: _open_field(path, name, entry) for name, entry in saved["fields"].items()}
+            _check(spec, fields, saved["count"])
+            return cls(
+                path=path,
+                source=str(saved["source"]),
+                digest=str(saved["digest"]),
+                spec=spec,
+                fields=fields,
+                options=dict(saved["options"]),
+                quarantined=tuple(Quarantined(str(n), str(r)) for n, r in saved["quarantined"]),
+                ignored=tuple(map(str, saved["ignored"])),
+                notes=tuple(map(str, saved["notes"])),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
+            what = f"its manifest lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(f"the packed store {path} is damaged: {what}. Delete it and pack it again") from error
+
+    def verify(self) -> None:
+        """Read everything and compare with the manifest's sha256. Raises `ValueError` if a file differs."""
+        saved = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        for entry in saved["fields"].values():
+            if sha256_of(self.path / entry["file"]) != entry["sha256"]:
+                raise ValueError(f"{self.path / entry['file']} is not what was packed: delete the store, pack it again")
+
+
+def _open_field(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
+    if entry["file"] != f"{name}.npy" or name not in ("x", "y"):
+        raise ValueError(f"it has an unknown field {name!r} in {entry['file']!r}")
+    array = np.load(path / entry["file"], mmap_mode="r", allow_pickle=False)
+    if array.dtype.name != entry["dtype"] or list(array.shape) != entry["shape"]:
+        raise ValueError(
+            f"{entry['file']} holds {array.dtype.name} {array.shape}; the manifest says {entry['dtype']} "
+            f"{tuple(entry['shape'])}"
+        )
+    return array
+
+
+def _check(spec: DataSpec, fields: dict[str, np.ndarray], count: int) -> None:
+    """That the arrays are samples of this spec, `count` of them."""
+    x = fields["x"]
+    c_last = (*spec.shape[1:], spec.shape[0]) if spec.kind == "image" else spec.shape
+    allowed = ("uint8", "uint16", "float32") if spec.kind == "image" else ("float32",)
+    if x.shape != (count, *c_last) or x.dtype.name not in allowed or count < 1:
+        raise ValueError(f"x.npy holds {x.dtype.name} {x.shape}; {count} samples of shape {c_last} were expected")
+    if "y" in fields and (fields["y"].shape != (count,) or fields["y"].dtype != np.int64):
+        raise ValueError(f"y.npy holds {fields['y'].dtype.name} {fields['y'].shape}; int64 ({count},) was expected")
+    if ("y" in fields) != bool(spec.classes):
+        raise ValueError("labels and class names do not go together")
+    if "y" in fields and not (fields["y"].min() >= 0 and fields["y"].max() < len(spec.classes)):
+        raise ValueError(f"y.npy holds labels outside 0 ... {len(spec.classes) - 1}")
+
+
+def cache_dir() -> Path:
+    """Where packed stores and downloads are kept: $GANSMITH_CACHE, $XDG_CACHE_HOME/gansmith or ~/.cache/gansmith."""
+    if named := os.environ.get("GANSMITH_CACHE"):
+        return Path(named)
+    if xdg := os.environ.get("XDG_CACHE_HOME"):
+        return Path(xdg) / "gansmith"
+    return Path.home() / ".cache" / "gansmith"
+
+
+def open_store(
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray],
+    options: DataOptions = _DEFAULTS,
+    *,
+    out: Path | None = None,
+    progress: bool = True,
+) -> Store:
+    """The packed store of a source; packs it into `out` or the cache unless an equal one is there.
+
+    A source is the folder of a packed store, a folder of pictures (sub-folders are classes), a CSV of files and
+    labels, a zip or tar of pictures, an .npy or .npz file, `digits`, `mnist`, `fashion-mnist`, `cifar10` (with
+    `:test` for the other split), `toy:ring`, `toy:grid`, `toy:spiral`; or an array, or {"x": array, "y": labels}.
+
+    Raises `FileNotFoundError` if it is not there, `ValueError` if it cannot be used, `OSError` if the disk is full.
+    """
+    if isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file():
+        return Store.open(source)
+    found = recognise(source, options, cache_dir(), progress)
+    recorded = {
+        "size": list(options.size),
+        "fit": options.fit,
+        "resample": options.resample,
+        "antialias": options.resample != "nearest",
+        "channels": options.channels,
+    }
+    key = json.dumps([FORMAT, found.identity, recorded], sort_keys=True)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    final = cache_dir() / "stores" / digest if out is None else Path(out)
+    if not (final / MANIFEST).is_file():
+        if final.exists() and not (final.is_dir() and not any(final.iterdir())):
+            raise ValueError(f"{final} exists and is not a packed store: name a folder that does not exist yet")
+        pack(found.plan(options, digest, recorded, progress), final, progress)
+    store = Store.open(final)
+    if store.digest != digest:
+        raise ValueError(
+            f"{final} holds a store of {store.source} with other options or from other files: delete it, or name "
+            "another folder"
+        )
+    return store
