@@ -122,7 +122,7 @@ class ArraySource:
             chunks=chunks,
             payloads=lambda wanted: _wanted(self.x.blocks(chunks), wanted),
             decode=decode,
-            name=_row_name,
+            name=row_name,
             labels=labels,
             classes=classes,
             options=recorded,
@@ -173,7 +173,7 @@ class ArraySource:
             chunks=chunks,
             payloads=lambda wanted: _wanted(self.x.blocks(chunks), wanted),
             decode=decode,
-            name=_row_name,
+            name=row_name,
             labels=labels,
             classes=classes,
             options=recorded,
@@ -208,7 +208,8 @@ def _wanted(blocks: Iterator[np.ndarray], wanted: Sequence[int]) -> Iterator[tup
             yield number, block
 
 
-def _row_name(row: int) -> str:
+def row_name(row: int) -> str:
+    """How a row of an array is called in lists."""
     return f"row {row}"
 
 

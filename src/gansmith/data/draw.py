@@ -14,7 +14,7 @@ class Draw(ABC):
 
     @abstractmethod
     def rows(self, seed: int, k: int, batch_size: int, n: int) -> np.ndarray:
-        """Indices (batch_size,) into the n samples, for all ranks together; each rank takes its slice."""
+        """Indices (batch_size,) into the n samples, for all ranks together; each rank takes its slice. Read only."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,9 @@ class Uniform(Draw):
 
     def rows(self, seed: int, k: int, batch_size: int, n: int) -> np.ndarray:
         """Positions k * batch_size ... of the endless sequence of shuffled epochs."""
+        epoch, first = divmod(k * batch_size, n)
+        if first + batch_size <= n:
+            return _order(seed, epoch, n)[first : first + batch_size]
         position = np.arange(k * batch_size, (k + 1) * batch_size)
         epochs = position // n
         return np.concatenate(
@@ -30,7 +33,9 @@ class Uniform(Draw):
         )
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)  # two at an epoch's end, for each of a few feeds in one process
 def _order(seed: int, epoch: int, n: int) -> np.ndarray:
     """The order of the data in one epoch: a pure function of its arguments, the same on every machine."""
-    return np.random.Generator(np.random.Philox(key=[seed % 2**64, epoch])).permutation(n)
+    order = np.random.Generator(np.random.Philox(key=[seed % 2**64, epoch])).permutation(n)
+    order.flags.writeable = False  # it is shared by every batch of the epoch
+    return order

@@ -54,7 +54,9 @@ class Feed:
         size = sum(field.nbytes for field in store.fields.values())
         if in_memory is None:
             in_memory = size < min(_MOST, _free(self.device) // 4)
-        self._held = {k: _tensor(np.array(v)).to(self.device) for k, v in store.fields.items()} if in_memory else {}
+        # Held in the order in which the networks want it, so that a batch is one gather and one pass of arithmetic.
+        self._planar = in_memory and self._image and not channels_last
+        self._held = {k: self._hold(k, v) for k, v in store.fields.items()} if in_memory else {}
         self._mapped = {} if in_memory else store.fields
 
     def __call__(self, k: int) -> dict[str, Tensor]:
@@ -64,15 +66,20 @@ class Feed:
         x = raw.pop("x")
         if x.dtype == torch.int16:
             x = x.view(torch.uint16)
-        if self._image and not self._channels_last and x.shape[3] > 1:
-            # Reorder while the pixels are still small integers; `encode` then sees channels last and undoes nothing.
-            x = x.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
+        if self._image and not self._channels_last:
+            # Reordered while the pixels are still small integers; `encode` sees its (N, H, W, C) and undoes nothing.
+            planar = x if self._planar else x.permute(0, 3, 1, 2).contiguous()
+            x = planar.permute(0, 2, 3, 1)
         raw["x"] = self.codec.encode(x)
         return raw
 
+    def _hold(self, name: str, field: np.ndarray) -> Tensor:
+        planar = self._planar and name == "x"
+        return _tensor(np.array(field.transpose(0, 3, 1, 2) if planar else field, order="C")).to(self.device)
+
     def _gather(self, rows: np.ndarray) -> dict[str, Tensor]:
         if self._held:
-            index = _to(torch.from_numpy(rows), self.device)
+            index = _to(torch.from_numpy(rows.copy()), self.device)  # a copy: the draw's own array is read only
             return {k: v.index_select(0, index) for k, v in self._held.items()}
         order = np.argsort(rows)  # ascending: neighbours on disk are read together
         batch = {}

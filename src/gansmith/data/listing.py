@@ -48,6 +48,11 @@ class Names(Sequence[str]):
         return os.fsdecode(bytes(self._bytes[self._ends[i] : self._ends[i + 1]]))
 
 
+def printable(name: str) -> str:
+    """A file name that can be printed and saved: bytes that are not text become `\\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 @dataclass
 class Listing:
     """The candidates of a source in order, and what was set aside without opening it."""
@@ -65,6 +70,14 @@ class Listing:
         """A file that may be a picture."""
         self.names.append(name)
         self.sizes.append(size)
+
+    def set_aside(self, name: str, reason: str) -> None:
+        """A file that is not even tried, and why."""
+        self.quarantined.append(Quarantined(printable(name), reason))
+
+    def ignore(self, name: str) -> None:
+        """A file that is not a picture and does not claim to be one."""
+        self.ignored.append(printable(name))
 
     def chunks(self, row_bytes: int) -> np.ndarray:
         """Boundaries of chunks of about 4 MiB of stored rows, 32 MiB of files, and at most 256 files."""
@@ -190,7 +203,7 @@ class Folder(Files):
         except OSError as error:
             if not under:
                 raise
-            found.quarantined.append(Quarantined(under, error.strerror or str(error)))
+            found.set_aside(under, error.strerror or str(error))
             return
         for entry in listed:
             name = f"{under}/{entry.name}" if under else entry.name
@@ -198,31 +211,29 @@ class Folder(Files):
                 if entry.is_symlink():
                     target = os.path.realpath(entry.path)
                     if os.path.commonpath([target, real]) != real:
-                        found.quarantined.append(Quarantined(name, "a link that leads out of the folder"))
+                        found.set_aside(name, "a link that leads out of the folder")
                         continue
                     if entry.is_dir():
-                        found.quarantined.append(
-                            Quarantined(name, "a link to a folder; links to folders are not followed")
-                        )
+                        found.set_aside(name, "a link to a folder; links to folders are not followed")
                         continue
                 elif entry.is_dir():
                     if not entry.name.startswith(".") and entry.name != "__MACOSX":
                         self._walk(name, real, found, seen)
                     continue
                 if not _is_candidate(name):
-                    found.ignored.append(name)
+                    found.ignore(name)
                     continue
                 known = entry.stat()
             except OSError as error:
-                found.quarantined.append(Quarantined(name, error.strerror or str(error)))
+                found.set_aside(name, error.strerror or str(error))
                 continue
             if not stat.S_ISREG(known.st_mode):
-                found.quarantined.append(Quarantined(name, "not a regular file"))
+                found.set_aside(name, "not a regular file")
                 continue
             found.add(name, known.st_size)
             seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\n"))
         if len(found.names) == before and os.path.splitext(under)[1].lower() in SUFFIXES:
-            found.quarantined.append(Quarantined(under, "a folder, not a picture"))
+            found.set_aside(under, "a folder, not a picture")
 
     def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
         """Paths: the threads that decode also read."""
@@ -262,18 +273,18 @@ def _list_table(path: Path, root: Path, *, folder: bool) -> Listing:
     for name, label in rows:
         full = os.path.join(root, name)
         if reason := _refused(name):
-            found.quarantined.append(Quarantined(name, reason))
+            found.set_aside(name, reason)
             continue
         if os.path.commonpath([os.path.realpath(full), real]) != real:
-            found.quarantined.append(Quarantined(name, "a link that leads out of the folder"))
+            found.set_aside(name, "a link that leads out of the folder")
             continue
         try:
             known = os.stat(full)
         except OSError as error:
-            found.quarantined.append(Quarantined(name, error.strerror or str(error)))
+            found.set_aside(name, error.strerror or str(error))
             continue
         if not stat.S_ISREG(known.st_mode):
-            found.quarantined.append(Quarantined(name, "not a file"))
+            found.set_aside(name, "not a file")
             continue
         found.add(name, known.st_size)
         labels.append(label)
@@ -286,7 +297,7 @@ def _list_table(path: Path, root: Path, *, folder: bool) -> Listing:
             for file in files:
                 name = os.path.relpath(os.path.join(here, file), root)
                 if name not in named and name != LABELS:
-                    found.ignored.append(name)
+                    found.ignore(name)
         found.ignored.sort()
         if extra := sum(map(_is_candidate, found.ignored)):
             found.notes.append(f"{extra} pictures that {LABELS} does not name are not used")
@@ -342,11 +353,11 @@ def _refused(name: str) -> str:
 def _offer(found: Listing, name: str, size: int) -> bool:
     """Whether a regular member is a candidate; if not, says why in the listing."""
     if reason := _refused(name):
-        found.quarantined.append(Quarantined(name, reason))
+        found.set_aside(name, reason)
     elif not _is_candidate(name) or "__MACOSX" in name.split("/"):
-        found.ignored.append(name)
+        found.ignore(name)
     elif size > MOST_BYTES:
-        found.quarantined.append(Quarantined(name, f"{size} bytes when unpacked: more than a picture has"))
+        found.set_aside(name, f"{size} bytes when unpacked: more than a picture has")
     else:
         return True
     return False
@@ -380,9 +391,9 @@ class Zip(Files):
                 if PurePosixPath(name).name == LABELS and member.file_size < MOST_BYTES:
                     table = self._archive.read(member).decode("utf-8-sig")
                 elif stat.S_ISLNK(member.external_attr >> 16):
-                    found.quarantined.append(Quarantined(name, "a link inside the archive"))
+                    found.set_aside(name, "a link inside the archive")
                 elif member.flag_bits & 1:
-                    found.quarantined.append(Quarantined(name, "encrypted"))
+                    found.set_aside(name, "encrypted")
                 elif _offer(found, name, member.file_size):
                     found.add(name, member.file_size)
                     self._members.append(member)
@@ -438,7 +449,7 @@ class Tar(Files):
                 if member.isdir():
                     continue
                 if not member.isreg():
-                    found.quarantined.append(Quarantined(name, "a link or device inside the archive"))
+                    found.set_aside(name, "a link or device inside the archive")
                 elif PurePosixPath(name).name == LABELS and member.size < MOST_BYTES:
                     content = t.extractfile(member)
                     assert content is not None

@@ -38,7 +38,7 @@ _BLOCK = 8 << 20
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A file or row that is left out, and why."""
+    """A file or row that is left out, and why. Bytes of a name that are not text are written as `\\xff`."""
 
     name: str
     reason: str
@@ -69,7 +69,7 @@ class Plan:
     payloads: Callable[[Sequence[int]], Iterator[tuple[int, Any]]]
     """What `decode` needs of each of these chunks, in order; called in one thread."""
     decode: Callable[[Any], Block]
-    """Called in many threads."""
+    """Called in many threads. A row that is bad without a reason is left out and not listed."""
     name: Callable[[int], str]
     """The name of a row of the source, for the list of quarantined ones."""
     labels: np.ndarray | None = None
@@ -99,7 +99,7 @@ def even_chunks(rows: int, row_bytes: int) -> np.ndarray:
 def progress_bar(shown: bool) -> Progress:
     """A bar on stderr that counts things per second; silent if not `shown` or if nobody watches."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal))
 
 
@@ -118,10 +118,11 @@ def pack(plan: Plan, final: Path, progress: bool) -> None:
     with _claim(final) as work:
         if work is None:
             return
-        if _read_digest(work / "digest") != plan.digest:
+        planned = f"{plan.digest} {plan.shape} {plan.dtype} {zlib.crc32(plan.chunks.tobytes())}"
+        if _read_digest(work / "digest") != planned:
             for old in work.iterdir():
                 old.unlink()
-            (work / "digest").write_text(plan.digest)
+            (work / "digest").write_text(planned)
         try:
             bad = _write_rows(plan, work, progress)
             _finish(plan, work, bad)
@@ -262,7 +263,7 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
     keep = np.ones(plan.rows, bool)
     keep[list(bad)] = False
     count = int(keep.sum())
-    quarantined = plan.quarantined + tuple(Quarantined(plan.name(i), bad[i]) for i in sorted(bad))
+    quarantined = plan.quarantined + tuple(Quarantined(plan.name(i), bad[i]) for i in sorted(bad) if bad[i])
     if count == 0:
         listed = "; ".join(f"{q.name}: {q.reason}" for q in quarantined[:5])
         raise ValueError(f"nothing in {plan.source} can be used ({len(quarantined)} tried): {listed}")
@@ -313,7 +314,7 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
         "notes": [*plan.notes, *notes, *quarantine_notes(quarantined)],
     }
     with (work / MANIFEST).open("w", encoding="utf-8") as f:
-        f.write(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        f.write(json.dumps(manifest, indent=1) + "\n")
         f.flush()
         os.fsync(f.fileno())
     for name in ("journal", "digest"):

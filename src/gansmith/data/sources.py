@@ -18,7 +18,7 @@ from ..options import DataOptions
 from . import toy
 from .arrays import ArraySource, Rows, from_file, from_memory
 from .known import KNOWN, known_source
-from .listing import Bytes, Files, Folder, Listing, Table, Tar, Zip
+from .listing import Bytes, Files, Folder, Listing, Table, Tar, Zip, printable
 from .pack import Block, Plan, progress_bar
 from .pictures import MOST_BYTES, Bad, Header, Target, decode, quiet, read_header
 
@@ -157,8 +157,8 @@ def survey(files: Files, listing: Listing, progress: bool) -> Survey:
                 if isinstance(result, Header):
                     found.add(result)
                 elif "." not in listing.names[i].rpartition("/")[2] and "not a picture" in result:
-                    found.bad[i] = ""
-                    found.ignored.append(listing.names[i])
+                    found.bad[i] = ""  # no reason to list: it is among the ignored
+                    found.ignored.append(printable(listing.names[i]))
                 else:
                     found.bad[i] = result
             bar.advance(task, len(results))
@@ -237,7 +237,7 @@ class PictureSource:
             chunks=chunks,
             payloads=payloads,
             decode=decode_chunk,
-            name=lambda i: listing.names[i],
+            name=lambda i: printable(listing.names[i]),
             labels=listing.labels,
             classes=listing.classes,
             options=recorded,
@@ -250,7 +250,9 @@ class PictureSource:
 def choose(name: str, seen: Survey, options: DataOptions, listing: Listing) -> tuple[Target, list[str]]:
     """Size, channels and depth to train at, and what there is to say about it. Raises `ValueError` if undecidable."""
     if not seen.good:
-        listed = "; ".join(f"{listing.names[i]}: {reason}" for i, reason in list(seen.bad.items())[:5])
+        listed = "; ".join(
+            f"{printable(listing.names[i])}: {reason or 'not a picture'}" for i, reason in list(seen.bad.items())[:5]
+        )
         raise ValueError(f"none of the {len(listing.names)} files in {name} is a readable picture: {listed}")
     height, width = options.size
     common = seen.sizes.most_common(4)

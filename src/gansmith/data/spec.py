@@ -6,6 +6,7 @@ vector) without knowing where the data came from.
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class ImageCodec(Codec):
     def encode(self, raw: Tensor) -> Tensor:
         """(N, H, W, C) to (N, C, H, W): channels last in memory, as stored; callers choose another layout."""
         half = (self.high - self.low) / 2
-        return raw.permute(0, 3, 1, 2).to(torch.float32).sub_(self.low + half).div_(half)
+        return raw.permute(0, 3, 1, 2).to(torch.float32, copy=True).sub_(self.low + half).div_(half)
 
     def decode(self, x: Tensor) -> np.ndarray:
         """(N, C, H, W) in [-1, 1] to (N, H, W, C) of `dtype`; integers are rounded to the nearest."""
@@ -67,7 +68,7 @@ class VectorCodec(Codec):
 
     def encode(self, raw: Tensor) -> Tensor:
         """(N, D) to (N, D)."""
-        return (raw.to(torch.float32) - torch.tensor(self.mean, device=raw.device)) / self.scale
+        return raw.to(torch.float32).sub(_on_device(self.mean, raw.device)).div_(self.scale)
 
     def decode(self, x: Tensor) -> np.ndarray:
         """(N, D) to (N, D) float32."""
@@ -76,6 +77,12 @@ class VectorCodec(Codec):
     def to_json(self) -> dict[str, Any]:
         """The fields."""
         return {"kind": "vector", "mean": list(self.mean), "scale": self.scale}
+
+
+@functools.lru_cache(maxsize=64)
+def _on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """A constant, copied to the device once: a copy in every batch would make the host wait for the device."""
+    return torch.tensor(values, device=device)
 
 
 def codec_from_json(saved: dict[str, Any]) -> Codec:

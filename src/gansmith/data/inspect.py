@@ -1,0 +1,415 @@
+"""What is in a source, and what training would make of it: said before a minute of training is spent."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+from array import array
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..options import DataOptions
+from .arrays import ArraySource, Rows, channel_axis, index_labels, row_name
+from .listing import Bytes, printable
+from .pack import MANIFEST, Quarantined, even_chunks, progress_bar, workers
+from .pictures import MOST_BYTES, Bad, open_picture, quiet
+from .sources import PictureSource, choose, recognise, survey
+from .store import Store, cache_dir
+
+_MOST_DECODED = 10_000
+_FEW = 1000
+_DEFAULTS = DataOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was found. Sizes are (height, width)."""
+
+    source: str
+    kind: str
+    """`image` or `vector`."""
+    found: int
+    """Pictures or rows, bad ones included."""
+    usable: int
+    """Those whose header (and pixels, if decoded) are fine."""
+    decoded: int
+    """How many were decoded to the last pixel; of the others only the header was read."""
+    sizes: tuple[tuple[int, int, int], ...] = ()
+    """(height, width, count), most common first, at most 20."""
+    num_sizes: int = 0
+    modes: dict[str, int]
+    """Pixel formats (Pillow's names for files, dtypes for arrays) and their counts."""
+    formats: dict[str, int]
+    depths: dict[str, int]
+    classes: dict[str, int]
+    duplicates: int
+    """How many repeat an earlier one byte for byte."""
+    duplicate_groups: tuple[tuple[str, ...], ...]
+    """Names of equal ones, at most 20 groups of at most 5."""
+    constant: int
+    """Pictures of a single colour, among those decoded."""
+    quarantined: tuple[Quarantined, ...]
+    ignored: tuple[str, ...]
+    notes: tuple[str, ...]
+    shape: tuple[int, ...]
+    """Of one sample as trained: (C, H, W) or (D,); empty if training cannot start."""
+    dtype: str
+    problem: str
+    """Why training cannot start as things are; empty if it can."""
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return dataclasses.asdict(self)
+
+
+@dataclass
+class _Seen:
+    """What looking at every file or row gathered. 64 bits of a digest tell a million samples apart."""
+
+    digests: array[int] = field(default_factory=lambda: array("Q"))
+    which: array[int] = field(default_factory=lambda: array("Q"))
+    constant: int = 0
+    decoded: int = 0
+
+    def add(self, digest: bytes, which: int) -> None:
+        self.digests.append(int.from_bytes(digest[:8], "little"))
+        self.which.append(which)
+
+    def duplicates(self, name: Callable[[int], str]) -> tuple[int, tuple[tuple[str, ...], ...]]:
+        """How many repeat an earlier one, and the names of some that are equal."""
+        if not self.digests:
+            return 0, ()
+        values, which = np.frombuffer(self.digests, np.uint64), np.frombuffer(self.which, np.uint64)
+        found, counts = np.unique(values, return_counts=True)
+        groups = [np.sort(which[values == value])[:5].tolist() for value in found[counts > 1][:20]]
+        return int((counts - 1).sum()), tuple(tuple(name(i) for i in group) for group in sorted(groups))
+
+
+def inspect(
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray],
+    options: DataOptions = _DEFAULTS,
+    *,
+    progress: bool = True,
+) -> Report:
+    """Look at a source without packing it. All headers are read; of many files only some are decoded.
+
+    Raises `FileNotFoundError` if it is not there, `ValueError` if it is nothing that is known.
+    """
+    if isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file():
+        return _of_store(Store.open(source))
+    found = recognise(source, options, cache_dir(), progress)
+    if isinstance(found, PictureSource):
+        return _of_pictures(found, options, progress)
+    assert isinstance(found, ArraySource)
+    return _of_array(found, options)
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def _of_pictures(source: PictureSource, options: DataOptions, progress: bool) -> Report:
+    listing = source.listing
+    total = len(listing.names)
+    headers = survey(source.files, listing, progress)
+    seen, bad = _examine(source, headers.bad, progress)
+    bad = headers.bad | bad
+    quarantined = (
+        *listing.quarantined,
+        *(Quarantined(printable(listing.names[i]), bad[i]) for i in sorted(bad) if bad[i]),
+    )
+    shape: tuple[int, ...] = ()
+    dtype, problem, notes = "", "", list(listing.notes)
+    try:
+        if not total:
+            raise ValueError(f"there are no pictures in {source.name}")
+        target, more = choose(source.name, headers, options, listing)
+        shape, dtype = (target.channels, target.height, target.width), target.dtype
+        notes += more
+    except ValueError as error:
+        problem = str(error)
+    usable = total - len(bad)
+    if not problem and not usable:
+        problem = f"none of the {total} files in {source.name} is a readable picture"
+    keep = np.ones(total, bool)
+    keep[list(bad)] = False
+    classes = _count(listing.labels, listing.classes, keep)
+    duplicates, groups = seen.duplicates(lambda i: printable(listing.names[i]))
+    return Report(
+        source=source.name,
+        kind="image",
+        found=total - sum(not reason for reason in bad.values()),
+        usable=usable,
+        decoded=seen.decoded,
+        sizes=tuple((h, w, n) for (h, w), n in headers.sizes.most_common(20)),
+        num_sizes=len(headers.sizes),
+        modes=dict(headers.modes.most_common()),
+        formats=dict(headers.formats.most_common()),
+        depths=dict(headers.depths.most_common()),
+        classes=classes,
+        duplicates=duplicates,
+        duplicate_groups=groups,
+        constant=seen.constant,
+        quarantined=quarantined,
+        ignored=tuple(sorted([*listing.ignored, *headers.ignored])),
+        notes=tuple(notes),
+        shape=shape if not problem else (),
+        dtype=dtype if not problem else "",
+        problem=problem,
+        warnings=tuple(_warnings(usable, classes, duplicates, seen.constant, len(quarantined))),
+    )
+
+
+def _examine(source: PictureSource, known_bad: dict[int, str], progress: bool) -> tuple[_Seen, dict[int, str]]:
+    """Decode all files, or evenly spaced ones if there are many; compare the bytes of those of equal length."""
+    listing = source.listing
+    total = len(listing.names)
+    sizes = np.frombuffer(listing.sizes, np.uint64) if total else np.zeros(0, np.uint64)
+    _, inverse, repeats = np.unique(sizes, return_inverse=True, return_counts=True)
+    alike = repeats[inverse.reshape(-1)] > 1
+    every = max(-(-total // _MOST_DECODED), 1)
+    seen, bad = _Seen(), {}
+
+    def chunk(first: int, files: Sequence[Bytes]) -> list[tuple[int, bytes, bool, bool, str]]:
+        results = []
+        for i, file in enumerate(files, first):
+            if i in known_bad or not (alike[i] or i % every == 0):
+                continue
+            try:
+                with file.open() as f:
+                    digest = hashlib.file_digest(f, "blake2b").digest()[:8] if alike[i] else b""
+                    f.seek(0)
+                    constant = i % every == 0 and _is_constant(f)
+                results.append((i, digest, i % every == 0, constant, ""))
+            except Bad as error:
+                results.append((i, b"", True, False, str(error)))
+            except OSError as error:
+                results.append((i, b"", True, False, error.strerror or str(error)))
+        return results
+
+    bounds = listing.chunks(0).tolist() if total else [0]
+    ranges = list(itertools.pairwise(bounds))
+    with quiet(), progress_bar(progress) as bar, ThreadPoolExecutor(workers()) as pool:
+        task = bar.add_task(f"decoding {source.name}", total=total)
+        running = []
+
+        def collect() -> None:
+            for i, digest, decoded, constant, reason in running.pop(0).result():
+                seen.decoded += decoded
+                seen.constant += constant
+                if reason:
+                    bad[i] = reason
+                elif digest:
+                    seen.add(digest, i)
+            bar.update(task, completed=total if not running else None)
+
+        for (first, last), batch in zip(ranges, source.files.read(listing, ranges, MOST_BYTES), strict=True):
+            running.append(pool.submit(chunk, first, batch))
+            del batch
+            if len(running) > workers():
+                collect()
+                bar.update(task, completed=last)
+        while running:
+            collect()
+    return seen, bad
+
+
+def _is_constant(f: Any) -> bool:
+    """Whether a picture has one colour only. Raises `Bad` if it cannot be decoded."""
+    image, _ = open_picture(f)
+    with image:
+        try:
+            image.load()
+            bands = image.getextrema()
+        except Exception as error:  # as many kinds as there are decoders
+            raise Bad(f"cannot be decoded: {error}") from None
+    return all(b[0] == b[1] for b in (bands if isinstance(bands[0], tuple) else (bands,)))
+
+
+# --- arrays and stores ------------------------------------------------------------------------------------------------
+
+
+def _of_array(source: ArraySource, options: DataOptions) -> Report:
+    shape: tuple[int, ...] = ()
+    kind, dtype, problem = ("vector" if len(source.x.shape) == 2 else "image"), "", ""
+    notes = list(source.notes)
+    try:
+        plan = source.plan(options, "", {}, False)
+        shape = (plan.shape[2], *plan.shape[:2]) if plan.kind == "image" else plan.shape
+        kind, dtype, notes = plan.kind, plan.dtype, list(plan.notes)
+    except ValueError as error:
+        problem = str(error)
+    classes: dict[str, int] = {}
+    if source.y is not None and not problem:
+        labels, names = index_labels(source.y, source.classes, len(source.x))
+        classes = _count(labels, names, np.ones(len(labels), bool))
+    sizes: tuple[tuple[int, int, int], ...] = ()
+    if kind == "image" and shape:
+        h, w = _native(source.x.shape)
+        sizes = ((h, w, len(source.x)),)
+    return _of_rows(source.name, kind, source.x, sizes, classes, (), (), notes, shape, dtype, problem)
+
+
+def _native(shape: tuple[int, ...]) -> tuple[int, int]:
+    h, w = (n for i, n in enumerate(shape) if i not in (0, channel_axis("", shape)))
+    return h, w
+
+
+def _of_store(store: Store) -> Report:
+    x = store.fields["x"]
+    sizes = ((x.shape[1], x.shape[2], len(x)),) if store.spec.kind == "image" else ()
+    labels = store.fields.get("y")
+    classes = _count(labels, store.spec.classes, np.ones(len(x), bool))
+    return _of_rows(
+        f"{store.path} (packed from {store.source})",
+        store.spec.kind,
+        Rows(x),
+        sizes,
+        classes,
+        store.quarantined,
+        store.ignored,
+        list(store.notes),
+        store.spec.shape,
+        x.dtype.name,
+        "",
+    )
+
+
+def _of_rows(
+    name: str,
+    kind: str,
+    rows: Rows,
+    sizes: tuple[tuple[int, int, int], ...],
+    classes: dict[str, int],
+    quarantined: tuple[Quarantined, ...],
+    ignored: tuple[str, ...],
+    notes: list[str],
+    shape: tuple[int, ...],
+    dtype: str,
+    problem: str,
+) -> Report:
+    seen = _Seen()
+    bad: list[Quarantined] = []
+    total = rows.shape[0] if rows.shape else 0
+    if rows.dtype.kind in "buif" and len(rows.shape) >= 2 and 0 not in rows.shape:
+        row = 0
+        for block in rows.blocks(even_chunks(total, int(np.prod(rows.shape[1:])) * rows.dtype.itemsize)):
+            flat = np.ascontiguousarray(block).reshape(len(block), -1)
+            good = np.isfinite(flat).all(1) if flat.dtype.kind == "f" else np.ones(len(flat), bool)
+            if kind == "image":
+                seen.constant += int((flat.min(1) == flat.max(1))[good].sum())
+            for i, (values, fine) in enumerate(zip(flat, good, strict=True)):
+                if fine:
+                    seen.add(hashlib.blake2b(values.data, digest_size=8).digest(), row + i)
+                else:
+                    bad.append(Quarantined(row_name(row + i), "not finite"))
+            row += len(flat)
+        seen.decoded = total
+    duplicates, groups = seen.duplicates(row_name)
+    quarantined = (*quarantined, *bad)
+    usable = total - len(bad)
+    return Report(
+        source=name,
+        kind=kind,
+        found=total,
+        usable=usable,
+        decoded=seen.decoded,
+        sizes=sizes,
+        num_sizes=len(sizes),
+        modes={rows.dtype.name: total},
+        formats={},
+        depths={dtype: total} if dtype else {},
+        classes=classes,
+        duplicates=duplicates,
+        duplicate_groups=groups,
+        constant=seen.constant,
+        quarantined=quarantined,
+        ignored=ignored,
+        notes=tuple(notes),
+        shape=shape,
+        dtype=dtype,
+        problem=problem,
+        warnings=tuple(_warnings(usable, classes, duplicates, seen.constant, len(quarantined))),
+    )
+
+
+# --- what to make of it -----------------------------------------------------------------------------------------------
+
+
+def _count(labels: np.ndarray | None, names: tuple[str, ...], keep: np.ndarray) -> dict[str, int]:
+    if labels is None:
+        return {}
+    counts = np.bincount(labels[keep], minlength=len(names))
+    return {name: int(n) for name, n in zip(names, counts, strict=True)}
+
+
+def _warnings(usable: int, classes: dict[str, int], duplicates: int, constant: int, quarantined: int) -> list[str]:
+    found = []
+    if usable < _FEW:
+        found.append(
+            f"only {usable} samples: a GAN overfits below about {_FEW}; augmentation helps, and so does a gentle recipe"
+        )
+    if small := [name for name, n in classes.items() if n <= 1]:
+        found.append(f"{len(small)} classes with at most one sample, such as {small[0]}")
+    if classes and (least := min(classes.values())) > 1 and (most := max(classes.values())) > 10 * least:
+        found.append(f"classes are imbalanced: from {least} to {most} samples")
+    if duplicates > 0.05 * usable:
+        found.append(f"{duplicates} of {usable} repeat an earlier one exactly: the score will flatter memorising")
+    if constant:
+        found.append(f"{constant} pictures have a single colour")
+    if quarantined > 0.05 * max(usable, 1):
+        found.append(f"{quarantined} files or rows are left out")
+    return found
+
+
+def describe(report: Report) -> str:
+    """The report as lines of text."""
+    what = "pictures" if report.kind == "image" else "vectors"
+    lines = [f"{report.source}: {report.found:,} {what}, {report.usable:,} usable"]
+    if report.decoded < report.found:
+        lines.append(f"  decoded to the last pixel: {report.decoded:,}; of the others only the header was read")
+    if report.sizes:
+        listed = ", ".join(f"{h}x{w} ({n:,})" for h, w, n in report.sizes[:5])
+        more = f" and {report.num_sizes - 5:,} more" if report.num_sizes > 5 else ""
+        lines.append(f"  height x width: {listed}{more}")
+    for title, counts in (("format", report.formats), ("pixels", report.modes), ("depth", report.depths)):
+        if counts:
+            lines.append(f"  {title}: {_listed(counts)}")
+    if report.classes:
+        lines.append(f"  {len(report.classes)} classes: {_listed(report.classes)}")
+    if report.duplicates:
+        first = report.duplicate_groups[0]
+        lines.append(f"  exact duplicates: {report.duplicates:,}, such as {' = '.join(first[:2])}")
+    if report.ignored:
+        lines.append(f"  not pictures: {len(report.ignored):,}, such as {', '.join(report.ignored[:3])}")
+    if report.quarantined:
+        lines.append(f"  left out: {len(report.quarantined):,}")
+        for reason, n in Counter(q.reason for q in report.quarantined).most_common(5):
+            example = next(q.name for q in report.quarantined if q.reason == reason)
+            lines.append(f"    {n:,} x {reason}: {example}")
+    lines += [f"  note: {note}" for note in report.notes]
+    lines += [f"  warning: {warning}" for warning in report.warnings]
+    if report.problem:
+        lines.append(f"  training cannot start: {report.problem}")
+    else:
+        epochs = 200_000 / report.usable if report.usable else 0.0
+        shape = (
+            "x".join(map(str, report.shape[1:])) + f" in {report.shape[0]} channels"
+            if report.kind == "image"
+            else (f"{report.shape[0]} numbers")
+        )
+        lines.append(f"  training would see: {shape}, {report.dtype}; 200,000 samples shown are {epochs:.1f} epochs")
+    return "\n".join(lines)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    top = sorted(counts.items(), key=lambda item: -item[1])[:12]
+    more = f", and {len(counts) - 12} more" if len(counts) > 12 else ""
+    return ", ".join(f"{name or '?'} {n:,}" for name, n in top) + more
