@@ -252,7 +252,7 @@ def test_8_two_ranks_equal_one(name: str, tmp_path: Path) -> None:
         f"torch.save(joined({name!r}, r), {str(tmp_path)!r} + f'/{{r}}.pt')\n"
         "torch.distributed.barrier(); torch.distributed.destroy_process_group()\n"
     )
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", str(script)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
     done = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200)
     assert (tmp_path / "0.pt").exists() and (tmp_path / "1.pt").exists(), done.stderr
     whole = joined(name, None)

@@ -162,7 +162,7 @@ def test_two_ranks_equal_one(tmp_path: Path) -> None:
         "torch.distributed.barrier(); torch.distributed.destroy_process_group()\n"
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", str(script)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert (tmp_path / "1.pt").exists(), done.stderr
     one = build(dtype=torch.float64)
