@@ -184,7 +184,7 @@ def _examine(source: PictureSource, known_bad: dict[int, str], progress: bool) -
                 continue
             try:
                 with file.open() as f:
-                    digest = hashlib.file_digest(f, "blake2b").digest()[:8] if alike[i] else b""
+                    digest = hashlib.blake2b(f.read(), digest_size=8).digest() if alike[i] else b""
                     f.seek(0)
                     constant = i % every == 0 and _is_constant(f)
                 results.append((i, digest, i % every == 0, constant, ""))
@@ -302,11 +302,12 @@ def _of_rows(
         row = 0
         for block in rows.blocks(even_chunks(total, int(np.prod(rows.shape[1:])) * rows.dtype.itemsize)):
             flat = np.ascontiguousarray(block).reshape(len(block), -1)
-            good = np.isfinite(flat).all(1) if flat.dtype.kind == "f" else np.ones(len(flat), bool)
+            good = np.isfinite(flat).all(axis=1) if flat.dtype.kind == "f" else np.ones(len(flat), bool)
+            broken = set(np.flatnonzero(~np.asarray(good)).tolist())
             if kind == "image":
-                seen.constant += int((flat.min(1) == flat.max(1))[good].sum())
-            for i, (values, fine) in enumerate(zip(flat, good, strict=True)):
-                if fine:
+                seen.constant += int(np.count_nonzero((flat.min(1) == flat.max(1)) & good))
+            for i, values in enumerate(flat):
+                if i not in broken:
                     seen.add(hashlib.blake2b(values.data, digest_size=8).digest(), row + i)
                 else:
                     bad.append(Quarantined(row_name(row + i), "not finite"))

@@ -198,40 +198,39 @@ class Folder(Files):
         before = len(found.names)
         path = os.path.join(self.root, under) if under else str(self.root)
         try:
-            with os.scandir(path) as entries:
-                listed = sorted(entries, key=lambda e: os.fsencode(e.name))
+            listed = sorted(os.listdir(path))
         except OSError as error:
             if not under:
                 raise
             found.set_aside(under, error.strerror or str(error))
             return
         for entry in listed:
-            name = f"{under}/{entry.name}" if under else entry.name
+            name, full = f"{under}/{entry}" if under else entry, os.path.join(path, entry)
             try:
-                if entry.is_symlink():
-                    target = os.path.realpath(entry.path)
+                known = os.lstat(full)
+                if stat.S_ISLNK(known.st_mode):
+                    target = os.path.realpath(full)
                     if os.path.commonpath([target, real]) != real:
                         found.set_aside(name, "a link that leads out of the folder")
                         continue
-                    if entry.is_dir():
+                    if os.path.isdir(full):
                         found.set_aside(name, "a link to a folder; links to folders are not followed")
                         continue
-                elif entry.is_dir():
-                    if not entry.name.startswith(".") and entry.name != "__MACOSX":
+                    known = os.stat(full)
+                elif stat.S_ISDIR(known.st_mode):
+                    if not entry.startswith(".") and entry != "__MACOSX":
                         self._walk(name, real, found, seen)
                     continue
-                if not _is_candidate(name):
-                    found.ignore(name)
-                    continue
-                known = entry.stat()
-            except OSError as error:
-                found.set_aside(name, error.strerror or str(error))
+            except (OSError, ValueError) as error:  # ValueError: paths on different drives
+                found.set_aside(name, getattr(error, "strerror", None) or str(error))
                 continue
-            if not stat.S_ISREG(known.st_mode):
+            if not _is_candidate(name):
+                found.ignore(name)
+            elif not stat.S_ISREG(known.st_mode):
                 found.set_aside(name, "not a regular file")
-                continue
-            found.add(name, known.st_size)
-            seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\n"))
+            else:
+                found.add(name, known.st_size)
+                seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\n"))
         if len(found.names) == before and os.path.splitext(under)[1].lower() in SUFFIXES:
             found.set_aside(under, "a folder, not a picture")
 
