@@ -169,12 +169,19 @@ def _claim(final: Path) -> Generator[Path | None]:
         try:
             # The lock is on the folder itself: it dies with its owner, and follows the folder when it is renamed.
             fcntl.flock(handle, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):
-                if work.stat().st_ino == os.fstat(handle).st_ino:
-                    yield work
-                    return
+            if _is_same(work, handle):
+                yield work
+                return
         finally:
             os.close(handle)
+
+
+def _is_same(work: Path, handle: int) -> bool:
+    """Whether the folder that was locked still has its name: its last owner may have finished and renamed it."""
+    try:
+        return work.stat().st_ino == os.fstat(handle).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _write_rows(plan: Plan, work: Path, progress: bool) -> dict[int, str]:
