@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gansmith.data import Feed, Store, Uniform, open_store
@@ -23,6 +23,7 @@ def store(request: pytest.FixtureRequest) -> Store:
     return open_store({"x": x, "y": np.arange(n)}, progress=False)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**40), st.integers(1, 50), st.integers(1, 120), st.integers(0, 40))
 def test_every_epoch_is_a_permutation(seed: int, n: int, batch_size: int, first: int) -> None:
     draw = Uniform()

@@ -27,12 +27,16 @@ def encode(array: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
     return out.getvalue()
 
 
-def bomb(side: int = 30_000) -> bytes:
+def png(width: int, height: int, bits: int, colour: int, rows: bytes) -> bytes:
     def chunk(tag: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + tag + body + struct.pack(">I", zlib.crc32(tag + body))
 
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def bomb(side: int = 30_000) -> bytes:
+    return png(side, side, 8, 2, bytes(99))
 
 
 def corpus(root: Path, outside: Path) -> dict[str, str]:
@@ -313,3 +317,19 @@ def test_inspect_counts_duplicates_and_flat_pictures(tmp_path: Path) -> None:
     assert report.duplicates == 2 and report.duplicate_groups == (("0.png", "1.png"), ("2.png", "3.png"))
     assert report.constant == 1 and report.decoded == 5 and report.shape == (3, 12, 12)
     assert any("overfits" in w for w in report.warnings) and any("memorising" in w for w in report.warnings)
+
+
+def test_sixteen_bit_colour_is_read_with_a_note(tmp_path: Path) -> None:
+    values = np.arange(4 * 5 * 3).reshape(4, 15) * 1000
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    (tmp_path / "deep.png").write_bytes(png(5, 4, 16, 2, rows))
+    store = open_store(tmp_path, progress=False)
+    assert store.fields["x"].dtype == np.uint8 and np.array_equal(store.fields["x"].reshape(4, 15), values >> 8)
+    assert any("16-bit colour" in note for note in store.notes)
+
+
+def test_a_picture_that_warns_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").write_bytes(encode(picture(0, 30, 30)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # 900 pixels: Pillow warns, and pytest makes that an error
+    assert len(open_store(tmp_path, progress=False)) == 1
+    assert inspect(tmp_path, progress=False).usable == 1

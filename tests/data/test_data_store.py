@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -153,6 +153,7 @@ def test_damaged_stores_are_refused(tmp_path: Path) -> None:
         Store.open(tmp_path)
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]),
@@ -371,6 +372,8 @@ def test_real_mnist(real_data: Path) -> None:
     assert len(store) == 60_000 and store.spec.shape == (1, 28, 28) and store.notes == ()
     assert np.bincount(store.fields["y"]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert abs(float(store.fields["x"].mean()) / 255 - 0.1307) < 1e-4
+    with pytest.raises(ValueError, match="is mnist, not fashion-mnist"):
+        open_store("fashion-mnist", DataOptions(data_dir=real_data / "mnist"), progress=False)
     assert len(open_store("mnist:test", DataOptions(data_dir=real_data / "mnist"), progress=False)) == 10_000
 
 

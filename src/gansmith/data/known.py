@@ -193,6 +193,10 @@ def _mnist(name: str, title: str, split: str, data_dir: Path | None, cache: Path
         for path, digest, official in zip(paths, digests, wanted, strict=True)
         if digest != official.sha256
     ]
+    # The two sets have the same file names, so a folder of one is easily given for the other.
+    for other, files in _IDX.items():
+        if other != name and digests[0] in {official.sha256 for official in files.values()}:
+            raise ValueError(f"{paths[0]} is {other}, not {name}: give the source {other}, or another data_dir")
     images, labels = (read_idx(path) for path in paths)
     if images.ndim != 3 or labels.shape != (len(images),):
         raise ValueError(f"{paths[0]} holds {images.shape}, {paths[1]} {labels.shape}: these are not {title}")
