@@ -1,0 +1,1 @@
+"""Networks: plain modules, built from shapes and widths."""

@@ -1,0 +1,1 @@
+"""The built-in recipes: one GAN a file, named after it."""

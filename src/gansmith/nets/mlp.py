@@ -1,0 +1,51 @@
+"""Fully connected networks, for vectors and small pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+def _hidden(sizes: Sequence[int], slope: float, dropout: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.LeakyReLU(slope)]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+    return layers
+
+
+class Generator(nn.Module):
+    """Noise (N, z_dim) to samples (N, *shape): Linear and LeakyReLU per width, then Linear.
+
+    `bounded` ends in tanh, for pictures in [-1, 1].
+    """
+
+    def __init__(self, z_dim: int, shape: tuple[int, ...], widths: Sequence[int], bounded: bool, slope: float = 0.2):
+        super().__init__()
+        sizes = (z_dim, *widths)
+        layers = [*_hidden(sizes, slope, 0.0), nn.Linear(sizes[-1], math.prod(shape))]
+        if bounded:
+            layers.append(nn.Tanh())
+        self.layers = nn.Sequential(*layers, nn.Unflatten(1, shape))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, z_dim) to (N, *shape)."""
+        return self.layers(z)
+
+
+class Discriminator(nn.Module):
+    """Samples (N, *shape) to scores (N,): Linear, LeakyReLU and dropout per width, then Linear."""
+
+    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], dropout: float = 0.0, slope: float = 0.2):
+        super().__init__()
+        sizes = (math.prod(shape), *widths)
+        layers = [*_hidden(sizes, slope, dropout), nn.Linear(sizes[-1], 1)]
+        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Flatten(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, *shape) to (N,)."""
+        return self.layers(x)

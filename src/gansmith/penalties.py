@@ -1,0 +1,74 @@
+"""Penalties on the gradient of D with respect to its input.
+
+A gradient is taken of each sample's own score, over all of its values (C, H and W together, not channels alone); its
+squares and sums are float32 whatever the autocast dtype. D must not mix samples (batch norm would), or the gradient of
+the summed scores is not that of each score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .step import uniform
+
+
+def scored(net: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of x and their gradient with respect to x, from one forward pass.
+
+    `x` is (N, ...); returns the scores (as `net` gives them, one per sample) and the gradient (N, ...), both of which
+    can be differentiated with respect to the network's parameters.
+    """
+    x = x.detach().requires_grad_(True)
+    with torch.enable_grad():
+        scores = net(x)
+        (gradient,) = torch.autograd.grad(scores, x, torch.ones_like(scores), create_graph=True)
+    return scores, gradient
+
+
+def _rows(gradient: Tensor) -> Tensor:
+    half = gradient.dtype in (torch.bfloat16, torch.float16)
+    return (gradient.float() if half else gradient).flatten(1)
+
+
+def squared_norm(gradient: Tensor) -> Tensor:
+    """Sum of squares of each sample's gradient: (N, ...) to (N,)."""
+    return _rows(gradient).square().sum(1)
+
+
+def norm(gradient: Tensor) -> Tensor:
+    """Euclidean length of each sample's gradient: (N, ...) to (N,). At zero its own gradient is 0, not infinite."""
+    return torch.linalg.vector_norm(_rows(gradient), dim=1)
+
+
+def gradient_norm(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Length of the gradient of each sample's score at x: (N,)."""
+    return norm(scored(net, x)[1])
+
+
+def zero_centred(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """E ||grad D(x)||^2, a () tensor: R1 at real samples, R2 at fakes. The weight gamma / 2 is the caller's.
+
+    Where the scores at x are needed too, `scored` and `squared_norm` give both from one pass.
+    Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018, arXiv:1801.04406, Eq. 9 and 10.
+    """
+    return squared_norm(scored(net, x)[1]).mean()
+
+
+def mix(real: Tensor, fake: Tensor) -> Tensor:
+    """One random point on each line from real[i] to fake[i]: a single uniform weight per sample, (N, ...).
+
+    Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv:1704.00028, Algorithm 1, lines 4 and 6.
+    """
+    weight = uniform(real, len(real), *[1] * (real.dim() - 1))
+    return real + weight * (fake - real)
+
+
+def wgan_gp(net: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, target: float = 1.0) -> Tensor:
+    """E (||grad D(x)|| - target)^2 at random points between real and fake samples, a () tensor.
+
+    Gulrajani et al., 2017, arXiv:1704.00028, Eq. 3 without the weight lambda.
+    """
+    return (gradient_norm(net, mix(real, fake)) - target).square().mean()
