@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -397,7 +398,7 @@ def _wants_log(values: np.ndarray) -> bool:
 
 def _limits(values: np.ndarray, logarithmic: bool) -> tuple[float, float]:
     """Robust limits: what lies beyond them may be cut, but only where it would flatten the rest."""
-    low, high = np.percentile(values, (1, 99))
+    low, high = np.percentile(values, (2, 98))
     if logarithmic:
         return float(max(values.min(), low / 3)) / 1.2, float(min(values.max(), high * 3)) * 1.2
     spread = high - low
@@ -414,19 +415,17 @@ def _limits(values: np.ndarray, logarithmic: bool) -> tuple[float, float]:
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """A centred moving average over a thirtieth of the curve, narrower at its ends; not finite stays so."""
+    """A moving median over a thirtieth of the curve, so that single spikes leave no trace; not finite stays so."""
     half = len(values) // 60
-    if half < 1:
+    if half < 1 or len(values) < FEW:
         return values
-    total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(values, posinf=0.0, neginf=0.0))])
-    count = np.concatenate([[0], np.cumsum(np.isfinite(values))])
-    i = np.arange(len(values))
-    reach = np.minimum(np.minimum(i, len(values) - 1 - i), half)
-    reach = np.where(i > len(values) - 1 - half, half, reach)  # the end is an average too: it is what is read off
-    a, b = np.maximum(i - reach, 0), np.minimum(i + reach + 1, len(values))
-    with np.errstate(invalid="ignore"):
-        mean = (total[b] - total[a]) / (count[b] - count[a])
-    return np.where(np.isfinite(values), mean, np.nan)
+    padded = np.concatenate(
+        [np.full(half, np.nan), np.where(np.isfinite(values), values, np.nan), np.full(half, np.nan)]
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a window of nothing finite has no median: it stays NaN
+        return np.where(np.isfinite(values), np.nanmedian(windows, axis=1), np.nan)
 
 
 def _line(

@@ -1,0 +1,573 @@
+"""The command line: a table of commands, each of which parses dataclasses, calls one function, and prints.
+
+Nothing here imports PyTorch before a command needs it, so that help and mistakes answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import json
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+
+import tyro
+from tyro.conf import DisallowNone, FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from . import catalog
+from ._version import __version__
+from .options import Count, DataOptions, Size, TrainOptions
+
+if TYPE_CHECKING:
+    from .recipe import Recipe
+
+T = TypeVar("T")
+
+
+class Usage(Exception):
+    """A command line that cannot be understood: exit code 2."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0 done, 1 failed, 2 not understood, 130 interrupted.
+
+    Mistakes of the user are one line on stderr; GANSMITH_TRACEBACK=1 shows where they were found.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = ""
+    try:
+        if not words or words[0] in ("-h", "--help", "help"):
+            print(_overview())
+            return 0
+        if words[0] == "--version":
+            print(f"gansmith {__version__}")
+            return 0
+        command = words[0]
+        return _choose(COMMANDS, command, "command")(words[1:])
+    except Usage as error:
+        _complain(error)
+        print(f"try: gansmith {f'{command} ' if command in COMMANDS else ''}--help", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `gansmith recipes | head`: nobody is left to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError) as error:
+        _complain(error)
+        return 1
+    except RuntimeError as error:
+        if not _expected(error):
+            raise
+        _complain(error)
+        return 1
+    except KeyboardInterrupt:
+        print("gansmith: interrupted", file=sys.stderr)
+        return 130
+
+
+def _complain(error: Exception) -> None:
+    if os.environ.get("GANSMITH_TRACEBACK", "0") not in ("", "0"):
+        traceback.print_exc()
+    text = str(error) or type(error).__name__
+    if type(error).__name__ == "OutOfMemoryError":
+        text = (
+            f"{text.splitlines()[0]} Pass a smaller --batch-size, or --micro-batches 2 to keep it and use less memory"
+        )
+    print(f"gansmith: error: {text}", file=sys.stderr)
+
+
+def _expected(error: RuntimeError) -> bool:
+    """Whether it is news for the user rather than a fault of ours."""
+    engine = sys.modules.get("gansmith.engine")  # not imported: then it raised nothing
+    return (engine is not None and isinstance(error, engine.Diverged)) or type(error).__name__ == "OutOfMemoryError"
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def train(words: list[str]) -> int:
+    """Train a GAN into a run directory, or continue one with --resume."""
+    name, words = _take_recipe(words)
+    given = _given(words)
+    record: dict[str, Any] = {}
+    if "resume" in given and not given & {"h", "help"}:
+        record = _record(_value(words, "--out"), name)
+        name = name or str(record["recipe"]["name"])
+    elif not name and not given & {"h", "help"}:
+        raise Usage(f"say which recipe to train: {', '.join(catalog.names())}, or the path of a .py")
+    page = _page(name) if name else None
+    options = _parse(_train_arguments(page), words, f"gansmith train {page.name if page else 'RECIPE'}", _about(page))
+    assert page is not None  # without a recipe the parser has printed help and left
+    fields = {f.name: getattr(options.recipe, f.name) for f in dataclasses.fields(options.recipe)}
+    if options.resume:
+        _check_unchanged(record, page, given, options, fields)
+
+    from . import engine
+
+    recipe = _load(page)
+    if options.resume:
+        engine.resume(
+            options.out,
+            recipe=recipe if page.name.endswith(".py") else None,
+            images=options.train.images if "images" in given else None,
+            minutes=options.train.minutes if "minutes" in given else None,
+        )
+    else:
+        # A path is recorded in full: the run may be continued from another folder.
+        label = str(page.path.resolve()) if page.name.endswith(".py") else page.name
+        engine.train(recipe(**fields), options.data, options.train, out=options.out, name=label)
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """A run's directory, or the folder of a saved model."""
+    num: Annotated[int, arg(aliases=("-n",))] = 64
+    """How many samples."""
+    seed: int = 0
+    """Sample i depends on the seed and on i alone, not on how many are drawn."""
+    weights: Literal["ema", "raw"] = "ema"
+    """The moving average of the weights, or those of the last step."""
+    out: Path | None = None
+    """grid.png for one picture of all, a folder for a PNG each, or x.npz for the numbers; RUN/grid.png by default."""
+    recipe_file: Path | None = None
+    """The .py of the recipe, for a run that used one of your own."""
+
+
+def sample(words: list[str]) -> int:
+    """Draw samples from a run: a grid, a folder of pictures, or an .npz."""
+    options = _parse(_Sample, words, "gansmith sample", sample.__doc__)
+    out = options.out or options.run / "grid.png"
+    suffix = out.suffix.lower()
+    if suffix not in (".png", ".npz", "") or (suffix and out.is_dir()):
+        raise Usage(f"--out {out}: name a .png for a grid, a .npz for the numbers, or a folder for a PNG each")
+    if not suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} exists and is not an empty folder: pass another --out")
+
+    import numpy as np
+
+    from . import pictures
+    from .model import load
+
+    model = load(options.run, _own(options.recipe_file))
+    spec = model.spec
+    if not suffix and spec.kind != "image":
+        raise ValueError(f"samples of {options.run} are vectors, not pictures: pass --out x.npz, or --out cloud.png")
+    x = model.sample(options.num, seed=options.seed, weights=options.weights)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if suffix == ".npz":
+        np.savez_compressed(out, x=x, notice=np.array(pictures.COMMENT))
+    elif suffix == ".png":
+        pictures.save(pictures.sheet(x, spec, _real(options.run, x)), out)
+    else:
+        saved = spec.codec.to_json()
+        pictures.save_singles(x, out, (float(saved["low"]), float(saved["high"])))
+    print(f"{len(x):,} samples of {model.recipe_name} after {model.images:,} images, seed {options.seed}: {out}")
+    return 0
+
+
+def data(words: list[str]) -> int:
+    """Look at a source of data (inspect), or pack it once to train from it anywhere (pack)."""
+    if not words or words[0] in ("-h", "--help"):
+        print(f"usage: gansmith data {{{','.join(DATA_COMMANDS)}}} SRC [OPTIONS]\n\n{_table(DATA_COMMANDS)}")
+        return 0 if words else 2
+    return _choose(DATA_COMMANDS, words[0], "data command")(words[1:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Inspect:
+    source: Annotated[Positional[str], arg(metavar="SRC")]
+    """A folder, archive, CSV, .npy or .npz, a packed store, or a name such as digits, mnist or toy:ring."""
+    options: Annotated[DataOptions, OmitArgPrefixes]
+
+
+def data_inspect(words: list[str]) -> int:
+    """Report what is in a source: sizes, classes, duplicates, broken files, what training would do."""
+    options = _parse(_Inspect, words, "gansmith data inspect", data_inspect.__doc__)
+    from .data.inspect import describe, inspect
+
+    report = inspect(options.source, options.options)
+    print(describe(report))
+    return 1 if report.problem else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pack:
+    source: Annotated[Positional[str], arg(metavar="SRC")]
+    """A folder, archive, CSV, .npy or .npz, or a name such as digits, mnist or toy:ring."""
+    out: Path
+    """The folder of the packed store, which `train --data` takes."""
+    options: Annotated[DataOptions, OmitArgPrefixes]
+
+
+def data_pack(words: list[str]) -> int:
+    """Pack a source once into a store, to train from it anywhere."""
+    options = _parse(_Pack, words, "gansmith data pack", data_pack.__doc__)
+    from .data import open_store
+
+    store = open_store(options.source, options.options, out=options.out)
+    for note in store.notes:
+        print(f"note: {note}")
+    shape = "x".join(map(str, store.spec.shape))
+    print(
+        f"{len(store):,} samples of {shape} packed into {options.out}; next: gansmith train RECIPE --data {options.out}"
+    )
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recipes:
+    name: Annotated[Positional[str], arg(metavar="[NAME]")] = ""
+    """A recipe, or the path of a .py, to show in full; all are listed without it."""
+
+
+def recipes(words: list[str]) -> int:
+    """List the GANs there are, or show one in full: paper, fields, what to expect."""
+    name = _parse(_Recipes, words, "gansmith recipes", recipes.__doc__).name
+    if name:
+        print(_in_full(_page(name)))
+        return 0
+    pages = catalog.pages()
+    width = max((len(p.name) for p in pages), default=0)
+    for page in pages:
+        lines = textwrap.wrap(f"{page.summary} [{', '.join(sorted(page.kinds))}]", 96 - width)
+        print(f"{page.name:{width}}  " + f"\n{'':{width}}  ".join(lines))
+    print("\none in full: gansmith recipes NAME; your own: gansmith train path/to/own.py")
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Info:
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """A run's directory."""
+    recipe_file: Path | None = None
+    """The .py of the recipe, for a run that used one of your own."""
+
+
+def info(words: list[str]) -> int:
+    """Tell what a run is, how far, how it goes, and show its networks layer by layer."""
+    options = _parse(_Info, words, "gansmith info", info.__doc__)
+    from .info import render
+    from .run import Run
+
+    render(Run(options.run), _own(options.recipe_file))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "sample": sample,
+    "data": data,
+    "recipes": recipes,
+    "info": info,
+}
+DATA_COMMANDS: dict[str, Callable[[list[str]], int]] = {"inspect": data_inspect, "pack": data_pack}
+
+
+# --- help -------------------------------------------------------------------------------------------------------------
+
+
+def _overview() -> str:
+    return f"""usage: gansmith COMMAND ...
+
+Train, judge, repair, compare and serve generative adversarial networks.
+
+{_table(COMMANDS)}
+
+  gansmith train r3gan --data photos/ --size 64     train on a folder of pictures
+  gansmith sample runs/r3gan-photos -n 100          draw from it
+  gansmith COMMAND --help                           every option of a command
+  gansmith --version"""
+
+
+def _table(commands: Mapping[str, Callable[[list[str]], int]]) -> str:
+    width = max(map(len, commands))
+    return "\n".join(f"  {name:{width}}  {(run.__doc__ or '').strip()}" for name, run in commands.items())
+
+
+def _about(page: catalog.RecipePage | None) -> str:
+    if page is None:
+        return (
+            "Train a GAN into a run directory. `gansmith train RECIPE --help` adds the recipe's own options; recipes: "
+            f"{', '.join(catalog.names())}, or the path of a .py."
+        )
+    return page.summary
+
+
+def _in_full(page: catalog.RecipePage) -> str:
+    parts = [f"{page.name}: {page.summary}", f"Data: {', '.join(sorted(page.kinds))}"]
+    for title, text in (("Source", page.source), ("Differs from the paper", page.differs), ("Expect", page.expect)):
+        if text:
+            parts.append(f"{title}:\n{textwrap.indent(text, '  ')}")
+    lines = []
+    for field in page.fields:
+        default = f" = {field.default_repr}" if field.default_repr else ""
+        lines.append(f"  --{field.name.replace('_', '-')}  {field.annotation}{default}")
+        lines += textwrap.wrap(field.help, 96, initial_indent="      ", subsequent_indent="      ")
+    if lines:
+        parts.append("Options:\n" + "\n".join(lines))
+    parts.append(f"File: {page.path}")
+    return "\n\n".join(parts)
+
+
+# --- parsing ----------------------------------------------------------------------------------------------------------
+
+_registry = ConstructorRegistry()
+
+
+@_registry.primitive_rule
+def _count(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Count] | None:
+    if info.type is not Count:
+        return None
+
+    def read(words: list[str]) -> Count:
+        try:
+            return Count.parse(words[0])
+        except (ValueError, OverflowError):
+            raise ValueError(f"{words[0]!r} is not a whole number: write 200000, 200k or 1.5M") from None
+
+    def write(count: Count) -> list[str]:
+        for size, letter in ((10**6, "M"), (10**3, "k")):
+            if count and count % (size // 10) == 0 and count >= size:
+                return [f"{count / size:g}{letter}"]
+        return [str(int(count))]
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="COUNT",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, Count),
+        str_from_instance=write,
+    )
+
+
+@_registry.primitive_rule
+def _size(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Size] | None:
+    if info.type is not Size:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="SIZE",
+        instance_from_str=lambda words: Size.parse(words[0]),
+        is_instance=lambda value: isinstance(value, Size),
+        str_from_instance=lambda size: [str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"],
+    )
+
+
+def _parse(kind: type[T], words: list[str], prog: str, description: str | None) -> T:
+    """The options of a command. Raises `Usage` with one line for what cannot be understood; exits after help."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                kind,
+                prog=prog,
+                description=description or "",
+                args=words,
+                registry=_registry,
+                config=(DisallowNone,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise Usage(_one_line(said.getvalue())) from None
+
+
+def _one_line(box: str) -> str:
+    """The message in tyro's box of an error, as one line, with its nearest match for a misspelt option."""
+    rows = [line.strip().removeprefix("│").removesuffix("│").strip() for line in box.splitlines()]
+    rows = [row for row in rows if row and row[0] not in "╭╰"]
+    end = next((i for i, row in enumerate(rows) if set(row) == {"─"}), len(rows))
+    text = " ".join(rows[:end])
+    if not text:
+        return box.strip() or "these options cannot be understood"
+    if text.startswith("Unrecognized options: "):
+        unknown = text.removeprefix("Unrecognized options: ").split(", ")
+        options = [word for word in unknown if word.startswith("-")]
+        if not options:
+            return f"there is no place for {' '.join(unknown)!r} here"
+        near = [word for row in rows[end:] for word in row.split() if word.startswith("--")]
+        hint = f"; did you mean {near[0].rstrip(',')}?" if near and near[0] != "--help" else ""
+        return f"there is no option {options[0]}{hint}"
+    if text.startswith("Error parsing "):
+        option, _, what = text.removeprefix("Error parsing ").partition(": ")
+        return f"{option}: {what}"
+    # What is required is listed below the line that says so.
+    listed = next((row for row in rows[end + 1 :] if row), "") if text.rstrip(":") == "Required options" else ""
+    return f"{text} {listed}".strip()
+
+
+def _choose(commands: Mapping[str, Callable[[list[str]], int]], word: str, what: str) -> Callable[[list[str]], int]:
+    if word in commands:
+        return commands[word]
+    near = difflib.get_close_matches(word, list(commands), 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(commands)}"
+    raise Usage(f"there is no {what} {word!r}; {hint}")
+
+
+def _page(name: str) -> catalog.RecipePage:
+    try:
+        return catalog.describe(name)
+    except ValueError as error:
+        raise Usage(str(error)) from None
+
+
+def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
+    """What `train` parses: where from and to, the training options, and the recipe's fields, in groups of their own.
+
+    A field named like a training option is reached as `--recipe.<field>`, so neither hides the other.
+    """
+    taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume"}
+    fields: list[Any] = []
+    for field in dataclasses.fields(catalog.options_class(page)) if page else ():
+        annotation: Any = field.type
+        text = next((mark.text for mark in get_args(annotation)[1:] if isinstance(mark, catalog.Help)), "")
+        name = f"recipe.{field.name.replace('_', '-')}" if field.name in taken else None
+        annotation = Annotated[annotation, arg(name=name, help=text)]
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            fields.append((field.name, annotation))
+        elif field.default_factory is not dataclasses.MISSING:
+            fields.append((field.name, annotation, dataclasses.field(default_factory=field.default_factory)))
+        else:
+            fields.append((field.name, annotation, field.default))
+    recipe: Any = dataclasses.make_dataclass("Fields", fields, frozen=True, kw_only=True)
+    recipe.__doc__ = f"The recipe's own: gansmith recipes {page.name}" if page else ""
+    whole: list[Any] = [
+        ("data", Annotated[str, arg(metavar="SRC", help=_DATA_HELP)], "digits"),
+        ("out", Annotated[Path | None, arg(help="The run's directory; runs/<recipe>-<data> by default.")], None),
+        ("resume", Annotated[bool, FlagCreatePairsOff, arg(help=_RESUME_HELP)], False),
+        ("train", Annotated[TrainOptions, OmitArgPrefixes]),
+        ("recipe", Annotated[recipe, OmitArgPrefixes]),
+    ]
+    return dataclasses.make_dataclass("Train", whole, frozen=True, kw_only=True)
+
+
+_DATA_HELP = (
+    "A folder of pictures (sub-folders are classes), zip, tar, CSV, .npy, .npz or packed store; or digits, mnist, "
+    "fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral."
+)
+_RESUME_HELP = (
+    "Continue the run at --out to the last bit, with its recorded options; --images or --minutes may be raised."
+)
+_BOOLEAN = {"--resume", "-h", "--help"}
+
+
+def _take_recipe(words: list[str]) -> tuple[str, list[str]]:
+    """The recipe among the words, wherever it stands, and the other words; "" if there is none."""
+    free: list[int] = []
+    i = 0
+    while i < len(words):
+        if not words[i].startswith("-"):
+            free.append(i)
+        elif words[i] not in _BOOLEAN and "=" not in words[i] and not words[i].startswith("--no-"):
+            i += 1  # its value
+        i += 1
+    known = {*catalog.names()}
+    named = [i for i in free if words[i].replace("-", "_").lower() in known or words[i].endswith(".py")]
+    # A field may take several values, so that a number in a free place is no recipe.
+    for i in named or [i for i in free if not words[i].replace(".", "").isdecimal()]:
+        return words[i], words[:i] + words[i + 1 :]
+    return "", words
+
+
+def _given(words: list[str]) -> set[str]:
+    """The names of the options that were written, as fields are called."""
+    flags = [word.split("=", 1)[0].lstrip("-") for word in words if word.startswith("-")]
+    return {flag.removeprefix("no-").replace("-", "_") for flag in flags}
+
+
+def _value(words: list[str], option: str) -> str:
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == option:
+            return following
+        if word.startswith(f"{option}="):
+            return word.split("=", 1)[1]
+    return ""
+
+
+# --- resuming ---------------------------------------------------------------------------------------------------------
+
+
+def _record(out: str, recipe: str) -> dict[str, Any]:
+    """`run.json` of the run to continue, read without PyTorch."""
+    if not out:
+        raise Usage("--resume continues the run at --out: say which")
+    path = Path(out) / "run.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"no run at {out}: it holds no run.json")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = str(record["recipe"]["name"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error!r}") from error
+    if name.endswith(".py") and not recipe:
+        raise ValueError(
+            f"{out} was trained by a recipe of your own; to run its code, name it: "
+            f"gansmith train {name} --resume --out {out}"
+        )
+    return record
+
+
+def _check_unchanged(
+    record: Mapping[str, Any],
+    page: catalog.RecipePage,
+    given: set[str],
+    options: Any,
+    fields: Mapping[str, Any],
+) -> None:
+    """Repeating what the run was started with is fine; anything else cannot be continued. Raises `ValueError`."""
+    recorded = str(record["recipe"]["name"])
+    if page.name != recorded and not (recorded.endswith(".py") and page.name.endswith(".py")):
+        raise ValueError(f"{options.out} was trained with {recorded}, not {page.name}: leave the recipe out")
+    now = {"data": options.data} | dataclasses.asdict(options.train)
+    then = {"data": record["data"]["source"]} | dict(record["options"])
+    now |= {f"recipe.{k}": v for k, v in fields.items()} | {k: v for k, v in fields.items() if k not in now}
+    saved = dict(record["recipe"]["fields"])
+    then |= {f"recipe.{k}": v for k, v in saved.items()} | {k: v for k, v in saved.items() if k not in then}
+    for name in sorted(given - {"images", "minutes", "out", "resume"}):
+        if _plain(now.get(name)) != _plain(then.get(name)):
+            raise ValueError(
+                f"--{name.replace('_', '-')} is {now.get(name)}, but {options.out} was started with {then.get(name)}: "
+                "a run goes on as it was started, only --images and --minutes may be raised"
+            )
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+def _load(page: catalog.RecipePage) -> type[Recipe]:
+    from .recipe import load_recipe
+
+    return load_recipe(str(page.path) if page.name.endswith(".py") else page.name)
+
+
+def _own(file: Path | None) -> type[Recipe] | None:
+    if file is None:
+        return None
+    from .recipe import load_recipe
+
+    return load_recipe(str(file))
+
+
+def _real(run: Path, x: Any) -> Any:
+    """The real data of a run, to draw points over; none of it if it is no longer there or only a model was given."""
+    from .data import Store
+    from .run import Run
+
+    if x.ndim == 2 and (run / "run.json").is_file():
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return Store.open(Path(Run(run).record["data"]["store"])).fields["x"]
+    return x[:0]

@@ -1,0 +1,152 @@
+"""`gansmith info`: what a run is, how far it is, how it goes, and its networks layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from torch import Tensor, nn
+
+from .data import DataSpec
+from .model import build_recipe, draw_samples
+from .options import TrainOptions
+from .pictures import reading
+from .recipe import Recipe
+from .run import Run
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One module of a network: `shape` is its output's for one sample, "" if drawing a sample does not reach it."""
+
+    name: str
+    kind: str
+    shape: str
+    parameters: int
+
+
+def layers(recipe: Recipe, nets: nn.ModuleDict) -> dict[str, list[Layer]]:
+    """The modules of each network that hold parameters themselves or hold no others, in the order they are defined.
+
+    Output shapes are those of one sample drawn with the serving networks.
+    """
+    shapes: dict[nn.Module, str] = {}
+
+    def note(module: nn.Module, _: Any, output: Any) -> None:
+        tensors = [output] if isinstance(output, Tensor) else [t for t in _each(output) if isinstance(t, Tensor)]
+        shapes[module] = ", ".join("x".join(map(str, t.shape[1:])) or "1" for t in tensors)
+
+    handles = [m.register_forward_hook(note) for m in nets.modules()]
+    try:
+        draw_samples(recipe, nets, 1, 0)
+    finally:
+        for handle in handles:
+            handle.remove()
+    found: dict[str, list[Layer]] = {}
+    for role, net in nets.items():
+        found[role] = [
+            Layer(name or role, type(m).__name__, shapes.get(m, ""), sum(p.numel() for p in own))
+            for name, m in net.named_modules()
+            for own in [list(m.parameters(recurse=False))]
+            if own or not list(m.children())
+        ]
+    return found
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, Mapping):
+        return tuple(value.values())
+    return tuple(value) if isinstance(value, (tuple, list)) else ()
+
+
+def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None = None) -> None:
+    """Print all about a run.
+
+    `recipe` is needed only if the run used a recipe file of your own, whose networks are not shown without it.
+    """
+    console = console or Console(highlight=False)
+    for title, text in [*_what(run), *_how_far(run), *_how_it_goes(run)]:
+        console.print(f"[bold]{title:10}[/]{escape(text)}", soft_wrap=True)
+    saved = run.record["recipe"]
+    if str(saved["name"]).endswith(".py") and recipe is None:
+        console.print(f"\nIts recipe is a file of your own: add --recipe-file {saved['name']} to see its networks.")
+        return
+    _networks(run, build_recipe(saved, recipe), console)
+
+
+def _what(run: Run) -> list[tuple[str, str]]:
+    record = run.record
+    data, setting = record["data"], record["setting"]
+    spec = DataSpec.from_json(data["spec"])
+    fields = ", ".join(f"{k}={v}" for k, v in record["recipe"]["fields"].items())
+    shape = "x".join(map(str, spec.shape))
+    classes = f", {len(spec.classes)} classes" if spec.classes else ""
+    layout = " channels-last" if setting["channels_last"] else ""
+    return [
+        ("run", str(run.path)),
+        ("recipe", f"{record['recipe']['name']} ({fields})"),
+        ("data", f"{data['source']}: {data['count']:,} {spec.kind}s of {shape}{classes}"),
+        ("setting", f"{setting['precision']}{layout} on {setting['device']}, {record['options']['batch_size']} a step"),
+    ]
+
+
+def _how_far(run: Run) -> list[tuple[str, str]]:
+    progress = run.progress()
+    images, seconds = progress["images"], progress["seconds"]
+    options = TrainOptions(images=run.record["options"]["images"], minutes=run.record["options"]["minutes"])
+    of = f" of {options.budget:,}" if options.budget else ""
+    rate = f", {images / seconds:,.0f} a second" if seconds else ""
+    state = "finished" if progress["finished"] else "not finished"
+    saved = run.checkpoints()
+    last = f"; the last checkpoint is at {saved[-1].meta['images']:,}" if saved else "; no checkpoint yet"
+    return [("progress", f"{images:,}{of} images in {_clock(seconds)}{rate}; {state}{last}")]
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _how_it_goes(run: Run) -> list[tuple[str, str]]:
+    log = run.log()
+    if not log:
+        return [("terms", "nothing logged yet")]
+    terms = ", ".join(f"{k} {v:.3g}" for k, v in log[-1].items() if "/" in k and isinstance(v, (int, float)))
+    sentences = reading(log)
+    return [("terms", terms)] + [("reading" if i == 0 else "", s) for i, s in enumerate(sentences)]
+
+
+def _networks(run: Run, recipe: Recipe, console: Console) -> None:
+    spec = DataSpec.from_json(run.record["data"]["spec"])
+    with torch.random.fork_rng([]):
+        nets = nn.ModuleDict(recipe.networks(spec))
+    total = 0
+    for role, rows in layers(recipe, nets).items():
+        parameters = sum(p.numel() for p in nets[role].parameters())
+        total += parameters
+        serving = "draws the samples" if role in recipe.serving else "for training only"
+        table = Table(
+            title=f"{role}: {type(nets[role]).__name__}, {parameters:,} parameters, {serving}",
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+        )
+        shaped = any(row.shape for row in rows)
+        for heading in ("layer", "type", *(("output",) if shaped else ())):
+            table.add_column(heading, overflow="fold")
+        table.add_column("parameters", justify="right")
+        for row in rows:
+            cells = (row.name, row.kind, *((row.shape,) if shaped else ()))
+            table.add_row(*map(escape, cells), f"{row.parameters:,}" if row.parameters else "")
+        console.print()
+        console.print(table)
+    console.print(f"{len(nets)} networks, {total:,} parameters in all")
