@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 TINY = {
-    "gan": ["--widths", "32", "32"],
+    "gan": ["--width", "32"],
     "dcgan": ["--width", "4"],
     "wgan_gp": ["--width", "4"],
     "r3gan": ["--width", "4", "--nets", "resnet"],

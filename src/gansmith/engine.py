@@ -287,8 +287,8 @@ class _Training:
         n = FILM_SAMPLES if self.spec.kind == "image" else 2_000
         encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed)
         samples = self.spec.codec.decode(encoded)
-        for warning in doctor.look(encoded, self.real()):
-            self.say(f"warning: {warning}")
+        for warning in doctor.look(encoded, self.real()) if self.step else []:  # untrained ones are always alike
+            self.say(f"warning at {self.images:,} images: {warning}")
         try:
             image = pictures.sheet(samples, self.spec, self.store.fields["x"])
             pictures.save(image, self.run.path / "samples" / f"{self.images:012d}.png")
