@@ -1,0 +1,154 @@
+"""Networks: any shape, exact sizes, samples that do not see one another, gradients that reach every weight."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gansmith.nets import conv, mlp, resnet
+
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 13, 50), (2, 6, 5), (3, 9, 64), (1, 17, 31), (5, 100, 37)]
+
+
+def pairs(shape: tuple[int, ...], width: int = 4) -> dict[str, tuple[nn.Module, nn.Module]]:
+    torch.manual_seed(0)
+    return {
+        "mlp": (mlp.Generator(7, shape, (16, 8), bounded=True), mlp.Discriminator(shape, (8, 16), dropout=0.3)),
+        "dcgan": (conv.Generator(7, shape, width), conv.Discriminator(shape, width)),
+        "critic": (conv.Generator(7, shape, width, "none"), conv.Discriminator(shape, width, "layer")),
+        "no norm": (conv.Generator(7, shape, width, "layer"), conv.Discriminator(shape, width, "none")),
+        "resnet": (resnet.Generator(7, shape, width), resnet.Discriminator(shape, width, blocks=2)),
+    }
+
+
+NAMES = list(pairs((1, 8, 8)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_range_and_reach(name: str, shape: tuple[int, ...]) -> None:
+    generator, discriminator = pairs(shape)[name]
+    fake = generator(torch.randn(3, 7))
+    assert fake.shape == (3, *shape)
+    assert fake.abs().max() <= 1
+    scores = discriminator(fake)
+    assert scores.shape == (3,)
+    (slope,) = torch.autograd.grad(scores.sum(), fake)
+    assert slope.flatten(1).any(0).float().mean() > 0.9  # no border is lost
+    weights = [*generator.parameters(), *discriminator.parameters()]
+    gradients = torch.autograd.grad(discriminator(generator(torch.randn(3, 7))).square().sum(), weights)
+    assert all(torch.isfinite(g).all() for g in gradients)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_pixel_counts(name: str) -> None:
+    shape = (1, 15, 23)
+    _, discriminator = pairs(shape)[name]
+    discriminator.eval()
+    x = torch.randn(8, *shape, requires_grad=True)
+    (slope,) = torch.autograd.grad(discriminator(x).sum(), x)
+    assert slope.abs().sum(0).gt(0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_sample_at_a_time_gives_the_same_in_eval_mode(name: str) -> None:
+    generator, discriminator = (net.eval() for net in pairs((3, 16, 20))[name])
+    z = torch.randn(5, 7)
+    x = torch.randn(5, 3, 16, 20)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.cat([generator(row[None]) for row in z]), generator(z))
+        torch.testing.assert_close(torch.cat([discriminator(row[None]) for row in x]), discriminator(x))
+
+
+@pytest.mark.parametrize("name", ["critic", "no norm", "resnet"])
+def test_critics_do_not_mix_samples_in_training(name: str) -> None:
+    _, discriminator = pairs((3, 16, 20))[name]
+    x = torch.randn(4, 3, 16, 20, requires_grad=True)
+    (slope,) = torch.autograd.grad(discriminator(x)[0], x)
+    assert slope[0].any()
+    assert not slope[1:].any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layout_does_not_matter(name: str) -> None:
+    generator, discriminator = (net.eval() for net in pairs((3, 16, 20))[name])
+    z, x = torch.randn(3, 7), torch.randn(3, 3, 16, 20)
+    with torch.no_grad():
+        expected = generator(z), discriminator(x)
+        generator.to(memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
+        discriminator.to(memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
+        torch.testing.assert_close(generator(z), expected[0], atol=1e-5, rtol=1e-4)
+        found = discriminator(x.to(memory_format=torch.channels_last))
+        torch.testing.assert_close(found, expected[1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "critic", "resnet"])
+def test_exportable(name: str) -> None:
+    generator = pairs((3, 16, 20))[name][0].eval()
+    batch = torch.export.Dim("batch", min=2, max=64)
+    program = torch.export.export(generator, (torch.randn(4, 7),), dynamic_shapes=({0: batch},))
+    z = torch.randn(9, 7)
+    torch.testing.assert_close(program.module()(z), generator(z))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_256_pixels_take_two_steps(name: str) -> None:
+    generator, discriminator = pairs((3, 256, 256), width=2)[name]
+    parameters = [*generator.parameters(), *discriminator.parameters()]
+    optimizer = torch.optim.SGD(parameters, 1e-3)
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss = discriminator(generator(torch.randn(2, 7))).square().mean()
+        loss.backward()
+        optimizer.step()
+        assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((32, 32), [(32, 32), (16, 16), (8, 8), (4, 4)]),
+        ((28, 28), [(28, 28), (14, 14), (7, 7)]),
+        ((13, 50), [(13, 50), (6, 25), (6, 12), (6, 6)]),
+        ((5, 6), [(5, 6)]),
+    ],
+)
+def test_ladder(size: tuple[int, int], expected: list[tuple[int, int]]) -> None:
+    assert conv.ladder(*size) == expected
+
+
+@pytest.mark.parametrize("size", [(n, n + d) for n in range(4, 40, 3) for d in (0, 1, 30)])
+def test_up_is_the_adjoint_of_down(size: tuple[int, int]) -> None:
+    sizes = conv.ladder(*size)
+    big, small = sizes[0], sizes[min(1, len(sizes) - 1)]
+    down = conv.down(2, 3, big, small, bias=False).double()
+    up = conv.up(3, 2, small, big, bias=False).double()
+    up.weight.data.copy_(down.weight.data)
+    x = torch.randn(1, 2, *big, dtype=torch.float64)
+    y = torch.randn(1, 3, *small, dtype=torch.float64)
+    forward: Tensor = (down(x) * y).sum()
+    torch.testing.assert_close(forward, (up(y) * x).sum())
+
+
+def test_dcgan_starts_from_the_papers_weights() -> None:
+    for net in (conv.Generator(100, (3, 32, 32), 32), conv.Discriminator((3, 32, 32), 32)):
+        for module in net.modules():
+            if isinstance(module, nn.Linear | nn.ConvTranspose2d) or (
+                isinstance(module, nn.Conv2d) and module.weight.numel() > 1000
+            ):
+                assert module.weight.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_residual_branches_start_at_zero() -> None:
+    block = resnet.Block(4, depth=3)
+    x = torch.randn(2, 4, 5, 5)
+    assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_resnet_starts_with_samples_and_scores_of_order_one(size: int) -> None:
+    torch.manual_seed(0)
+    generator, discriminator = resnet.Generator(64, (3, size, size), 16), resnet.Discriminator((3, size, size), 16)
+    fake = generator(torch.randn(16, 64))
+    assert 0.1 < fake.std() < 0.9
+    scores = discriminator(torch.randn(16, 3, size, size))
+    assert 0.02 < scores.std() < 5
