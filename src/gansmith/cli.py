@@ -9,15 +9,17 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import itertools
 import json
 import os
+import re
 import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import tyro
 from tyro.conf import DisallowNone, FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
@@ -373,42 +375,56 @@ def _parse(kind: type[T], words: list[str], prog: str, description: str | None) 
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(
+            found, unknown = tyro.cli(
                 kind,
                 prog=prog,
                 description=description or "",
                 args=words,
+                return_unknown_args=True,
                 registry=_registry,
                 config=(DisallowNone,),
             )
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise Usage(_one_line(said.getvalue())) from None
+        raise Usage(_message(said.getvalue())) from None
+    if not unknown:
+        return found
+    option = next((word.split("=", 1)[0] for word in unknown if word.startswith("-")), "")
+    if not option:
+        raise Usage(f"there is no place for {unknown[0]!r} here")
+    near = difflib.get_close_matches(option.replace("_", "-"), _options(kind), 1, 0.6)
+    raise Usage(f"there is no option {option}" + (f"; did you mean {near[0]}?" if near else ""))
 
 
-def _one_line(box: str) -> str:
-    """The message in tyro's box of an error, as one line, with its nearest match for a misspelt option."""
-    rows = [line.strip().removeprefix("│").removesuffix("│").strip() for line in box.splitlines()]
-    rows = [row for row in rows if row and row[0] not in "╭╰"]
-    end = next((i for i, row in enumerate(rows) if set(row) == {"─"}), len(rows))
-    text = " ".join(rows[:end])
-    if not text:
-        return box.strip() or "these options cannot be understood"
-    if text.startswith("Unrecognized options: "):
-        unknown = text.removeprefix("Unrecognized options: ").split(", ")
-        options = [word for word in unknown if word.startswith("-")]
-        if not options:
-            return f"there is no place for {' '.join(unknown)!r} here"
-        near = [word for row in rows[end:] for word in row.split() if word.startswith("--")]
-        hint = f"; did you mean {near[0].rstrip(',')}?" if near and near[0] != "--help" else ""
-        return f"there is no option {options[0]}{hint}"
+def _options(kind: Any) -> list[str]:
+    """The options a dataclass gives, those of its groups included."""
+    found = []
+    for name, annotation in get_type_hints(kind).items():
+        if dataclasses.is_dataclass(annotation):
+            found += _options(annotation)
+        else:
+            found.append(f"--{name.replace('_', '-')}")
+    return found
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_RULE = re.compile(r"[─-]{5,}")
+
+
+def _message(box: str) -> str:
+    """What tyro says in the box of an error, as one line, without its help and its drawing."""
+    rows = [row.strip().strip("│").strip() for row in _COLOUR.sub("", box).splitlines()]
+    rows = [row for row in rows if row and not row.startswith("╰")]
+    if not rows:
+        return "these options cannot be understood"
+    # The title stands in the upper border, or, where the terminal cannot draw one, above a rule.
+    rows = rows[1:] if rows[0].startswith("╭") else rows[2:]
+    text = " ".join(itertools.takewhile(lambda row: not _RULE.fullmatch(row), rows))
     if text.startswith("Error parsing "):
         option, _, what = text.removeprefix("Error parsing ").partition(": ")
         return f"{option}: {what}"
-    # What is required is listed below the line that says so.
-    listed = next((row for row in rows[end + 1 :] if row), "") if text.rstrip(":") == "Required options" else ""
-    return f"{text} {listed}".strip()
+    return text
 
 
 def _choose(commands: Mapping[str, Callable[[list[str]], int]], word: str, what: str) -> Callable[[list[str]], int]:

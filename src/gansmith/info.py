@@ -100,7 +100,7 @@ def _how_far(run: Run) -> list[tuple[str, str]]:
     progress = run.progress()
     images, seconds = progress["images"], progress["seconds"]
     options = TrainOptions(images=run.record["options"]["images"], minutes=run.record["options"]["minutes"])
-    of = f" of {options.budget:,}" if options.budget else ""
+    of = f" of {options.budget:,}" if images <= options.budget else ""  # a resumed run may have gone on beyond it
     rate = f", {images / seconds:,.0f} a second" if seconds else ""
     state = "finished" if progress["finished"] else "not finished"
     saved = run.checkpoints()
@@ -134,12 +134,7 @@ def _networks(run: Run, recipe: Recipe, console: Console) -> None:
         parameters = sum(p.numel() for p in nets[role].parameters())
         total += parameters
         serving = "draws the samples" if role in recipe.serving else "for training only"
-        table = Table(
-            title=f"{role}: {type(nets[role]).__name__}, {parameters:,} parameters, {serving}",
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-        )
+        table = Table(box=box.SIMPLE_HEAD)
         shaped = any(row.shape for row in rows)
         for heading in ("layer", "type", *(("output",) if shaped else ())):
             table.add_column(heading, overflow="fold")
@@ -147,6 +142,7 @@ def _networks(run: Run, recipe: Recipe, console: Console) -> None:
         for row in rows:
             cells = (row.name, row.kind, *((row.shape,) if shaped else ()))
             table.add_row(*map(escape, cells), f"{row.parameters:,}" if row.parameters else "")
-        console.print()
+        head = f"{role}: {type(nets[role]).__name__}, {parameters:,} parameters, {serving}"
+        console.print(f"\n[bold]{escape(head)}[/]", soft_wrap=True)
         console.print(table)
     console.print(f"{len(nets)} networks, {total:,} parameters in all")

@@ -309,13 +309,18 @@ def terms_of(log: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, di
         keys = [name for name in names if name.split("/", 1)[0] == turn]
         rows = [line for line in log if any(key in line for key in keys)]
         images = np.array([line["images"] for line in rows], np.float64)
-        values = {k.split("/", 1)[1]: np.array([_float(line.get(k)) for line in rows]) for k in keys}
-        found[turn] = (images, values)
+        found[turn] = (images, {k.split("/", 1)[1]: _held(rows, k) for k in keys})
     return found
 
 
-def _float(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else math.nan
+def _held(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
+    """A term's values; lines without it, between the moves of a lazy turn, hold the value before (or the first)."""
+    last = next((row[key] for row in rows if key in row), None)
+    values = []
+    for row in rows:
+        last = row.get(key, last)
+        values.append(float(last) if isinstance(last, (int, float)) else math.nan)
+    return np.array(values)
 
 
 def _panel(
@@ -491,8 +496,8 @@ def _balance(turns: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
     """Who leads, where the terms are those of a logistic game, whose even value is known: log 2 for every score."""
     terms = turns.get("D", {})
     level = {k: float(v[-max(len(v) // 4, 1) :].mean()) for k, v in terms.items()}
-    if "adversarial" in level and (terms["adversarial"] >= 0).all():
-        now, even, what = level["adversarial"], _EVEN, "D/adversarial"
+    if "pairing" in level and (terms["pairing"] >= 0).all():  # relativistic: one score for a real and a fake sample
+        now, even, what = level["pairing"], _EVEN, "D/pairing"
     elif {"real", "fake"} <= level.keys() and all((terms[k] >= 0).all() for k in ("real", "fake")):
         now, even, what = level["real"] + level["fake"], 2 * _EVEN, "D/real + D/fake"
     else:
