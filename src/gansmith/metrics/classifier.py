@@ -3,7 +3,8 @@
 Source: Lopez-Paz, Oquab, "Revisiting Classifier Two-Sample Tests", 2017, arXiv:1610.06545 (C2ST and its null);
 DeLong, DeLong, Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating characteristic
 curves", 1988 (the area's variance); Shmelkov, Schmid, Alahari, "How good is my GAN?", 2018, arXiv:1807.09499
-(GAN-train, GAN-test); Ravuri, Vinyals, "Classification Accuracy Score for Conditional Generative Models", 2019, arXiv:1905.10887.
+(GAN-train, GAN-test); Ravuri, Vinyals, "Classification Accuracy Score for Conditional Generative Models", 2019,
+arXiv:1905.10887.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ from .features import checked, random, wide
 
 Route = Literal["nuclear", "cholesky", "eigh"]
 
-ROWS = 8192  # rows turned into float64 at once
+ROWS = 8192  # turned into float64 at once
+COLUMNS = 512  # of a covariance computed at once
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -173,9 +174,8 @@ class Reference:
             if len(source) <= source.shape[1]:
                 values = wide(source)
                 mean = values.mean(0)
-                return Reference(
-                    count=len(values), mean=mean, root=(values - mean) / (len(values) - 1) ** 0.5, route="nuclear"
-                )
+                root = (values - mean).div_((len(values) - 1) ** 0.5)
+                return Reference(count=len(values), mean=mean, root=root, route="nuclear")
             source = Moments.of(source)
         covariance = source.covariance
         if source.count > source.dim:
@@ -333,5 +333,16 @@ def frechet_infinity(
 
 def _block_moments(values: Tensor) -> Moments:
     mean = values.mean(0)
-    centred = values - mean
-    return Moments(count=len(values), mean=mean, scatter=centred.T @ centred)
+    return Moments(count=len(values), mean=mean, scatter=_gram(values - mean))
+
+
+def _gram(values: Tensor) -> Tensor:
+    """values^T values (d, d), each block of columns with those after it only: little more than half the products."""
+    dim = values.shape[1]
+    product = values.new_empty(dim, dim)
+    for start in range(0, dim, COLUMNS):
+        stop = min(start + COLUMNS, dim)
+        block = values[:, start:stop].T @ values[:, start:]
+        product[start:stop, start:] = block
+        product[stop:, start:stop] = block[:, stop - start :].T
+    return product

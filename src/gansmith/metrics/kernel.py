@@ -150,7 +150,7 @@ def gaussian_mmd(
     as_large = values[1:] >= values[0] - 1e-12
     return GaussianMMD(
         value=float(values[0]),
-        p_value=float((as_large.sum() + 1) / (permutations + 1)),
+        p_value=(int(as_large.sum()) + 1) / (permutations + 1),
         bandwidth=sigma,
         permutations=permutations,
     )

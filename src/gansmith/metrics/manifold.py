@@ -76,7 +76,7 @@ def density_coverage(real: Tensor, fake: Tensor, *, k: int = 5, block_bytes: int
     _enough("real", real, k)
     radii = nearest(real, real, k=k, exclude_self=True, block_bytes=block_bytes).distances[:, k - 1]
     density, covered = 0, torch.zeros(len(real), dtype=torch.bool, device=real.device)
-    limits = radii.square().to(real.dtype)
+    limits = radii.square()
     for _, block in distance_blocks(fake, real, slack=ROUNDING, block_bytes=block_bytes):
         inside = block <= limits
         density += int(inside.sum())
@@ -107,8 +107,8 @@ def prdc(
     k_most = max(k_precision, k_density)
     real_radii = nearest(real, real, k=k_most, exclude_self=True, block_bytes=block_bytes).distances
     fake_radii = nearest(fake, fake, k=k_precision, exclude_self=True, block_bytes=block_bytes).distances
-    near, far = (real_radii[:, k - 1].square().to(real.dtype) for k in (k_precision, k_density))
-    around_fake = fake_radii[:, -1].square().to(real.dtype)
+    near, far = (real_radii[:, k - 1].square() for k in (k_precision, k_density))
+    around_fake = fake_radii[:, -1].square()
     precise = 0
     density = 0
     recalled = torch.zeros(len(real), dtype=torch.bool, device=real.device)

@@ -16,6 +16,11 @@ from .features import checked, pair
 BLOCK_BYTES = 256 * 2**20
 """What one block of distances may take, in bytes."""
 
+NARROW = 256
+"""Up to this many features distances are float64. The product form is off by eps (|q|^2 + |p|^2), which in few
+dimensions is not small beside the distance of neighbours; in many dimensions neighbours are far apart, and float32 is
+twice as fast."""
+
 SPARE = 4  # further candidates than asked for, so that rounding in the product form loses no true neighbour
 
 
@@ -32,11 +37,14 @@ class Neighbours:
 def distance_blocks(
     queries: Tensor, points: Tensor, *, slack: float = 0.0, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Squared distances |q|^2 + |p|^2 - 2 q.p, as (rows of the queries, block (rows, M)) in the features' dtype.
+    """Squared distances |q|^2 + |p|^2 - 2 q.p, as (rows of the queries, block (rows, M)).
 
-    Both sides are centred at the points' mean first, without which the product form loses digits. With `slack` the
-    block holds lower bounds: |q|^2 + |p|^2 is shrunk by `slack` times the dtype's machine epsilon.
+    Both sides are centred at the points' mean first, without which the product form loses digits. A block is float64
+    up to 256 features, above that in the features' dtype. With `slack` it holds lower bounds: |q|^2 + |p|^2 is shrunk
+    by `slack` times the dtype's machine epsilon.
     """
+    if points.shape[1] <= NARROW and points.device.type != "mps":
+        points = points.double()
     centre = points.mean(0)
     points = points - centre
     shrink = 1.0 - slack * torch.finfo(points.dtype).eps
