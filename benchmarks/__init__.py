@@ -1,4 +1,4 @@
-"""Measurements: each module is a command, `python -m benchmarks.NAME`, that prints and writes benchmarks/results/NAME.json."""
+"""Measurements: each module is a command, `python -m benchmarks.NAME`, that prints and writes a file in results/."""
 
 from __future__ import annotations
 

@@ -52,9 +52,7 @@ def step_of(recipe: Recipe, spec: DataSpec, dtype: torch.dtype = torch.float32, 
     torch.manual_seed(0)
     nets = nn.ModuleDict(recipe.networks(spec)).to(dtype)
     arguments = {"seed": 1, "batch_size": BATCH} | options
-    return recipe.step_class(
-        nets, recipe.turns(), recipe.optimizers(), recipe.serving, recipe.average(), **arguments
-    )
+    return recipe.step_class(nets, recipe.turns(), recipe.optimizers(), recipe.serving, recipe.average(), **arguments)
 
 
 def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice(None)):
@@ -168,10 +166,7 @@ def test_3_no_knob_is_dead(name: str) -> None:
         if (v := getattr(recipe, f.name)) in (False, 0)
     }
     bases = [recipe, dataclasses.replace(recipe, **on)]
-    if "image" in recipe.kinds:
-        spec_of = [spec, SPECS["rgb 17x24"]]
-    else:
-        spec_of = [spec]
+    spec_of = [spec, *([SPECS["rgb 17x24"]] if "image" in recipe.kinds else [])]
     prints = [(b, s, fingerprint(b, s)) for b in bases for s in spec_of]
     dead = []
     for field in fields:
@@ -257,7 +252,8 @@ def test_8_two_ranks_equal_one(name: str, tmp_path: Path) -> None:
         "torch.distributed.barrier(); torch.distributed.destroy_process_group()\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
-    done = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
     assert (tmp_path / "0.pt").exists() and (tmp_path / "1.pt").exists(), done.stderr
     whole = joined(name, None)
     for r in range(2):

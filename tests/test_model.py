@@ -170,10 +170,10 @@ def hostile(folder: Path, kind: str) -> str:
     )
 
 
-HOSTILE = (
-    ["pickle", "huge header", "overlap", "truncated", "swapped", "missing", "nan", "shape"]
-    + ["width", "field", "codec", "format", "json", "keys"]
-)
+HOSTILE = [
+    *("pickle", "huge header", "overlap", "truncated", "swapped", "missing", "nan", "shape"),
+    *("width", "field", "codec", "format", "json", "keys"),
+]
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

@@ -23,11 +23,15 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 def command(recipe: str, out: Path, images: int, ranks: int = 1, resume: bool = False) -> list[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    options = ["--resume"] if resume else [
-        *("--data", "digits", "--images", str(images), "--batch-size", "16", "--precision", "fp32"),
-        *("--checkpoint-every", "320", "--log-every", "160", "--sample-every", "3200"),
-        *TINY[recipe],
-    ]
+    options = (
+        ["--resume"]
+        if resume
+        else [
+            *("--data", "digits", "--images", str(images), "--batch-size", "16", "--precision", "fp32"),
+            *("--checkpoint-every", "320", "--log-every", "160", "--sample-every", "3200"),
+            *TINY[recipe],
+        ]
+    )
     return [sys.executable, *launcher, "-m", "gansmith", "train", recipe, "--out", str(out), *options]
 
 

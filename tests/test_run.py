@@ -121,7 +121,8 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(run: Run) -> None:
 
 
 def test_equal_tensors_give_equal_bytes(tmp_path: Path) -> None:
-    tensors = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.ones(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)}
+    last = torch.ones(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    tensors = {"b": torch.arange(6.0).reshape(2, 3), "a": last}
     one = write_tensors(tmp_path / "1.safetensors", tensors, "x")
     two = write_tensors(tmp_path / "2.safetensors", dict(reversed(tensors.items())), "x")
     assert one == two == sha256(tmp_path / "2.safetensors")

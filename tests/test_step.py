@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gansmith.data import DataSpec, VectorCodec
 from gansmith.recipe import EMPTY, Adam, Average, Batch, Ramp, Recipe, Terms, Turn, noise, uniform
-from gansmith.step import Ranks, Setting, Step, Stream, derive, draws
+from gansmith.step import Ranks, Setting, Step, Stream, derive, draws  # noqa: F401  (the ranks' script uses Ranks)
 
 SPEC = DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)))
 

@@ -10,21 +10,21 @@ ALIKE = 0.1
 SATURATED = 0.98
 
 
-def look(fake: Tensor, real: Tensor) -> list[str]:
-    """Warnings about encoded samples (N, ...), held against real ones (M, ...); empty if nothing stands out."""
+def look(fake: Tensor, real: Tensor) -> dict[str, str]:
+    """What stands out in encoded samples (N, ...), held against real ones (M, ...): {illness: what was seen}."""
     if not torch.isfinite(fake).all():
-        return ["samples hold values that are not finite"]
-    found = []
+        return {"not finite": "samples hold values that are not finite"}
+    found = {}
     apart, real_apart = _spread(fake), _spread(real)
     if real_apart > 0 and apart < ALIKE * real_apart:
-        found.append(
+        found["alike"] = (
             f"samples are nearly all alike ({apart / real_apart:.0%} of the distance between real ones): untrained "
             "yet, or mode collapse"
         )
     if fake.dim() == 4:
         ends, real_ends = (float((x.abs() > 0.999).float().mean()) for x in (fake, real))
         if ends > SATURATED > real_ends:
-            found.append(f"{ends:.0%} of all values are black or white ({real_ends:.0%} in real data): saturated")
+            found["saturated"] = f"{ends:.0%} of all values are black or white ({real_ends:.0%} in real data)"
     return found
 
 

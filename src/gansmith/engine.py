@@ -16,7 +16,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -188,6 +188,7 @@ class _Training:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
         self.saved_at = -1
+        self.ill: set[str] = set()  # what the doctor saw last: said when it comes and when it goes
         self.last_checkpoint: Path | None = None
         self.progress = Progress(options, quiet=ranks.rank > 0)
 
@@ -287,8 +288,12 @@ class _Training:
         n = FILM_SAMPLES if self.spec.kind == "image" else 2_000
         encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed)
         samples = self.spec.codec.decode(encoded)
-        for warning in doctor.look(encoded, self.real()) if self.step else []:  # untrained ones are always alike
-            self.say(f"warning at {self.images:,} images: {warning}")
+        found = doctor.look(encoded, self.real()) if self.step else {}  # untrained ones are always alike
+        for illness in found.keys() - self.ill:
+            self.say(f"warning at {self.images:,} images: {found[illness]}")
+        for illness in self.ill - found.keys():
+            self.say(f"at {self.images:,} images samples are no longer {illness}")
+        self.ill = set(found)
         try:
             image = pictures.sheet(samples, self.spec, self.store.fields["x"])
             pictures.save(image, self.run.path / "samples" / f"{self.images:012d}.png")
@@ -347,7 +352,9 @@ class _Training:
                 self.say(f"{signal.Signals(stopped).name}: saving step {self.step:,}; a second signal exits at once")
                 if self.saved_at != self.step:
                     self.save()
-                self.say(f"stopped at {self.images:,} images; continue with: gansmith train --resume --out {self.run.path}")
+                self.say(
+                    f"stopped at {self.images:,} images; continue with: gansmith train --resume --out {self.run.path}"
+                )
             else:
                 self.finish()
         if stopped == signal.SIGINT:
@@ -375,7 +382,7 @@ class _Training:
             f"  {path}/model/      the generator\n"
             f"next: gansmith sample {path} -n 64 --out grid.png\n"
             f"      gansmith info {path}\n"
-            f"      gansmith train --resume --out {path} --images {2 * self.images}"
+            f"      gansmith train --resume --out {path} --images {_round(2 * self.images)}"
         )
 
 
@@ -424,7 +431,7 @@ class _Signals:
 
 
 @contextlib.contextmanager
-def _ranks(device: str) -> Iterator[tuple[Ranks, str]]:
+def _ranks(device: str) -> Generator[tuple[Ranks, str]]:
     """Join the other ranks if `torchrun` launched us; the device of this one."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -484,9 +491,7 @@ def _step(recipe: Recipe, nets: nn.ModuleDict, options: TrainOptions, setting: S
     )
 
 
-def _feed(
-    recipe: Recipe, spec: DataSpec, store: Store, options: TrainOptions, setting: Setting, ranks: Ranks
-) -> Feed:
+def _feed(recipe: Recipe, spec: DataSpec, store: Store, options: TrainOptions, setting: Setting, ranks: Ranks) -> Feed:
     return Feed(
         store,
         spec.codec,
@@ -624,6 +629,14 @@ def _options_from(saved: Mapping[str, Any]) -> TrainOptions:
 def _budget(options: TrainOptions) -> str:
     parts = [f"{options.budget:,} images"] if options.budget else []
     return " or ".join(parts + ([f"{options.minutes:g} minutes"] if options.minutes else []))
+
+
+def _round(images: int) -> str:
+    """About so many, as one would type it."""
+    for size, letter in ((10**6, "M"), (10**3, "k")):
+        if images >= size:
+            return f"{float(f'{images / size:.2g}'):g}{letter}"
+    return str(images)
 
 
 def _safe(name: str) -> str:

@@ -88,7 +88,8 @@ def save_model(
 ) -> None:
     """Write `model.safetensors` and `model.json`. Raises `OSError`, what was there intact."""
     tensors = {f"ema.{k}": v for k, v in ema.state_dict().items()}
-    tensors |= {f"raw.{k}": v for role in recipe.serving for k, v in raw.state_dict().items() if k.split(".")[0] == role}
+    served = nn.ModuleDict({role: raw[role] for role in recipe.serving})
+    tensors |= {f"raw.{k}": v for k, v in served.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     path, note = folder / "model.safetensors", folder / "model.json"
     previous = sha256(path) if path.is_file() else ""
@@ -185,7 +186,8 @@ def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
             networks = {which: _networks(built, spec, file, f"{which}.", tensors) for which in ("ema", "raw")}
     except SafetensorError as error:
         raise ValueError(f"{tensors} is damaged: {error}") from error
-    return Model(built, name, spec, typing.cast(Mapping[Weights, nn.ModuleDict], networks), int(metadata.get("images", 0)))
+    weights = typing.cast(Mapping[Weights, nn.ModuleDict], networks)
+    return Model(built, name, spec, weights, int(metadata.get("images", 0)))
 
 
 def _networks(recipe: Recipe, spec: DataSpec, file: Any, prefix: str, path: Path) -> nn.ModuleDict:
@@ -201,7 +203,7 @@ def _networks(recipe: Recipe, spec: DataSpec, file: Any, prefix: str, path: Path
     if expected != found:
         odd = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))[0]
         raise ValueError(
-            f"{path} does not fit its recipe: {odd} is {found.get(odd, 'missing')}, expected {expected.get(odd, 'none')}"
+            f"{path} does not fit its recipe: {odd} is {found.get(odd, 'missing')}, not {expected.get(odd, 'there')}"
         )
     with torch.random.fork_rng([]):
         nets = build()

@@ -14,10 +14,14 @@ class Count(int):
     def parse(cls, text: str) -> Count:
         """Raises `ValueError` for anything that is not a positive whole number."""
         scale = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}.get(text[-1:].lower(), 1)
-        value = float(text[:-1] if scale > 1 else text) * scale
-        if value != int(value) or value < 0:
+        try:
+            value = float(text[:-1] if scale > 1 else text) * scale
+            whole = int(value)  # OverflowError for inf
+        except (ValueError, OverflowError):
+            value, whole = -1.0, 0
+        if value != whole or value < 0:
             raise ValueError(f"{text!r} is not a whole number: write 200000, 200k or 1.5M")
-        return cls(value)
+        return cls(whole)
 
 
 class Size(tuple[int, int]):

@@ -15,7 +15,7 @@ import contextlib
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -91,9 +91,7 @@ class Adam:
         betas = (float(self.betas[0]), float(self.betas[1]))  # an int 0 makes torch 2.13 raise
         cuda = parameters[0].device.type == "cuda"
         start = torch.tensor(lr, device=parameters[0].device) if cuda else lr
-        return torch.optim.AdamW(
-            parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda
-        )
+        return torch.optim.AdamW(parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda)
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ _stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
 
 
 @contextlib.contextmanager
-def draws(stream: Stream) -> Iterator[None]:
+def draws(stream: Stream) -> Generator[None]:
     """Within this, `noise` and `uniform` draw from the stream instead of PyTorch's global generator."""
     token = _stream.set(stream)
     try:
@@ -187,9 +185,8 @@ class Ranks:
         flat = torch.cat([t.reshape(-1) for t in tensors])
         torch.distributed.all_reduce(flat)  # sum: gloo knows no mean
         flat /= self.world
-        torch._foreach_copy_(
-            list(tensors), [part.view_as(t) for part, t in zip(flat.split([t.numel() for t in tensors]), tensors, strict=True)]
-        )
+        parts = flat.split([t.numel() for t in tensors])
+        torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -252,8 +249,8 @@ class Step:
         self._generator = torch.Generator(setting.device)
         # Not torch.manual_seed: it formats a stack trace for each kind of device that is absent, half a tiny step.
         self._default = _default_generator(torch.device(setting.device))
-        self._shadow = [p for name in averaged for p in self.average[name].parameters()]
-        self._live = [p for name in averaged for p in nets[name].parameters()]
+        self._shadow: list[Tensor] = [p for name in averaged for p in self.average[name].parameters()]
+        self._live: list[Tensor] = [p for name in averaged for p in nets[name].parameters()]
         self._shadow_buffers = [b for name in averaged for b in self.average[name].buffers()]
         self._live_buffers = [b for name in averaged for b in nets[name].buffers()]
         self._statistics = [b for b in nets.buffers() if b.is_floating_point()]
@@ -313,10 +310,14 @@ class Step:
         stream = Stream(self._generator, part, self.ranks.world * self.micro_batches)
         with draws(stream), self.setting.autocast():
             terms = turn.loss(self.nets, batch)
-            loss = torch.stack([term.float() if term.dtype == torch.bfloat16 else term for term in terms.values()]).sum()
+            loss = torch.stack(
+                [term.float() if term.dtype == torch.bfloat16 else term for term in terms.values()]
+            ).sum()
         found = torch.autograd.grad(loss * share, params, allow_unused=True)
         if all(g is None for g in found):
-            raise ValueError(f"no term of {turn.loss.__qualname__} ({', '.join(terms)}) depends on {turn.name}")
+            raise ValueError(
+                f"none of the terms of the turn of {turn.name} ({', '.join(terms)}) depends on {turn.name}"
+            )
         gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(params, found, strict=True)]
         if total:
             torch._foreach_add_(total, gradients)
