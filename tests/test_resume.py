@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,49 +47,66 @@ def whole(recipe: str, out: Path, images: int, ranks: int = 1) -> tuple[str, flo
     return digest(out), time.monotonic() - began
 
 
-def harried(
-    recipe: str, out: Path, images: int, kills: int, longest: float, ranks: int = 1, seed: int = 0
-) -> tuple[str, list[str]]:
-    """A run stopped `kills` times at random moments, by SIGKILL or SIGTERM: its digest, and what was done to it."""
+def reached(out: Path) -> int:
+    """Images shown so far, as the log's last whole line tells."""
+    path = out / "log.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    for line in reversed(lines):
+        try:
+            return int(json.loads(line)["images"])
+        except json.JSONDecodeError:
+            continue
+    return 0
+
+
+def harried(recipe: str, out: Path, images: int, kills: int, ranks: int = 1, seed: int = 0) -> tuple[str, list[str]]:
+    """A run stopped `kills` times by SIGKILL or SIGTERM: its digest, and what was done to it.
+
+    The moments are random: now and then while it starts, else at a random amount of progress and a random moment
+    after it, so that every machine, busy or idle, is stopped in all phases of training and saving.
+    """
     dice = random.Random(seed)
     story: list[str] = []
     while True:
-        started = (out / "run.json").exists()
         process = subprocess.Popen(
-            command(recipe, out, images, ranks, resume=started),
+            command(recipe, out, images, ranks, resume=(out / "run.json").exists()),
             env=ENVIRONMENT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        try:
-            if len(story) < kills:
-                process.wait(timeout=dice.uniform(0.3, longest))
-            _, errors = process.communicate(timeout=600)
-        except subprocess.TimeoutExpired:
-            kind = dice.choice([signal.SIGKILL, signal.SIGTERM])
-            if kind == signal.SIGKILL:
-                os.killpg(process.pid, kind)
+        if len(story) < kills:
+            if dice.random() < 0.2:
+                deadline, target = time.monotonic() + dice.uniform(0.2, 4), images
             else:
-                process.send_signal(kind)
-            _, errors = process.communicate(timeout=120)
-            story.append(f"{kind.name} -> {process.returncode}")
-            if ranks == 1:
-                assert process.returncode in (-9, 143, -15), errors  # -15: before training began
-            if out.exists() and not (out / "run.json").exists():
-                for left in sorted(out.rglob("*"), reverse=True):  # killed while its folder was made: start over
-                    left.rmdir() if left.is_dir() else left.unlink()
-                out.rmdir()
-            continue
-        assert process.returncode == 0, errors
-        return digest(out), story
+                start = reached(out)
+                deadline = time.monotonic() + 300
+                target = start + int((images - start) / (kills - len(story) + 1) * dice.uniform(0, 1.5))
+            while process.poll() is None and time.monotonic() < deadline and reached(out) <= target:
+                time.sleep(0.005)
+            time.sleep(dice.uniform(0, 0.05))
+        if len(story) == kills or process.poll() is not None:
+            _, errors = process.communicate(timeout=600)
+            assert process.returncode == 0, errors
+            return digest(out), story
+        kind = dice.choice([signal.SIGKILL, signal.SIGTERM])
+        if kind == signal.SIGKILL:
+            os.killpg(process.pid, kind)
+        else:
+            process.send_signal(kind)
+        _, errors = process.communicate(timeout=120)
+        story.append(f"{kind.name} at {reached(out)} -> {process.returncode}")
+        if ranks == 1:
+            assert process.returncode in (-9, 143, -15, 0), errors  # -15: before training began; 0: just done
+        if out.exists() and not (out / "run.json").exists():
+            shutil.rmtree(out)  # killed while its folder was made: nothing to resume yet
 
 
 def test_a_killed_run_ends_like_one_never_killed(tmp_path: Path) -> None:
-    expected, seconds = whole("gan", tmp_path / "whole", 60_000)
-    found, story = harried("gan", tmp_path / "harried", 60_000, kills=4, longest=seconds)
-    assert found == expected and len(story) >= 2, story
+    expected, _ = whole("gan", tmp_path / "whole", 12_000)
+    found, story = harried("gan", tmp_path / "harried", 12_000, kills=4)
+    assert found == expected and len(story) >= 3, story
 
 
 def test_sigterm_saves_within_a_step_and_exits_143(tmp_path: Path) -> None:
@@ -113,9 +131,9 @@ def test_sigterm_saves_within_a_step_and_exits_143(tmp_path: Path) -> None:
 @pytest.mark.parametrize("recipe", sorted(TINY))
 def test_thirty_kills(recipe: str, ranks: int, tmp_path: Path) -> None:
     """30 random moments of each recipe, on one rank and on two."""
-    images = {"gan": 150_000, "dcgan": 40_000, "wgan_gp": 12_000, "r3gan": 20_000}[recipe]
+    images = {"gan": 40_000, "dcgan": 20_000, "wgan_gp": 12_000, "r3gan": 20_000}[recipe]
     expected, seconds = whole(recipe, tmp_path / "whole", images, ranks)
-    found, story = harried(recipe, tmp_path / "harried", images, kills=30, longest=max(seconds / 3, 5), ranks=ranks)
+    found, story = harried(recipe, tmp_path / "harried", images, kills=30, ranks=ranks)
     print(f"{recipe} on {ranks}: never stopped in {seconds:.0f} s; {len(story)} stops: {', '.join(story)}")
     assert found == expected
-    assert len(story) >= 10, story
+    assert len(story) >= 25, story

@@ -130,8 +130,8 @@ def resume(
 ) -> Run:
     """Continue a run from its newest whole checkpoint, exactly as if it had never stopped.
 
-    `images` and `minutes` replace the recorded budget and must exceed what is done. `recipe` is needed only if the run used a
-    recipe file of your own. Raises as `train` does, and `ValueError` if the data is no longer the same.
+    `images` and `minutes` replace the recorded budget and must exceed what is done. `recipe` is needed only if the
+    run used a recipe file of your own. Raises as `train` does, and `ValueError` if the data is no longer the same.
     """
     run = Run(out)
     options = _options_from(run.record["options"])
