@@ -1,5 +1,6 @@
 """Killed at any moment and resumed, a run ends with the same bits as one that was never stopped."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -59,6 +60,16 @@ def reached(out: Path) -> int:
     return 0
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that it started, as when the machine goes down (torchrun's workers lead groups of their own)."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError):
+            for child in task.read_text().split():
+                found += family(int(child))
+    return found
+
+
 def harried(recipe: str, out: Path, images: int, kills: int, ranks: int = 1, seed: int = 0) -> tuple[str, list[str]]:
     """A run stopped `kills` times by SIGKILL or SIGTERM: its digest, and what was done to it.
 
@@ -92,7 +103,9 @@ def harried(recipe: str, out: Path, images: int, kills: int, ranks: int = 1, see
             return digest(out), story
         kind = dice.choice([signal.SIGKILL, signal.SIGTERM])
         if kind == signal.SIGKILL:
-            os.killpg(process.pid, kind)
+            for pid in family(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, kind)
         else:
             process.send_signal(kind)
         _, errors = process.communicate(timeout=120)

@@ -128,6 +128,14 @@ def test_equal_tensors_give_equal_bytes(tmp_path: Path) -> None:
     assert one == two == sha256(tmp_path / "2.safetensors")
 
 
+def test_two_processes_cannot_train_one_run(run: Run) -> None:
+    script = f"from gansmith.run import Run\nwith Run({str(run.path)!r}).lock(): pass"
+    with run.lock():
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 1 and "another process is training" in done.stderr
+    assert subprocess.run([sys.executable, "-c", script], timeout=120).returncode == 0
+
+
 def test_the_log_survives_a_torn_line_and_rewinds(run: Run) -> None:
     for step in range(1, 5):
         run.append({"step": step, "D/real": 0.1 * step})

@@ -118,7 +118,8 @@ def train(
             f"{_budget(options)}, {options.batch_size} a step, {setting.precision}"
             f"{' channels-last' if setting.channels_last else ''} on {device}"
         )
-        return training.loop()
+        with training.locked():
+            return training.loop()
 
 
 def resume(
@@ -157,8 +158,9 @@ def resume(
         nets = _networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
         training = _Training(run, built, name, spec, store, nets, options, setting, ranks)
-        training.restore()
-        return training.loop()
+        with training.locked():
+            training.restore()
+            return training.loop()
 
 
 class _Training:
@@ -198,6 +200,10 @@ class _Training:
 
     def say(self, text: str) -> None:
         self.progress.say(text)
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the run, on the rank that writes it."""
+        return self.run.lock() if self.ranks.rank == 0 else contextlib.nullcontext()
 
     # --- state ---
 
@@ -394,6 +400,7 @@ class _Signals:
         self.caught = 0
         self._since = 0.0
         self._before: dict[int, Any] = {}
+        self._parent = os.getppid()
         self._flags = torch.zeros(3)
         # NCCL would make the loop wait for the GPU: these few flags go over gloo, on the CPU.
         self._group = torch.distributed.new_group(backend="gloo") if ranks.world > 1 else None
@@ -420,6 +427,8 @@ class _Signals:
         """The signal that stopped any rank (or 0), and whether any wants to save or is out of time: the same on all."""
         if self._group is None:
             return self.caught, save, over
+        if os.getppid() != self._parent and not self.caught:
+            self.caught = signal.SIGTERM  # torchrun was killed: nobody else will stop its workers
         self._flags[0], self._flags[1], self._flags[2] = self.caught, save, over
         torch.distributed.all_reduce(self._flags, torch.distributed.ReduceOp.MAX, group=self._group)
         stop, any_save, any_over = self._flags.tolist()

@@ -13,15 +13,15 @@ old one whole. Nothing here is pickled.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -120,6 +120,31 @@ class Run:
         write_json(path / "run.json", {"format": FORMAT, **record})
         return cls(path)
 
+    @contextlib.contextmanager
+    def lock(self) -> Generator[None]:
+        """Hold the run for this process; the lock ends with the process, however it ends.
+
+        Raises `BlockingIOError` if another process trains it: two writers would mix their checkpoints.
+        """
+        try:
+            import fcntl
+        except ImportError:  # no such locks on this system
+            yield
+            return
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BlockingIOError(
+                    error.errno, f"another process is training {self.path}: wait for it, or stop it"
+                ) from None
+            except OSError:
+                pass  # a file system that knows no locks
+            yield
+        finally:
+            os.close(folder)
+
     # --- the log ---
 
     def log(self) -> list[dict[str, Any]]:
@@ -215,8 +240,3 @@ def refuse_existing(path: Path) -> None:
         raise FileExistsError(f"{path} holds a run already: pass --resume to continue it, or another --out")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"{path} exists and is not an empty folder: pass another --out")
-
-
-def to_cpu_bytes(tensors: Mapping[str, Tensor]) -> int:
-    """How many bytes a checkpoint of these tensors takes."""
-    return sum(t.numel() * t.element_size() for t in tensors.values() if isinstance(t, torch.Tensor))
