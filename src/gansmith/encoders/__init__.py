@@ -1,0 +1,24 @@
+"""Encoders: fixed networks that turn pictures into the features on which distances are taken.
+
+`own` is trained in minutes on the user's data and needs no download; `inception` is that of FID; `cifar_resnet` fits
+32-pixel colour pictures. A score from any but Inception behind its own resize is never called FID: `score_name`.
+"""
+
+from .cifar_resnet import cifar_resnet
+from .encoder import PUBLISHED_INCEPTION, Encoder, score_name
+from .inception import inception
+from .own import load_own, train_own
+from .resize import Resize
+from .weights import convert_weights
+
+__all__ = [
+    "PUBLISHED_INCEPTION",
+    "Encoder",
+    "Resize",
+    "cifar_resnet",
+    "convert_weights",
+    "inception",
+    "load_own",
+    "score_name",
+    "train_own",
+]
