@@ -83,14 +83,17 @@ class Encoder:
         """Features (N, dim) and class probabilities (N, K) in one pass; see `features`."""
         low, high = self._checked(images, bounds)
         features, probabilities = torch.empty(len(images), self.dim), torch.empty(len(images), self.classes)
+        batch = torch.empty(self.batch_size, *self.shape, device=self.device)
+        batch = batch.to(memory_format=torch.channels_last)
         self.net.eval()
         with exact_float32(), torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             for start in range(0, len(images), self.batch_size):
                 x = self._prepared(np.asarray(images[start : start + self.batch_size]), low, high)
                 rows = len(x)
-                if rows < self.batch_size:
-                    x = torch.cat([x, x.new_zeros(self.batch_size - rows, *x.shape[1:])])
-                found, logits = self.net(x.contiguous(memory_format=torch.channels_last))
+                # Always this one tensor: a batch of another length, or of other strides (with one channel both layouts
+                # count as contiguous), may take another kernel.
+                batch[:rows], batch[rows:] = x, 0
+                found, logits = self.net(batch)
                 assert found.shape == (self.batch_size, self.dim) and found.dtype == torch.float32
                 features[start : start + rows] = found[:rows].cpu()
                 probabilities[start : start + rows] = logits[:rows].softmax(1).cpu()
