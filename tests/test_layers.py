@@ -11,15 +11,16 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # From the ground up: a module imports only from lines above its own, a package also from itself.
 LAYERS = (
-    {"_version", "options"},
+    {"_version", "options", "protocol"},
     {"data", "losses", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step", "augment"},
     {"penalties"},
     {"recipe"},
     {"recipes", "catalog", "run"},
-    {"model"},
-    {"engine", "info", "sample", "evaluate", "compare", "export", "report"},
-    {"studio"},
+    {"model", "encoders", "compare"},
+    {"evaluate"},
+    {"engine", "info", "sample", "export"},
+    {"studio", "bench", "report"},
     {"cli"},
     {"__main__"},
 )
@@ -107,6 +108,9 @@ def test_nothing_is_unpickled_and_no_forbidden_library_is_used() -> None:
         wrong += [f"{path.name} imports {m[0]}" for m in imported(path) if m[0] in forbidden]
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Attribute) and ast.unparse(node) in ("torch.load", "torch.save"):
+                if path.parts[-2:] == ("encoders", "weights.py"):  # published files, their sha256 known; see there
+                    assert path.read_text(encoding="utf-8").count("weights_only=True)") == 1
+                    continue
                 wrong.append(f"{path.name}:{node.lineno} uses {ast.unparse(node)}")
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
                 wrong.append(f"{path.name} allows pickles")

@@ -270,12 +270,97 @@ def info(words: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Evaluate:
+    run: Annotated[Positional[Path | None], arg(metavar="[RUN]")] = None
+    """A run's directory, or the folder of a saved model; or give --real and --fake."""
+    real: str = ""
+    """Real samples: any source that `train --data` takes."""
+    fake: str = ""
+    """Samples to score against them; --size and the like say how both are packed."""
+    data: str = ""
+    """What to hold the run against; by default random samples of the data it was trained on."""
+    metrics: tuple[str, ...] = ()
+    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi; by
+    default those that fit the data."""
+    num: Annotated[Count, arg(aliases=("-n",))] = Count(10_000)
+    """Samples of the model, of the floor and of the control; fewer where there is less held-out data."""
+    reference: Count = Count(10_000)
+    """Real samples, drawn at random."""
+    training: Count = Count(20_000)
+    """Training samples among which near copies are looked for; exact ones are looked for among all."""
+    encoder: str = "own"
+    """own (trained once on the data), own:FOLDER, inception, inception:PATH, cifar:PATH or pixels."""
+    resize: Literal["tf1-bilinear", "torch-bilinear", "pil-bicubic"] = "tf1-bilinear"
+    """Of pictures to Inception's size; only the first is FID."""
+    weights: Literal["ema", "raw"] = "ema"
+    """The moving average of the weights, or those of the last step."""
+    checkpoint: Literal["last", "best"] = "last"
+    """The last state, or the best of those scored by `train --evaluate-every`."""
+    seed: int = 0
+    """Draws the samples."""
+    reference_seed: int = 0
+    """Draws the rows of the real side; part of the protocol."""
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+    out: Path | None = None
+    """A JSON file for the scores of --real and --fake."""
+    recipe_file: Path | None = None
+    """The .py of the recipe, for a run that used one of your own."""
+    fresh: Annotated[bool, FlagCreatePairsOff] = False
+    """Score again what has been scored."""
+    options: Annotated[DataOptions, OmitArgPrefixes]
+
+
+def evaluate(words: list[str]) -> int:
+    """Score a run with its floor, its control and its protocol; or one set of files against another."""
+    options = _parse(_Evaluate, words, "gansmith evaluate", evaluate.__doc__)
+    files = bool(options.real or options.fake)
+    if files == (options.run is not None) or (files and not (options.real and options.fake)):
+        raise Usage("say which RUN to score, or give both --real and --fake")
+    packing = _given(words) & {f.name for f in dataclasses.fields(DataOptions)}
+    if not files and packing:
+        raise Usage(f"--{min(packing).replace('_', '-')} is for --real and --fake: a run knows how its data was packed")
+
+    from . import evaluate as judge
+
+    shared: dict[str, Any] = {
+        "metrics": options.metrics,
+        "n": options.num,
+        "reference": options.reference,
+        "training": options.training,
+        "encoder": options.encoder,
+        "resize": options.resize,
+        "seed": options.seed,
+        "reference_seed": options.reference_seed,
+        "say": lambda text: print(text, file=sys.stderr),
+    }
+    if options.run is None:
+        scores = judge.evaluate_sets(options.real, options.fake, options=options.options, out=options.out, **shared)
+    else:
+        scores = judge.evaluate(
+            options.run,
+            data=options.data or None,
+            weights=options.weights,
+            checkpoint=options.checkpoint,
+            device=options.device,
+            recipe=_own(options.recipe_file),
+            fresh=options.fresh,
+            **shared,
+        )
+    print(judge.table(scores))
+    if options.run is not None and (options.run / "run.json").is_file():
+        print(f"\nsaved: {options.run / 'scores' / scores.file_name}")
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "sample": sample,
     "data": data,
     "recipes": recipes,
     "info": info,
+    "evaluate": evaluate,
 }
 DATA_COMMANDS: dict[str, Callable[[list[str]], int]] = {"inspect": data_inspect, "pack": data_pack}
 
