@@ -39,7 +39,7 @@ GRID = 64
 NEIGHBOURS = 3
 SHOWN = 6
 """Samples shown beside their nearest training pictures: as many as drawn, and as many of those that lie nearest."""
-_FILM_BYTES = 1_500_000
+_FILM_BYTES = 1_800_000
 _READ_BYTES = 2**31
 """What is read of the training data to look for neighbours; of larger data, evenly spaced samples."""
 _LAYERED = 30_000_000
@@ -166,6 +166,8 @@ def _gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> _
             f"{len(store.quarantined):,} files or rows were left out of the training data, the first: "
             f"{store.quarantined[0].name} ({store.quarantined[0].reason})"
         )
+    scores = _scores(run, warnings)
+    warnings += _flagged(scores)
     return _Facts(
         run=run,
         spec=spec,
@@ -180,7 +182,7 @@ def _gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> _
         raw=raw,
         store=store,
         neighbours=neighbours,
-        scores=_scores(run, warnings),
+        scores=scores,
         missing=missing,
         warnings=warnings,
     )
@@ -207,6 +209,23 @@ def _scores(run: Run, warnings: list[str]) -> dict[str, dict[str, Any]]:
         except (ValueError, OSError) as error:
             warnings.append(f"Scores left out: {error}")
     return found
+
+
+def _flagged(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the scores of a run warn of, most serious first."""
+    words = {
+        ("copying", "yes"): "samples are training samples, or nearly so",
+        ("collapsed", "yes"): "samples are much more alike than real ones",
+        ("copying", "perhaps"): "samples may be copies of training samples: look at the closest pairs",
+        ("collapsed", "perhaps"): "samples are more alike than real ones",
+        ("control_flagged", "no"): "the control, a replay of training data, was not flagged: copying would go unseen",
+    }
+    return [
+        f"Scores {name}: {text}."
+        for (flag, value), text in words.items()
+        for name, saved in scores.items()
+        if _object(saved, "flags").get(flag) == value
+    ]
 
 
 def _spaced(n: int, most: int) -> np.ndarray:
@@ -273,7 +292,7 @@ _Child = str | None | Iterable["_Child"]
 def _tag(name: str, /, *children: _Child, **attributes: str) -> _Html:
     """An element. Children are texts, elements, or lists of both; `class_` stands for class."""
     written = "".join(f' {k.rstrip("_").replace("_", "-")}="{html.escape(v)}"' for k, v in attributes.items())
-    if name in ("img", "meta", "br", "source"):
+    if name in ("img", "meta", "hr"):
         return _Html(f"<{name}{written}>")
     return _Html(f"<{name}{written}>{_inside(children)}</{name}>")
 
@@ -325,6 +344,14 @@ def _said(value: Any) -> str:
     return str(value)
 
 
+def _kind(spec: DataSpec) -> str:
+    """What the samples are: pictures of 32x32 in 3 channels."""
+    if spec.kind == "vector":
+        return f"vectors of {spec.shape[0]:,}"
+    channels, height, width = spec.shape
+    return f"pictures, {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
+
+
 def _at(value: Any, *keys: str) -> Any:
     """An entry of nested objects; "not recorded" where there is none."""
     for key in keys:
@@ -356,7 +383,7 @@ def _img(image: Image.Image, alt: str, *, most: int = 1_280, made: bool = False,
     if max(image.size) > most:
         shrink = most / max(image.size)
         size = max(round(image.width * shrink), 1), max(round(image.height * shrink), 1)
-        image = image.resize(size, Image.Resampling.BOX)
+        image = image.resize(size, Image.Resampling.LANCZOS)
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Software", pictures.SOFTWARE)
     if made:
@@ -513,7 +540,7 @@ def _key_facts(facts: _Facts) -> _Html:
         (
             "Training data",
             _said(_at(record, "data", "count")),
-            f"{facts.spec.kind}s of {'x'.join(map(str, facts.spec.shape))}",
+            _kind(facts.spec),
         ),
         (
             "Machine",
@@ -590,9 +617,11 @@ def _through_training(facts: _Facts) -> _Child:
     film = _figure(
         _film(frames, "film of samples of fixed latents through training"),
         f"The same latents through training, {len(frames)} moments, averaged weights.",
-        class_="half film",
+        class_="film",
     )
-    return [_tag("div", strip, class_="strip"), film if len(frames) > 1 else None]
+    if len(frames) == 1:
+        return _tag("div", strip, class_="strip")
+    return _tag("div", film, _tag("div", strip, class_="strip"), class_="through")
 
 
 def _curves(facts: _Facts) -> _Child:
@@ -618,7 +647,10 @@ def _curves(facts: _Facts) -> _Child:
     ]
 
 
-_COLUMNS = {"scores": "this model", "floor": "floor: held-out real data", "control": "control: training data replayed"}
+_COLUMNS = {"model": "this model", "floor": "floor: real", "control": "control: replay"}
+_TOLD = {"format", "model", "scores", "floor", "control", "better", "flags", "reading", "notes", "protocol", "run"}
+_TOLD |= {"class_shares", "closest", "key"}
+"""Entries of a file of scores that have a place of their own; others are listed as they stand."""
 
 
 def _score_tables(facts: _Facts) -> _Child:
@@ -628,38 +660,93 @@ def _score_tables(facts: _Facts) -> _Child:
             "Not evaluated: nothing on this page measures quality. To score it, with its floor and its control: ",
             _tag("code", f"gansmith evaluate {shlex.quote(str(facts.run.path))}"),
         )
-    parts: list[_Child] = [
+    return [
         _tag(
             "p",
-            "A score means something only beside its floor (real data the model never saw, scored alike) and its "
-            "control (the training data replayed: best by distance, yet worthless), and only against scores of the "
-            "same protocol.",
-        )
+            "A score means something only beside its floor (held-out real data, scored alike: no model can be asked "
+            "for more) and its control (a replay of training data, which flatters every score of fidelity and must be "
+            "flagged as copying), and it compares only with scores of the same protocol.",
+        ),
+        [_score_table(facts, name, saved) for name, saved in facts.scores.items()],
+        _during_training(facts),
     ]
-    for name, saved in facts.scores.items():
-        columns = [key for key in _COLUMNS if isinstance(saved.get(key), Mapping)]
-        flat = {key: dict(_leaves(saved[key])) for key in columns}
-        rows = [
-            [metric, *(flat[key].get(metric, "") for key in columns)]
-            for metric in dict.fromkeys(metric for key in columns for metric in flat[key])
+
+
+def _score_table(facts: _Facts, name: str, saved: Mapping[str, Any]) -> list[_Child]:
+    sides = {"model": saved.get("model", saved.get("scores"))} | {k: saved.get(k) for k in ("floor", "control")}
+    flat = {side: dict(_leaves(values)) for side, values in sides.items() if isinstance(values, Mapping)}
+    better = dict(_leaves(_object(saved, "better")))
+    best = {"lower": "lower is better", "higher": "higher is better", "floor": "near the floor is best"}
+    rows = [
+        [metric, *(flat[side].get(metric, "") for side in flat), best.get(better.get(metric, ""), "")]
+        for metric in dict.fromkeys(metric for values in flat.values() for metric in values)
+    ]
+    ran, protocol = _object(saved, "run"), dict(_leaves(_object(saved, "protocol")))
+    title = ", ".join(
+        [
+            f"after {_said(ran['images'])} images" if "images" in ran else name,
+            *(f"{protocol[k]} {k}" for k in ("weights", "checkpoint") if protocol.get(k)),
         ]
-        parts.append(_tag("h3", name))
-        if rows:
-            head = ["metric", *(_COLUMNS[key] for key in columns)]
-            parts.append(_table(head, rows, numeric=range(1, len(head))))
-        for key in ("floor", "control"):
-            if key not in columns:
-                said = f": {_said(saved[key])}" if key in saved else ""
-                parts.append(_tag("p", f"No {key} was scored{said}.", class_="quiet"))
-        rest = {k: v for k, v in saved.items() if k not in columns and k not in ("floor", "control")}
-        plain = [(k, _said(v)) for k, v in rest.items() if not isinstance(v, Mapping)]
-        for title, entries in [
-            *((k, list(_leaves(v))) for k, v in rest.items() if isinstance(v, Mapping)),
-            ("also recorded", plain),
-        ]:
-            if entries:
-                parts.append(_tag("details", _tag("summary", title), _pairs(entries), open=""))
+    )
+    parts: list[_Child] = [_tag("h3", title[0].upper() + title[1:])]
+    if facts.model is not None and ran.get("images", facts.model.images) != facts.model.images:
+        text = f"Scored after {_said(ran['images'])} images; the samples above are from {facts.model.images:,}."
+        parts.append(_tag("p", text, class_="quiet"))
+    if rows:
+        head = ["metric", *(_COLUMNS[side] for side in flat), ""]
+        parts.append(_table(head, rows, numeric=range(1, len(head) - 1)))
+    for side in sides.keys() - flat.keys():
+        parts.append(_tag("p", f"No {_COLUMNS[side].split(':')[0]} was scored.", class_="quiet"))
+    reading, notes = _lines(saved.get("reading")), _lines(saved.get("notes"))
+    if reading:
+        parts.append(_tag("ul", [_tag("li", line) for line in reading]))
+    parts.append(_notes("What weakens these scores", notes, "note"))
+    key = f" {saved['key']}" if "key" in saved else ""
+    rest = dict(_leaves({k: v for k, v in saved.items() if k not in _TOLD}))
+    for heading, entries in ((f"Protocol{key}", protocol), ("Also recorded", rest)):
+        if entries:
+            inside = _tag("div", _pairs(entries.items()), class_="fine")
+            parts.append(_tag("details", _tag("summary", heading), inside, open=""))
     return parts
+
+
+def _object(saved: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An entry that should be an object; an empty one if it is anything else."""
+    value = saved.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _lines(value: Any) -> list[str]:
+    return [_said(line) for line in value] if isinstance(value, list) else []
+
+
+def _during_training(facts: _Facts) -> _Child:
+    """Scores that were taken while it trained, about a dozen of them."""
+    path = facts.run.path / "scores" / "training.jsonl"
+    found = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue  # torn by a crash
+        if isinstance(line, dict) and isinstance(line.get("scores"), dict):
+            found.append(line)
+    if not found:
+        return None
+    chosen = [found[i] for i in _spaced(len(found), 12)]
+    names = list(dict.fromkeys(name for line in chosen for name in line["scores"]))[:8]
+    rows = [
+        [
+            _said(line.get("images")),
+            *(_said(line["scores"].get(name)) for name in names),
+            "best so far" if line.get("best") else "",
+        ]
+        for line in chosen
+    ]
+    return [
+        _tag("h3", "During training"),
+        _table(["images", *names, ""], rows, numeric=range(len(names) + 1)),
+    ]
 
 
 def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -739,7 +826,7 @@ def _row(facts: _Facts, found: _Neighbours, i: int, far: Any) -> _Html:
     near = [
         _figure(picture, far(float(d))) for picture, d in zip(shown, found.distances[i], strict=True) if np.isfinite(d)
     ]
-    return _tag("div", _figure(sample, f"sample {row}", class_="mine"), near, class_="pair")
+    return _tag("div", _figure(sample, f"sample {row}"), _tag("hr"), near, class_="pair")
 
 
 def _quartiles(values: np.ndarray) -> list[float]:
@@ -752,7 +839,7 @@ def _data(facts: _Facts) -> _Child:
     rows: list[tuple[str, _Child]] = [
         ("source", str(_at(record, "data", "source"))),
         ("samples", _said(_at(record, "data", "count"))),
-        ("each", f"{facts.spec.kind} of {'x'.join(map(str, facts.spec.shape))}"),
+        ("each one of", _kind(facts.spec)),
         ("classes", f"{len(facts.spec.classes):,}" if facts.spec.classes else "none"),
         ("codec", _said(facts.spec.codec.to_json())),
         ("digest", _tag("code", str(_at(record, "data", "digest")))),
@@ -769,29 +856,20 @@ def _data(facts: _Facts) -> _Child:
             _bars([*zip(facts.spec.classes, counts.tolist(), strict=True)]),
         ]
     for name, saved in facts.scores.items():
-        if counted := _class_counts(saved, facts.spec.classes):
-            parts += [_tag("h3", f"Classes of the samples, as scored in {name}"), _bars(counted)]
+        if shares := _class_shares(saved, facts.spec.classes):
+            encoder = _said(_object(saved, "protocol").get("encoder", "an encoder"))
+            parts.append(_tag("h3", f"Classes of the samples, as the encoder {encoder} sees them ({name})"))
+            parts.append(_bars(shares))
     return parts
 
 
-_HISTOGRAMS = ("class_histogram", "classes", "histogram")
-
-
-def _class_counts(saved: Mapping[str, Any], classes: Sequence[str]) -> list[tuple[str, float]]:
-    """Counts or shares by class in a file of scores, wherever it keeps them; empty if it has none."""
-    scores = saved.get("scores")
-    for place in (saved, scores if isinstance(scores, Mapping) else {}):
-        for key in _HISTOGRAMS:
-            value = place.get(key)
-            if isinstance(value, Mapping):
-                pairs = list(value.items())
-            elif isinstance(value, list) and len(value) == len(classes):
-                pairs = list(zip(classes, value, strict=True))
-            else:
-                continue
-            if pairs and all(isinstance(v, (int, float)) and not isinstance(v, bool) and v >= 0 for _, v in pairs):
-                return [(str(k), v) for k, v in pairs]
-    return []
+def _class_shares(saved: Mapping[str, Any], classes: Sequence[str]) -> list[tuple[str, float]]:
+    """The share of each class among the samples, by an encoder's verdict; empty if a file of scores has none."""
+    shares = _object(saved, "class_shares").get("model")
+    if not isinstance(shares, list) or len(shares) != len(classes):
+        return []
+    sound = all(isinstance(v, (int, float)) and v >= 0 for v in shares)
+    return list(zip(classes, shares, strict=True)) if sound else []
 
 
 def _bars(counts: Sequence[tuple[str, float]]) -> list[_Child]:
@@ -805,7 +883,7 @@ def _bars(counts: Sequence[tuple[str, float]]) -> list[_Child]:
             "div",
             _tag("span", name),
             _tag("i", _tag("u", style=f"width:{value / top:.1%}")),
-            _tag("span", f"{_said(value)} ({value / total:.1%})"),
+            _tag("span", f"{value:,} ({value / total:.1%})" if value == int(value) else f"{value / total:.1%}"),
         )
         for name, value in shown
     ]
@@ -819,7 +897,7 @@ def _made(facts: _Facts) -> _Child:
     rows: list[tuple[str, _Child]] = [("started", _said(_at(record, "created")))]
     for title, entries in (("setting", setting), ("machine", machine), ("versions", versions)):
         if isinstance(entries, Mapping):
-            rows += [(f"{title}: {k}", _said(v)) for k, v in entries.items() if k != "timings"]
+            rows.append((title, _said({k: v for k, v in entries.items() if k != "timings"})))
     options = _at(record, "options")
     if not isinstance(options, Mapping):
         return _pairs(rows)
@@ -837,8 +915,7 @@ def _made(facts: _Facts) -> _Child:
         _tag("p", "To train it again:"),
         _tag("pre", _tag("code", _command(facts, changed))),
         _pairs(rows),
-        _tag("h3", "Training options"),
-        _table(["option", "value", "default"], table),
+        _tag("details", _tag("summary", "All training options"), _table(["option", "value", "default"], table)),
     ]
 
 
@@ -957,7 +1034,7 @@ def _card(facts: _Facts) -> _Child:
         _pairs(
             [
                 ("what it is", f"a generative adversarial network, recipe {_recipe_name(facts)}"),
-                ("what it makes", f"{facts.spec.kind}s of {'x'.join(map(str, facts.spec.shape))}"),
+                ("what it makes", _kind(facts.spec)),
                 ("trained on", f"{_said(_at(record, 'data', 'count'))} samples of {_source_name(facts)}"),
                 ("shown", f"{_said(used)} images, with repetition"),
                 ("weights", "moving average (default) and raw, both saved"),
@@ -1014,8 +1091,10 @@ img{display:block;max-width:100%;height:auto;border-radius:4px}
 img.px{image-rendering:pixelated}
 .samples{display:grid;grid-template-columns:2fr 1fr;gap:1.2rem 1.4rem;align-items:start}
 .samples .big{grid-row:span 2}.samples img{width:100%}
-.half{max-width:30rem}.film{margin-top:1.4rem}
+.half{max-width:30rem}
+.through{display:grid;grid-template-columns:1.35fr 1fr;gap:1.4rem;align-items:start}.film img{width:100%}
 .strip{display:grid;grid-template-columns:repeat(6,1fr);gap:.7rem}.strip img{width:100%}
+.through .strip{grid-template-columns:repeat(2,1fr)}
 .strip figcaption{font-size:.78rem}
 .scroll{overflow-x:auto;margin:.8rem 0}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums;overflow-wrap:break-word}
@@ -1025,24 +1104,29 @@ td{vertical-align:top}.n{text-align:right;white-space:nowrap}th.n{white-space:no
 th:last-child,td:last-child{padding-right:0}
 dl{display:grid;grid-template-columns:minmax(8rem,13rem) 1fr;gap:.3rem 1.2rem;margin:.8rem 0;font-size:.93rem}
 dt{color:var(--soft)}dd{margin:0}
+.fine{columns:2;column-gap:2rem}.fine dl{display:block;margin:0;font-size:.84rem}.fine dt,.fine dd{display:inline}
+.fine dt::after{content:": "}.fine dd::after{content:"";display:block}
 details{margin:.8rem 0}summary{cursor:pointer;font-weight:600;font-size:.92rem}
 .pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(24rem,1fr));gap:1rem 2rem}
-.pair{display:grid;grid-template-columns:repeat(4,1fr);gap:.5rem;align-items:start}
-.pair img{width:100%}.pair .mine{padding-right:.6rem;border-right:2px solid var(--line)}
+.pair{display:grid;grid-template-columns:1fr 1px repeat(3,1fr);gap:.5rem;align-items:start}
+.pair img{width:100%}.pair hr{margin:0;border:0;width:1px;height:100%;background:var(--soft)}
 .pair figcaption{font-size:.78rem;margin-top:.2rem}
-.bars>div{display:grid;grid-template-columns:minmax(3rem,9rem) 1fr 8.5rem;gap:.8rem;align-items:center;
+.bars{display:grid;grid-template-columns:fit-content(14rem) 1fr max-content;column-gap:.8rem;align-items:center;
 font-size:.88rem;line-height:1.7;max-width:44rem;font-variant-numeric:tabular-nums}
-.bars i{display:block}.bars u{display:block;height:.7rem;border-radius:2px;background:var(--accent);
+.bars>div{display:contents}.bars i{display:block}
+.bars u{display:block;height:.7rem;border-radius:2px;background:var(--accent);
 print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .narrow{display:none}
 footer{margin-top:3rem;padding-top:1rem;border-top:1px solid var(--line)}
 @media (max-width:42rem){body{padding:1.4rem 1rem 3rem}h1{font-size:1.6rem}.narrow{display:block}
 .samples{grid-template-columns:1fr 1fr}.samples .big{grid-column:span 2;grid-row:auto}
 .strip{grid-template-columns:repeat(3,1fr)}.pairs{grid-template-columns:1fr}
-dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}.bars>div{grid-template-columns:4rem 1fr 7rem}}
+dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}.fine{columns:1}
+.through,.through .strip{grid-template-columns:1fr}.through .strip{grid-template-columns:repeat(3,1fr)}}
 @page{size:A4;margin:15mm}
 @media print{:root{--ink:#000;--soft:#444;--line:#ccc;--paper:#fff;--card:#f4f4f4;--accent:#0072b2;--warn:#fff;
 --note:#fff}img.chart{filter:none}body{font-size:10pt;padding:0;max-width:none}nav,.film{display:none}
-section{margin-top:1.2rem}h2,h3,summary{break-after:avoid}figure,.pair,tr,.cards,.box,.bars>div,dl>*{break-inside:avoid}
+.through{display:block}.through .strip{grid-template-columns:repeat(6,1fr)}
+section{margin-top:1.2rem}h2,h3,summary{break-after:avoid}figure,.pair,tr,.cards,.box,dl>*{break-inside:avoid}
 .pairs{grid-template-columns:1fr 1fr}.scroll{overflow:visible}.samples{grid-template-columns:2fr 1fr}}
 """
