@@ -430,7 +430,7 @@ def _frames(run: Run) -> list[Path]:
     return found
 
 
-def _film(frames: Sequence[Path], alt: str) -> _Html:
+def _film(frames: Sequence[Path], alt: str, class_: str) -> _Html:
     """The film made again, small enough for a page: smaller and fewer pictures until it fits."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "film.gif"
@@ -445,7 +445,7 @@ def _film(frames: Sequence[Path], alt: str) -> _Html:
                 break
         with Image.open(out) as image:
             size = image.size
-        return _raw_img(out.read_bytes(), "gif", alt, size, "")
+        return _raw_img(out.read_bytes(), "gif", alt, size, class_)
 
 
 def _shrunk(path: Path, side: int) -> Image.Image:
@@ -489,7 +489,7 @@ def _document(facts: _Facts) -> str:
         "header",
         _tag("p", "gansmith report", class_="eyebrow"),
         _tag("h1", title),
-        _tag("p", facts.page.summary, class_="lead") if facts.page else None,
+        _tag("p", _prose(facts.page.summary), class_="lead") if facts.page else None,
         _key_facts(facts),
         _notes("Look out", facts.warnings, "warn"),
         _notes("Not shown", facts.missing, "note"),
@@ -615,7 +615,7 @@ def _through_training(facts: _Facts) -> _Child:
         for text in [_shown(frames[i])]
     ]
     film = _figure(
-        _film(frames, "film of samples of fixed latents through training"),
+        _film(frames, "film of samples of fixed latents through training", chart),
         f"The same latents through training, {len(frames)} moments, averaged weights.",
         class_="film",
     )
@@ -641,9 +641,9 @@ def _curves(facts: _Facts) -> _Child:
             spread = [f"{finite.min():.4g}", f"{finite.max():.4g}"] if len(finite) else ["none", "none"]
             rows.append([f"{turn}/{name}", f"{values[-1]:.4g}", f"{np.median(late):.4g}", *spread])
     return [
-        _figure(picture, "One panel a player, over the images shown."),
+        _figure(picture, "One panel a player, over the images shown.", class_="curves"),
         _tag("ul", [_tag("li", sentence) for sentence in said], class_="narrow"),
-        _table(["term", "last", "median of the last quarter", "lowest", "highest"], rows, numeric=range(1, 5)),
+        _table(["term", "last", "median, last quarter", "lowest", "highest"], rows, numeric=range(1, 5)),
     ]
 
 
@@ -676,12 +676,13 @@ def _score_table(facts: _Facts, name: str, saved: Mapping[str, Any]) -> list[_Ch
     sides = {"model": saved.get("model", saved.get("scores"))} | {k: saved.get(k) for k in ("floor", "control")}
     flat = {side: dict(_leaves(values)) for side, values in sides.items() if isinstance(values, Mapping)}
     better = dict(_leaves(_object(saved, "better")))
-    best = {"lower": "lower is better", "higher": "higher is better", "floor": "near the floor is best"}
+    best = {"lower": "lower", "higher": "higher", "floor": "as the floor"}
     rows = [
         [metric, *(flat[side].get(metric, "") for side in flat), best.get(better.get(metric, ""), "")]
         for metric in dict.fromkeys(metric for values in flat.values() for metric in values)
     ]
     ran, protocol = _object(saved, "run"), dict(_leaves(_object(saved, "protocol")))
+    protocol = {k: f"{v[:16]}..." if len(v) == 64 else v for k, v in protocol.items()}  # the file holds whole digests
     title = ", ".join(
         [
             f"after {_said(ran['images'])} images" if "images" in ran else name,
@@ -693,7 +694,7 @@ def _score_table(facts: _Facts, name: str, saved: Mapping[str, Any]) -> list[_Ch
         text = f"Scored after {_said(ran['images'])} images; the samples above are from {facts.model.images:,}."
         parts.append(_tag("p", text, class_="quiet"))
     if rows:
-        head = ["metric", *(_COLUMNS[side] for side in flat), ""]
+        head = ["metric", *(_COLUMNS[side] for side in flat), "better"]
         parts.append(_table(head, rows, numeric=range(1, len(head) - 1)))
     for side in sides.keys() - flat.keys():
         parts.append(_tag("p", f"No {_COLUMNS[side].split(':')[0]} was scored.", class_="quiet"))
@@ -774,6 +775,12 @@ def _nearest(facts: _Facts) -> _Child:
         if image
         else "Distance: Euclidean, in the data's own units."
     )
+    blind = (
+        "a copy that is shifted, mirrored or recoloured is far by this measure, and a smooth or blurred sample is near "
+        "to many without being a copy"
+        if image
+        else "where the data lie densely, anything plausible is near to some of them without being a copy"
+    )
     searched = (
         f"all {found.searched:,} training samples"
         if found.searched == len(facts.store)
@@ -792,8 +799,7 @@ def _nearest(facts: _Facts) -> _Child:
             f"{unit} Searched: {searched}. ",
             f"{exact:,} of {len(found.of_samples):,} samples equal a training sample exactly. " if exact else "",
             "What it shows: samples much nearer to training data than training data are to one another are copies, or "
-            "nearly. What it cannot show: a copy that is shifted, mirrored or recoloured is far by this measure, and a "
-            "smooth or blurred sample is near to many without being a copy. It is no proof that nothing was memorised.",
+            f"nearly. What it cannot show: {blind}. It is no proof that nothing was memorised.",
         ),
     ]
     if not image:
@@ -994,15 +1000,21 @@ def _recipe(facts: _Facts) -> _Child:
                 _tag("code", name),
                 _said(value) if same else _tag("b", _said(value)),
                 _said(field.default) if field and field.default is not ... else "",
-                field.help if field else "",
+                _prose(field.help) if field else "",
             ]
         )
     return [
-        _tag("p", page.summary),
-        _pairs([(title, " ".join(text.split())) for title, text in texts if text]),
+        _tag("p", _prose(page.summary)),
+        _pairs([(title, _prose(text)) for title, text in texts if text]),
         _tag("h3", "Its fields"),
         _table(["field", "here", "default", "meaning"], rows) if rows else None,
     ]
+
+
+def _prose(text: str) -> list[_Child]:
+    """A docstring's words in one line, what stands in backticks as code."""
+    pieces = " ".join(text.split()).split("`")
+    return [_tag("code", piece) if i % 2 else piece for i, piece in enumerate(pieces)]
 
 
 def _card(facts: _Facts) -> _Child:
@@ -1061,7 +1073,7 @@ _STYLE = """
 --warn-line:#e69f00;--note:#eaf3f9;--note-line:#56b4e9}
 @media (prefers-color-scheme:dark){:root{--ink:#e6e8ec;--soft:#a0a8b4;--line:#343a44;--paper:#16191f;--card:#20242c;
 --accent:#6cb8e6;--warn:#33290f;--warn-line:#b07c08;--note:#132937;--note-line:#2f7ba8}
-img.chart{filter:invert(.9) hue-rotate(180deg)}}
+img.chart{filter:invert(1) hue-rotate(180deg) brightness(1.3);mix-blend-mode:screen}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
 body{margin:0 auto;max-width:64rem;padding:2.5rem 1.5rem 4rem;background:var(--paper);color:var(--ink);
@@ -1088,6 +1100,7 @@ margin-top:1rem}
 .box.warn{border-color:var(--warn-line);background:var(--warn)}.box ul{margin:.3rem 0 0;padding-left:1.2rem}
 figure{margin:0}figcaption{margin-top:.4rem;line-height:1.4}
 img{display:block;max-width:100%;height:auto;border-radius:4px}
+.curves img{width:100%}
 img.px{image-rendering:pixelated}
 .samples{display:grid;grid-template-columns:2fr 1fr;gap:1.2rem 1.4rem;align-items:start}
 .samples .big{grid-row:span 2}.samples img{width:100%}
@@ -1125,7 +1138,7 @@ dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}.fine{columns:1}
 .through,.through .strip{grid-template-columns:1fr}.through .strip{grid-template-columns:repeat(3,1fr)}}
 @page{size:A4;margin:15mm}
 @media print{:root{--ink:#000;--soft:#444;--line:#ccc;--paper:#fff;--card:#f4f4f4;--accent:#0072b2;--warn:#fff;
---note:#fff}img.chart{filter:none}body{font-size:10pt;padding:0;max-width:none}nav,.film{display:none}
+--note:#fff}img.chart{filter:none;mix-blend-mode:normal}body{font-size:10pt;padding:0;max-width:none}nav,.film{display:none}
 .through{display:block}.through .strip{grid-template-columns:repeat(6,1fr)}
 section{margin-top:1.2rem}h2,h3,summary{break-after:avoid}figure,.pair,tr,.cards,.box,dl>*{break-inside:avoid}
 .pairs{grid-template-columns:1fr 1fr}.scroll{overflow:visible}.samples{grid-template-columns:2fr 1fr}}
