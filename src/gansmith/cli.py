@@ -354,6 +354,81 @@ def evaluate(words: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Compare:
+    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN...")]
+    """Directories of scored runs."""
+    metrics: tuple[str, ...] = ()
+    """Names of scores, such as FD-own; by default all that every run has."""
+    protocol: str = ""
+    """The key of the protocol to compare under, where the runs share several; by default the last one scored."""
+    out: Path = Path("comparison")
+    """The folder of compare.json and compare.html."""
+
+
+def compare(words: list[str]) -> int:
+    """Compare scored runs of several seeds: means, intervals, who wins; refuses unlike protocols."""
+    options = _parse(_Compare, words, "gansmith compare", compare.__doc__)
+    from . import compare as comparing
+
+    found = comparing.compare(options.runs, metrics=options.metrics, protocol=options.protocol, out=options.out)
+    print(comparing.table(found))
+    print(f"\nsaved: {options.out / 'compare.html'}, {options.out / 'compare.json'}")
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bench:
+    recipes: Annotated[Positional[tuple[str, ...]], arg(metavar="RECIPE...")]
+    """Recipes, with fields as in gan:width=128,lr=1e-4."""
+    out: Path
+    """A folder for the runs and the comparison; the same command goes on where it was stopped."""
+    data: Annotated[str, arg(metavar="SRC")] = "digits"
+    """What to train on: any source that `train --data` takes."""
+    seeds: str = "0..4"
+    """0..4, or 0,3,7."""
+    jobs: int = 0
+    """Runs at a time, one thread each; 0 is one a core."""
+    num: Annotated[Count, arg(aliases=("-n",))] = Count(10_000)
+    """Samples that are scored."""
+    encoder: str = "own"
+    """As for `evaluate`."""
+    train: Annotated[TrainOptions, OmitArgPrefixes]
+
+
+def bench(words: list[str]) -> int:
+    """Train recipes with several seeds under one budget, score and compare them; resumable."""
+    options = _parse(_Bench, words, "gansmith bench", bench.__doc__)
+    if "seed" in _given(words):
+        raise Usage("--seed is one; a benchmark takes --seeds, such as 0..4")
+    from . import bench as benchmark
+    from . import compare as comparing
+
+    passed: list[str] = []
+    for name in (f.name for f in dataclasses.fields(TrainOptions) if f.name in _given(words)):
+        passed += [f"--{name.replace('_', '-')}", _written(getattr(options.train, name))]
+    found = benchmark.bench(
+        options.recipes,
+        options.out,
+        data=options.data,
+        seeds=benchmark.seeds(options.seeds),
+        train=passed,
+        evaluate=["--num", str(int(options.num)), "--encoder", options.encoder],
+        jobs=options.jobs,
+        say=lambda text: print(text, file=sys.stderr),
+    )
+    print(comparing.table(found))
+    print(f"\nsaved: {options.out / 'compare.html'}, {options.out / 'compare.json'}")
+    return 0
+
+
+def _written(value: Any) -> str:
+    """An option's value as it is written on the command line."""
+    if isinstance(value, Size):
+        return f"{value[0]}x{value[1]}"
+    return str(int(value)) if isinstance(value, Count) else str(value)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "sample": sample,
@@ -361,6 +436,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "recipes": recipes,
     "info": info,
     "evaluate": evaluate,
+    "compare": compare,
+    "bench": bench,
 }
 DATA_COMMANDS: dict[str, Callable[[list[str]], int]] = {"inspect": data_inspect, "pack": data_pack}
 

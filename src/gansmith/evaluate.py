@@ -341,7 +341,11 @@ class Judge:
                     )
                     values |= {"modes": float(found.captured), "high quality": found.high_quality}
                     values |= {"reverse KL": found.reverse_kl, "mode width": found.covariance_ratio}
-                    more |= {"modes": len(found.counts), "ceiling": found.ceiling, "kl_floor": found.floor}
+                    more |= {
+                        "modes": len(found.counts),
+                        "ceiling": found.ceiling,
+                        "kl_floor": (len(found.counts) - 1) / (2 * len(fake.raw)),
+                    }
                 case "sliced":
                     values["sliced W2"] = M.sliced_wasserstein(real.features, fake.features, seed=self.seed).value
                 case "c2st":
@@ -613,9 +617,8 @@ def _scores(judge: Judge, samples: np.ndarray, protocol: Protocol, about: Mappin
             "THE CONTROL WAS NOT FLAGGED: a replay of training samples passes these copying tests, so they say nothing "
             "about the model",
         )
-    shares = {"model": more["shares"], "floor": floor_more["shares"]} if "shares" in more else {}
     return Scores(
-        model=values,
+        scores=values,
         floor={k: floor[k] for k in values if k in floor},
         control={k: control[k] for k in values if k in control},
         better={k: better(k) for k in values},
@@ -624,7 +627,8 @@ def _scores(judge: Judge, samples: np.ndarray, protocol: Protocol, about: Mappin
         notes=tuple(notes),
         protocol=protocol,
         run={**about, "metrics": list(judge.metrics)},
-        class_shares=shares,
+        class_histogram=tuple(more.get("shares", ())),
+        class_histogram_floor=tuple(floor_more.get("shares", ())),
         closest=tuple((i, j, d) for i, j, d in more.get("closest", [])),
         seconds=round(time.perf_counter() - began, 2),
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -724,7 +728,7 @@ def table(scores: Scores) -> str:
             _number(scores.control.get(name, math.nan)),
             arrows[scores.better.get(name, "")],
         )
-        for name, value in scores.model.items()
+        for name, value in scores.scores.items()
     ]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(4)]
     p = scores.protocol
@@ -948,12 +952,13 @@ def _suffixes(source: Source) -> list[str]:
 
 def _joined(kept: Scores, new: Scores) -> Scores:
     """Scores of the same samples under the same protocol, of two choices of metrics."""
-    names = ("model", "floor", "control", "better", "flags", "class_shares")
+    names = ("scores", "floor", "control", "better", "flags")
     values: dict[str, Any] = {name: {**getattr(kept, name), **getattr(new, name)} for name in names}
     metrics = list(dict.fromkeys([*kept.run.get("metrics", ()), *new.run["metrics"]]))
     reading = tuple(dict.fromkeys([*kept.reading, *new.reading]))
-    closest = new.closest or kept.closest
-    return dataclasses.replace(new, **values, run={**new.run, "metrics": metrics}, reading=reading, closest=closest)
+    for name in ("closest", "class_histogram", "class_histogram_floor"):
+        values[name] = getattr(new, name) or getattr(kept, name)
+    return dataclasses.replace(new, **values, run={**new.run, "metrics": metrics}, reading=reading)
 
 
 def _hash(value: Any) -> str:

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +144,8 @@ def _digest(value: Any) -> str:
 class Scores:
     """The scores of one model under one protocol, with the floor and the control that say how to read them."""
 
-    model: dict[str, float]
-    """Score by name. A Frechet distance is called FID only on Inception in the paper's layout, else FD-<encoder>."""
+    scores: dict[str, float]
+    """Of the model, by name. A Frechet distance is FID only on Inception in the paper's layout, else FD-<encoder>."""
     floor: dict[str, float]
     """Of held-out real samples: what a perfect model would reach."""
     control: dict[str, float]
@@ -161,8 +161,10 @@ class Scores:
     protocol: Protocol
     run: dict[str, Any]
     """`recipe`, `fields`, `seed`, `data`, `images`: what was scored."""
-    class_shares: dict[str, list[float]] = field(default_factory=dict)
-    """Shares of the classes among `model` and `floor`, as the encoder sees them; `names` are in the data's spec."""
+    class_histogram: tuple[float, ...] = ()
+    """Share of each class of the data among the samples, as the encoder sees them."""
+    class_histogram_floor: tuple[float, ...] = ()
+    """The same among held-out real samples."""
     closest: tuple[tuple[int, int, float], ...] = ()
     """The samples nearest to a training sample: (index of the sample, row of the training store, distance). Sample i
     is drawn again by the seed of the protocol."""
@@ -180,7 +182,7 @@ class Scores:
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` turns back into equal scores; values that are not finite become null."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        for name in ("model", "floor", "control"):
+        for name in ("scores", "floor", "control"):
             values[name] = {k: v if _finite(v) else None for k, v in values[name].items()}
         return {"format": FORMAT, **values, "protocol": self.protocol.to_json(), "key": self.protocol.key}
 
@@ -191,11 +193,12 @@ class Scores:
             raise ValueError(f"format {saved.get('format')!r}; this gansmith reads {FORMAT}")
         values = {k: v for k, v in saved.items() if k not in ("format", "key")}
         try:
-            for name in ("model", "floor", "control"):
+            for name in ("scores", "floor", "control"):
                 values[name] = {k: float("nan") if v is None else float(v) for k, v in values[name].items()}
             values["protocol"] = Protocol.from_json(values["protocol"])
             values["closest"] = tuple((int(i), int(j), float(d)) for i, j, d in values["closest"])
-            values["reading"], values["notes"] = tuple(values["reading"]), tuple(values["notes"])
+            for name in ("reading", "notes", "class_histogram", "class_histogram_floor"):
+                values[name] = tuple(values[name])
             return cls(**values)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"these are no scores: {error}") from error
