@@ -551,13 +551,21 @@ def evaluate_sets(
 class Watch:
     """Scores during training: a small judge, a line a look, and whether this is the best so far."""
 
-    def __init__(self, run: Path, store: Store, *, n: int = 2_000, say: Callable[[str], object] = lambda _: None):
+    def __init__(
+        self,
+        run: Path,
+        store: Store,
+        *,
+        n: int = 2_000,
+        encoder: str | Encoder = "own",
+        say: Callable[[str], object] = lambda _: None,
+    ) -> None:
         """Trains the own encoder where it was not yet; leaves the process's random state as it was."""
         self.run, self.path = run, run / "scores" / "training.jsonl"
         with torch.random.fork_rng([]):
             groups = ("fd", "prdc", "diversity", "classes") if store.spec.kind == "image" else ("fd", "sliced")
             chosen = (*groups, "modes") if _toy_of(store) else groups
-            self.judge = Judge(store, metrics=chosen, n=n, reference=5_000, training=1_000, say=say)
+            self.judge = Judge(store, metrics=chosen, n=n, reference=5_000, training=1_000, encoder=encoder, say=say)
         self.name = self.judge.frechet
 
     def look(self, recipe: Recipe, nets: nn.ModuleDict, images: int, seed: int) -> tuple[str, bool]:
