@@ -135,14 +135,14 @@ def _gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> _
     if recipe is not None:
         try:
             model = load(run.path, own)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             missing.append(f"There is no model to draw from: {error}")
     try:
         store = Store.open(str(record["data"]["store"]))
         if store.digest != record["data"]["digest"]:
             missing.append("The training data's place now holds other data: nothing of it is shown.")
             store = None
-    except (FileNotFoundError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError) as error:
         missing.append(f"The training data are not there any more: {error}")
 
     samples, raw, neighbours = None, None, None
@@ -152,7 +152,7 @@ def _gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> _
         samples = model.sample(drawn, seed=seed)
         raw = model.sample(grid if spec.kind == "image" else drawn, seed=seed, weights="raw")
         if store is not None:
-            neighbours = _neighbours(samples, store)
+            neighbours = _neighbours(samples[:512], store)
             warnings += _seen(samples, spec, store)
     progress, log = run.progress(), run.log()
     if not progress["finished"]:
@@ -608,6 +608,8 @@ def _through_training(facts: _Facts) -> _Child:
     frames = _frames(facts.run)
     if not frames:
         return _tag("p", "No frames yet: they come while the run trains.")
+    if facts.spec.kind == "vector" and not facts.show_data:
+        return _tag("p", "Left out: the frames of points show the training data, too.")
     chart = "" if facts.spec.kind == "image" else "chart"
     strip = [
         _figure(_img(_shrunk(frames[i], 240), f"samples after {_shown(frames[i])}", made=True, class_=chart), text)
