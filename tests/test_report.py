@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from gansmith import engine
+from gansmith.cli import main
 from gansmith.options import Count, TrainOptions
 from gansmith.recipes.gan import GAN
 from gansmith.report import report
@@ -276,3 +277,14 @@ def test_what_cannot_be_written_or_read(copy: Callable[..., Path], tmp_path: Pat
     with pytest.raises(ValueError, match="lacks 'spec'"):
         report(Run(copy((["data"], {"source": "digits"}))), tmp_path / "x.html")
     assert not (tmp_path / "x.html").exists()
+
+
+def test_the_command(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(trained)]) == 0
+    assert capsys.readouterr().out == f"{trained / 'report.html'}\n"
+    refers_to_nothing_outside(Page((trained / "report.html").read_text(encoding="utf-8")))
+    out = tmp_path / "x.html"
+    assert main(["report", str(trained), "--out", str(out), "--seed", "1", "--no-training-data"]) == 0
+    assert "seed 1, unselected" in out.read_text(encoding="utf-8")
+    assert main(["report", str(trained), "--out", str(tmp_path / "x.pdf")]) == 2
+    assert main(["report", str(tmp_path / "none")]) == 1

@@ -333,6 +333,7 @@ def evaluate(words: list[str]) -> int:
         "resize": options.resize,
         "seed": options.seed,
         "reference_seed": options.reference_seed,
+        "device": options.device,
         "say": lambda text: print(text, file=sys.stderr),
     }
     if options.run is None:
@@ -343,7 +344,6 @@ def evaluate(words: list[str]) -> int:
             data=options.data or None,
             weights=options.weights,
             checkpoint=options.checkpoint,
-            device=options.device,
             recipe=_own(options.recipe_file),
             fresh=options.fresh,
             **shared,
@@ -429,6 +429,34 @@ def _written(value: Any) -> str:
     return str(int(value)) if isinstance(value, Count) else str(value)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Report:
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """A run's directory."""
+    out: Path | None = None
+    """The HTML file to write; RUN/report.html by default."""
+    seed: int = 0
+    """Of the samples."""
+    training_data: bool = True
+    """Whether the page may hold training samples themselves."""
+    recipe_file: Path | None = None
+    """The .py of the recipe, for a run that used one of your own."""
+
+
+def report(words: list[str]) -> int:
+    """Write one page about a run that opens offline and prints: samples, film, curves, scores, nearest data."""
+    options = _parse(_Report, words, "gansmith report", report.__doc__)
+    out = options.out or options.run / "report.html"
+    if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
+        raise Usage(f"--out {out}: name a .html file")
+    from .report import report as write
+    from .run import Run
+
+    write(Run(options.run), out, recipe_file=options.recipe_file, seed=options.seed, show_data=options.training_data)
+    print(out)
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "sample": sample,
@@ -438,6 +466,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "compare": compare,
     "bench": bench,
+    "report": report,
 }
 DATA_COMMANDS: dict[str, Callable[[list[str]], int]] = {"inspect": data_inspect, "pack": data_pack}
 
