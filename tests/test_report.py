@@ -183,6 +183,7 @@ def test_data_that_are_others(copy: Callable[..., Path]) -> None:
         [["setting", "device"], ["options", "seed"], ["options", HOSTILE], ["data", "spec", "classes"]],
         [["recipe", "name"], ["data", "store"]],
         [["recipe", "fields", HOSTILE]],
+        [["recipe", "fields", "width"]],
     ],
 )
 def test_nothing_gets_in(copy: Callable[..., Path], changed: list[list[str]]) -> None:
@@ -246,7 +247,7 @@ def test_scores_with_their_floor_control_and_protocol(copy: Callable[..., Path])
 
 def test_points(tmp_path: Path) -> None:
     run = tmp_path / "ring"
-    options = dataclasses.replace(OPTIONS, sample_every=Count(256))
+    options = dataclasses.replace(OPTIONS, images=Count(128), sample_every=Count(64))
     engine.train(GAN(width=16, z_dim=8), "toy:ring", options, out=run, name="gan")
     page = page_of(run)
     assert "vectors of 2" in page.words and "Euclidean" in page.words
@@ -260,11 +261,13 @@ def test_a_recipe_of_ones_own_is_neither_run_nor_read(copy: Callable[..., Path],
     source = Path(engine.__file__).with_name("recipes") / "gan.py"
     own.write_text(source.read_text().replace("from ..", "from gansmith.").replace("from gansmith. ", "from gansmith "))
     with open(own, "a") as file:
-        file.write(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+        file.write(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
     run = copy((["recipe", "name"], str(own)))
     page = page_of(run)
     assert "Add --recipe-file" in page.words and "Goodfellow" not in page.words
     assert not (tmp_path / "ran").exists()
+    page = page_of(run, recipe_file=own)
+    assert "Goodfellow" in page.words and page.images("averaged weights") and (tmp_path / "ran").exists()
 
 
 def test_what_cannot_be_written_or_read(copy: Callable[..., Path], tmp_path: Path) -> None:
@@ -276,6 +279,11 @@ def test_what_cannot_be_written_or_read(copy: Callable[..., Path], tmp_path: Pat
     shutil.rmtree(tmp_path / "copy")
     with pytest.raises(ValueError, match="lacks 'spec'"):
         report(Run(copy((["data"], {"source": "digits"}))), tmp_path / "x.html")
+    shutil.rmtree(tmp_path / "copy")
+    run = copy()
+    (run / "log.jsonl").write_text('{"step": "9", "images": 1, "seconds": 1}\n')
+    with pytest.raises(ValueError, match="is damaged"):
+        report(Run(run), tmp_path / "x.html")
     assert not (tmp_path / "x.html").exists()
 
 

@@ -88,6 +88,13 @@ class _Neighbours:
     """Training samples searched."""
 
 
+@dataclass(frozen=True)
+class _Network:
+    kind: str
+    parameters: int
+    serves: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Facts:
     run: Run
@@ -98,6 +105,8 @@ class _Facts:
     log: list[dict[str, Any]]
     page: catalog.RecipePage | None
     recipe: Recipe | None
+    networks: dict[str, _Network]
+    """By role; empty without the recipe."""
     model: Model | None
     samples: np.ndarray | None
     raw: np.ndarray | None
@@ -119,16 +128,18 @@ def _gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> _
 
     # A recipe of the user's own is code: neither run nor read because a run names it.
     own = load_recipe(str(recipe_file)) if recipe_file else None
-    page, recipe = None, None
+    page, recipe, networks = None, None, dict[str, _Network]()
     if name.endswith(".py") and own is None:
         missing.append(
             f"The recipe is a file of one's own, {name}: nothing was drawn without it. Add --recipe-file {name}."
         )
     else:
         try:
-            recipe = build_recipe(saved, own)
             page = catalog.describe(str(recipe_file) if recipe_file else name)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            recipe = build_recipe(saved, own)
+            networks = _counted(recipe, spec)
+        except Exception as error:  # code of the user's, or fields of the wrong type from a file: it may be anything
+            recipe = None
             missing.append(f"The recipe cannot be used: {error}")
 
     model, store = None, None
@@ -154,7 +165,7 @@ def _gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> _
         if store is not None:
             neighbours = _neighbours(samples[:512], store)
             warnings += _seen(samples, spec, store)
-    progress, log = run.progress(), run.log()
+    progress, log = _progress(run)
     if not progress["finished"]:
         warnings.append(
             "Training has not finished: this is how it stood when the page was made. To go on: "
@@ -177,6 +188,7 @@ def _gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> _
         log=log,
         page=page,
         recipe=recipe,
+        networks=networks if recipe is not None else {},
         model=model,
         samples=samples,
         raw=raw,
@@ -186,6 +198,20 @@ def _gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> _
         missing=missing,
         warnings=warnings,
     )
+
+
+def _progress(run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """How far it is, and its log. Raises `ValueError` if they hold anything but numbers there."""
+    try:
+        progress, log = run.progress(), run.log()
+        for entry in (progress, *log):
+            for key in ("step", "images", "seconds"):
+                float(entry[key])
+                if isinstance(entry[key], str):
+                    raise TypeError(f"{key} is a text")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"log.jsonl or a checkpoint's note in {run.path} is damaged: {error}") from error
+    return progress, log
 
 
 def _grid_size(spec: DataSpec) -> int:
@@ -527,15 +553,15 @@ def _key_facts(facts: _Facts) -> _Html:
     record, progress = facts.run.record, facts.progress
     images, seconds = progress["images"], progress["seconds"]
     rate = f"{images / seconds:,.0f} images a second" if seconds else "not measured"
-    parameters = _parameters(facts)
-    served = {role: n for role, n in parameters.items() if facts.recipe and role in facts.recipe.serving}
+    served = [net.parameters for net in facts.networks.values() if net.serves]
+    total = sum(net.parameters for net in facts.networks.values())
     cells = [
         ("Images shown", f"{images:,}", "finished" if progress["finished"] else "not finished"),
         ("Training time", _clock(seconds), rate),
         (
             "Generator",
-            f"{sum(served.values()):,}" if served else "unknown",
-            f"parameters, of {sum(parameters.values()):,}" if parameters else "parameters",
+            f"{sum(served):,}" if served else "unknown",
+            f"parameters, of {total:,}" if total else "parameters",
         ),
         (
             "Training data",
@@ -952,32 +978,31 @@ def _command(facts: _Facts, changed: Mapping[str, Any]) -> str:
     return " ".join(map(shlex.quote, words))
 
 
-def _parameters(facts: _Facts) -> dict[str, int]:
-    """Parameters of each network; counted without memory for them."""
-    if facts.recipe is None:
-        return {}
+def _counted(recipe: Recipe, spec: DataSpec) -> dict[str, _Network]:
+    """Its networks, counted without memory for them."""
     with torch.device("meta"):
-        nets = facts.recipe.networks(facts.spec)
-    return {role: sum(p.numel() for p in net.parameters()) for role, net in nets.items()}
+        nets = recipe.networks(spec)
+    return {
+        role: _Network(type(net).__name__, sum(p.numel() for p in net.parameters()), role in recipe.serving)
+        for role, net in nets.items()
+    }
 
 
 def _networks(facts: _Facts) -> _Child:
-    parameters, recipe = _parameters(facts), facts.recipe
-    if recipe is None:
+    if facts.recipe is None:
         return _tag("p", "Not known without the recipe.")
-    with torch.device("meta"):
-        kinds = {role: type(net).__name__ for role, net in recipe.networks(facts.spec).items()}
+    total = sum(net.parameters for net in facts.networks.values())
     rows = [
-        [role, kinds[role], f"{n:,}", "draws the samples" if role in recipe.serving else "for training only"]
-        for role, n in parameters.items()
+        [role, net.kind, f"{net.parameters:,}", "draws the samples" if net.serves else "for training only"]
+        for role, net in facts.networks.items()
     ]
-    rows.append([f"{len(rows)} networks", "", f"{sum(parameters.values()):,}", ""])
+    rows.append([f"{len(rows)} networks", "", f"{total:,}", ""])
     parts: list[_Child] = [_table(["network", "type", "parameters", "role"], rows, numeric=(2,))]
-    if sum(parameters.values()) > _LAYERED:
+    if total > _LAYERED:
         return parts
     with torch.random.fork_rng([]):
-        nets = nn.ModuleDict(recipe.networks(facts.spec))
-    for role, layers in info.layers(recipe, nets).items():
+        nets = nn.ModuleDict(facts.recipe.networks(facts.spec))
+    for role, layers in info.layers(facts.recipe, nets).items():
         table = _table(
             ["layer", "type", "output", "parameters"],
             [[x.name, x.kind, x.shape, f"{x.parameters:,}" if x.parameters else ""] for x in layers],
@@ -1137,6 +1162,7 @@ footer{margin-top:3rem;padding-top:1rem;border-top:1px solid var(--line)}
 .samples{grid-template-columns:1fr 1fr}.samples .big{grid-column:span 2;grid-row:auto}
 .strip{grid-template-columns:repeat(3,1fr)}.pairs{grid-template-columns:1fr}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}.fine{columns:1}
+table{font-size:.8rem}th{font-size:.74rem}th,td{padding-right:.55rem}
 .through,.through .strip{grid-template-columns:1fr}.through .strip{grid-template-columns:repeat(3,1fr)}}
 @page{size:A4;margin:15mm}
 @media print{:root{--ink:#000;--soft:#444;--line:#ccc;--paper:#fff;--card:#f4f4f4;--accent:#0072b2;--warn:#fff;
