@@ -369,6 +369,9 @@ class _Compare:
 def compare(words: list[str]) -> int:
     """Compare scored runs of several seeds: means, intervals, who wins; refuses unlike protocols."""
     options = _parse(_Compare, words, "gansmith compare", compare.__doc__)
+    if not options.runs:
+        raise Usage("name the runs to compare")
+
     from . import compare as comparing
 
     found = comparing.compare(options.runs, metrics=options.metrics, protocol=options.protocol, out=options.out)
@@ -401,6 +404,9 @@ def bench(words: list[str]) -> int:
     options = _parse(_Bench, words, "gansmith bench", bench.__doc__)
     if "seed" in _given(words):
         raise Usage("--seed is one; a benchmark takes --seeds, such as 0..4")
+    if not options.recipes:
+        raise Usage(f"say which recipes to train: {', '.join(catalog.names())}, or paths of a .py")
+
     from . import bench as benchmark
     from . import compare as comparing
 

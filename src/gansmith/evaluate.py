@@ -81,6 +81,7 @@ class Judge:
         resize: str = "tf1-bilinear",
         seed: int = 0,
         num_fake: int = 0,
+        device: str = "cpu",
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
         """`store` is what the model was trained on; `data` another source to hold it against. `num_fake` limits n.
@@ -99,7 +100,7 @@ class Judge:
         self._split(data, options, n, reference, training, num_fake)
         codec = self.spec.codec
         self.bounds = (codec.low, codec.high) if isinstance(codec, ImageCodec) and codec.dtype == "float32" else None
-        self.encoder = _encoder(encoder, store, resize, say) if self.image else None
+        self.encoder = _encoder(encoder, store, resize, device, say) if self.image else None
         self._encode()
 
     def _groups(self, metrics: Sequence[str]) -> tuple[str, ...]:
@@ -441,7 +442,7 @@ def evaluate(
         checkpoint: the last one, or the best of those scored during training.
         seed: of the samples.
         reference_seed: of the rows of the real side.
-        device: that the samples are drawn on.
+        device: that the samples are drawn and encoded on.
         recipe: the class, for a run that used a recipe file of your own.
         fresh: score again what has been scored.
         say: is told what is going on.
@@ -463,6 +464,7 @@ def evaluate(
         encoder=encoder,
         resize=resize,
         seed=reference_seed,
+        device=device,
         say=say,
     )
     if model.spec.shape != store.spec.shape:
@@ -501,6 +503,7 @@ def evaluate_sets(
     resize: str = "tf1-bilinear",
     seed: int = 0,
     reference_seed: int = 0,
+    device: str = "cpu",
     out: Path | None = None,
     say: Callable[[str], object] = lambda _: None,
 ) -> Scores:
@@ -529,6 +532,7 @@ def evaluate_sets(
         resize=resize,
         seed=reference_seed,
         num_fake=len(made),
+        device=device,
         say=say,
     )
     first, second = _suffixes(real), _suffixes(fake)
@@ -815,20 +819,20 @@ def _fields(recipe: Recipe) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(recipe), default=str))
 
 
-def _encoder(name: str | Encoder, store: Store, resize: str, say: Callable[[str], object]) -> Encoder:
+def _encoder(name: str | Encoder, store: Store, resize: str, device: str, say: Callable[[str], object]) -> Encoder:
     if isinstance(name, Encoder):
         return name
     kind, _, path = name.partition(":")
     match kind:
         case "own":
             if path:
-                return load_own(path)
+                return load_own(path, device=device)
             say("the encoder `own`: trained on this data, once, unless it is there already")
-            return train_own(store)
+            return train_own(store, device=device)
         case "inception":
-            return inception(path or None, resize=resize)  # ty: ignore[invalid-argument-type]
+            return inception(path or None, resize=resize, device=device)  # ty: ignore[invalid-argument-type]
         case "cifar" | "cifar-resnet20" | "cifar-resnet56" if path:
-            return cifar_resnet(path)
+            return cifar_resnet(path, device=device)
         case "pixels":
             return _pixels(store)
     raise ValueError(
