@@ -113,10 +113,10 @@ def train(
         run = Run.create(path, record) if ranks.rank == 0 else None
         _barrier(ranks)
         training = _Training(run or Run(path), recipe, name, recipe_spec, store, nets, options, setting, ranks)
+        how = _Candidate(setting, torch.get_num_threads())
         training.say(
             f"training {name} on {label} ({len(store):,} x {'x'.join(map(str, recipe_spec.shape))}) to {path}: "
-            f"{_budget(options)}, {options.batch_size} a step, {setting.precision}"
-            f"{' channels-last' if setting.channels_last else ''} on {device}"
+            f"{_budget(options)}, {options.batch_size} a step, {how} on {device}"
         )
         with training.locked():
             return training.loop()
@@ -556,9 +556,13 @@ def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
 
 
 @dataclass(frozen=True)
-class _Timing:
+class _Candidate:
     setting: Setting
-    seconds: float
+    threads: int
+
+    def __str__(self) -> str:
+        last = " channels-last" if self.setting.channels_last else ""
+        return f"{self.setting.precision}{last}, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
 
 def _choose(
@@ -570,23 +574,35 @@ def _choose(
     device: str,
     ranks: Ranks,
 ) -> tuple[Setting, dict[str, float]]:
-    """The precision and memory layout that make a step fastest, by taking a few on copies of the networks.
+    """The precision, memory layout and number of threads that make a step fastest, by taking a few on copies.
 
-    What wins depends on the networks and the processor too much for a rule. Returns the milliseconds of each, too.
+    What wins depends on the networks, the processor and what else runs on it too much for a rule. Returns the
+    milliseconds of each, too; the threads are set.
     """
     precisions = ("fp32", "bf16") if options.precision == "auto" else (options.precision,)
     layouts = (False, True) if spec.kind == "image" else (False,)
-    candidates = [Setting(device, p, last) for p in precisions for last in layouts]
-    timed = [_Timing(c, _time(recipe, nets, store, spec, options, c, ranks)) for c in candidates]
-    if ranks.world > 1:  # all must choose the same, and the slowest rank decides
-        seconds = torch.tensor([t.seconds for t in timed], device=device)
-        torch.distributed.all_reduce(seconds, torch.distributed.ReduceOp.MAX)
-        timed = [_Timing(t.setting, s) for t, s in zip(timed, seconds.tolist(), strict=True)]
-    # Candidates stand in order of plainness: fewer bits or another layout must buy something, beyond the noise.
-    fastest = min(t.seconds for t in timed)
-    chosen = next(t for t in timed if t.seconds <= fastest / 0.9)
-    names = [f"{t.setting.precision}{' channels-last' if t.setting.channels_last else ''}" for t in timed]
-    return chosen.setting, {n: round(t.seconds * 1e3, 3) for n, t in zip(names, timed, strict=True)}
+    threads = torch.get_num_threads()
+
+    def timed(candidates: list[_Candidate]) -> dict[_Candidate, float]:
+        seconds = torch.tensor([_time(recipe, nets, store, spec, options, c, ranks) for c in candidates], device=device)
+        if ranks.world > 1:  # all must choose the same, and the slowest rank decides
+            torch.distributed.all_reduce(seconds, torch.distributed.ReduceOp.MAX)
+        return dict(zip(candidates, seconds.tolist(), strict=True))
+
+    def plainest(found: dict[_Candidate, float]) -> _Candidate:
+        # They stand in order of plainness: fewer bits, another layout, more threads must buy something beyond noise.
+        return next(c for c, seconds in found.items() if seconds <= min(found.values()) / 0.9)
+
+    # Threads wait for one another at every operation: on a busy machine, or with tiny networks, one is faster.
+    first = 1 if device == "cpu" else threads
+    found = timed([_Candidate(Setting(device, p, last), first) for p in precisions for last in layouts])
+    chosen = plainest(found)
+    if threads > first:
+        together = timed([dataclasses.replace(chosen, threads=threads)])
+        chosen = plainest({chosen: found[chosen]} | together)
+        found |= together
+    torch.set_num_threads(chosen.threads)
+    return chosen.setting, {str(c): round(seconds * 1e3, 3) for c, seconds in found.items()}
 
 
 def _time(
@@ -595,9 +611,12 @@ def _time(
     store: Store,
     spec: DataSpec,
     options: TrainOptions,
-    setting: Setting,
+    candidate: _Candidate,
     ranks: Ranks,
 ) -> float:
+    """Seconds of a step."""
+    setting = candidate.setting
+    torch.set_num_threads(candidate.threads)
     step = _step(recipe, copy.deepcopy(nets), options, setting, Ranks())
     step.batch_size = max(options.batch_size // ranks.world, 1)
     feed = _feed(recipe, spec, store, dataclasses.replace(options, batch_size=step.batch_size), setting, Ranks())
