@@ -219,7 +219,7 @@ def test_scores_with_their_floor_control_and_protocol(copy: Callable[..., Path])
     run = copy()
     scores = {
         "model": {"FD-own": 26.84, "recall": 0.2127},
-        "floor": {"FD-own": 1.184},
+        "floor": {"FD-own": 1.184, "recall": None},
         "control": {"FD-own": 0.0011, "C_T": -14.2},
         "better": {"FD-own": "lower"},
         "flags": {"collapsed": "perhaps"},
@@ -236,6 +236,7 @@ def test_scores_with_their_floor_control_and_protocol(copy: Callable[..., Path])
     lines = [{"images": 100 * i, "scores": {"FD-own": 50.5 - i}, "best": True} for i in range(40)]
     (run / "scores" / "training.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n{torn")
     words = " ".join(page_of(run).words.split())
+    assert "recall 0.2127 not finite" in words
     assert "FD-own 26.84 1.184 0.0011 lower" in words and "C_T -14.2" in words
     for text in ("After 256 images, ema weights", "the samples above are from 512", "no model can be asked for less"):
         assert text in words

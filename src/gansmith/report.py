@@ -703,6 +703,8 @@ def _score_tables(facts: _Facts) -> _Child:
 def _score_table(facts: _Facts, name: str, saved: Mapping[str, Any]) -> list[_Child]:
     sides = {"model": saved.get("model", saved.get("scores"))} | {k: saved.get(k) for k in ("floor", "control")}
     flat = {side: dict(_leaves(values)) for side, values in sides.items() if isinstance(values, Mapping)}
+    # JSON has no infinity: what was not finite is null there.
+    flat = {side: {k: "not finite" if v == "none" else v for k, v in values.items()} for side, values in flat.items()}
     better = dict(_leaves(_object(saved, "better")))
     best = {"lower": "lower", "higher": "higher", "floor": "as the floor"}
     rows = [
