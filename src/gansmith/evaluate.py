@@ -666,12 +666,13 @@ def _copying(values: Values, floor: Values) -> str:
     """Whether samples are copies: `yes`, `perhaps` or `no`, in comparison with held-out real samples."""
     if "authenticity" not in values:
         return ""
-    exact = values["exact copies"] > floor["exact copies"] + 0.05
-    depth = values.get("C_T", 0.0)
-    if exact or (depth < -3 and values["authenticity"] < floor["authenticity"] / 2):
+    if values["exact copies"] > floor["exact copies"] + 0.05:
         return "yes"
+    nearer = values.get("C_T", -math.inf) < -3  # too few samples for it: the other alone decides
     few = values["exact copies"] > floor["exact copies"] + 0.005
-    return "perhaps" if few or (depth < -3 and values["authenticity"] < floor["authenticity"] - 0.1) else "no"
+    if nearer and values["authenticity"] < floor["authenticity"] / 2:
+        return "yes"
+    return "perhaps" if few or (nearer and values["authenticity"] < floor["authenticity"] - 0.1) else "no"
 
 
 def _flags(
