@@ -26,7 +26,7 @@ PROTOCOL = Protocol(
     held_out="mnist:test",
     held_out_seen=False,
     num_training=20_000,
-    copying="pixels at most 32 a side, PCA 64",
+    copying="pixels reduced to 1024 values, PCA 64",
     encoder="inception",
     encoder_sha256="cd" * 32,
     encoder_resize="tf1-bilinear",
@@ -196,9 +196,10 @@ def test_a_benchmark_compares_and_goes_on(tmp_path: Path) -> None:
     assert (out / "compare.html").is_file() and (out / "compare.json").is_file()
     assert not list((out / "gan-width-16").glob("*/checkpoints/*.part"))
     stamp = (out / "gan-width-16" / "seed-0" / "log.jsonl").stat().st_mtime_ns
-    again = bench(words[:1], out, seeds=(0, 1), train=budget, evaluate=scoring, say=said.append)
+    again = bench(words[:1], out, seeds=(0,), train=budget, evaluate=scoring, say=said.append)
     assert (out / "gan-width-16" / "seed-0" / "log.jsonl").stat().st_mtime_ns == stamp, "a finished run is kept"
-    assert again.estimates == found.estimates
+    kept = again.estimates["gan"]["FD-pixels"].values
+    assert kept == {"0": found.estimates["gan"]["FD-pixels"].values["0"]}
     with pytest.raises(ValueError, match="unequal budgets"):
         bench(words[:1], out, train=["--images", "320"])
 

@@ -49,7 +49,7 @@ ALL_METRICS += ("sliced", "c2st", "one-nn", "vendi")
 """Groups of scores; `modes` is for the toys, whose modes are known."""
 
 TRAINING = 20_000
-COPY_SIDE, COPY_DIM = 32, 64
+COPY_VALUES, COPY_DIM = 1_024, 64
 MOST_PAIRS = 5_000  # samples in scores whose cost is quadratic and whose noise is small
 MOST_C2ST = 2_000
 
@@ -255,7 +255,7 @@ class Judge:
             held_out=self.held_name,
             held_out_seen=self.held_seen,
             num_training=len(self.training_rows),
-            copying=f"pixels at most {COPY_SIDE} a side, PCA {COPY_DIM}" if self.image else "coordinates",
+            copying=f"pixels reduced to {COPY_VALUES} values, PCA {COPY_DIM}" if self.image else "coordinates",
             encoder=str(encoder["encoder"]),
             encoder_sha256=str(encoder.get("weights_sha256", "")),
             encoder_resize=str(encoder.get("resize", "none")),
@@ -617,7 +617,7 @@ def _scores(judge: Judge, samples: np.ndarray, protocol: Protocol, about: Mappin
     flags = _flags(values, floor, control, more, classes)
     notes = list(judge.notes)
     dim = protocol.encoder_features
-    if judge.num <= dim:
+    if judge.num <= dim and judge.frechet in values:
         notes.append(
             f"{judge.num:,} samples of {dim} features: a Frechet distance is mostly bias there; read {judge.kernel}"
         )
@@ -919,12 +919,14 @@ def _container(store: Store) -> str:
 
 
 def _reduced(raw: np.ndarray, bounds: tuple[float, float] | None) -> Tensor:
-    """Pictures (N, H, W, C) as float32 (N, d) in [0, 1], at most COPY_SIDE a side."""
+    """Pictures (N, H, W, C) as float32 (N, d) in [0, 1], reduced to at most COPY_VALUES."""
     low, high = bounds or (0.0, 65535.0 if raw.dtype == np.uint16 else 255.0)
+    height, width, channels = raw.shape[1:]
+    shrink = max(1.0, math.sqrt(height * width * channels / COPY_VALUES))
+    size = [max(1, int(height / shrink)), max(1, int(width / shrink))]
     parts = []
     for start in range(0, len(raw), 4_096):
         x = torch.from_numpy(np.asarray(raw[start : start + 4_096]).astype(np.float32)).permute(0, 3, 1, 2)
-        size = [min(s, COPY_SIDE) for s in x.shape[2:]]
         if size != list(x.shape[2:]):
             x = torch.nn.functional.interpolate(x, size, mode="area")
         parts.append(((x - low) / (high - low)).flatten(1))
