@@ -1,0 +1,229 @@
+"""All that the page tells, gathered from the run, its model and its training data; what cannot be had is noted."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import catalog, doctor, pictures
+from ..data import DataSpec, Store
+from ..model import build_recipe, load
+from ..recipe import Recipe, load_recipe
+from ..run import Run, read_json
+from .images import grid_size
+from .neighbours import Neighbours, search
+from .spaced import spaced
+from .words import entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network, counted."""
+
+    kind: str
+    parameters: int
+    serves: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Samples of the model, in the data's own units."""
+
+    images: int
+    """After how many images the model was saved."""
+    averaged: np.ndarray
+    raw: np.ndarray
+    """The same latents by the weights of the last step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What there is to tell."""
+
+    run: Run
+    spec: DataSpec
+    seed: int
+    show_data: bool
+    progress: dict[str, Any]
+    log: list[dict[str, Any]]
+    page: catalog.RecipePage | None
+    recipe: Recipe | None
+    networks: dict[str, Network]
+    """By role; empty without the recipe."""
+    drawn: Drawn | None
+    store: Store | None
+    neighbours: Neighbours | None
+    scores: dict[str, dict[str, Any]]
+    """By the names of their files."""
+    missing: list[str]
+    """What could not be had, and how to get it."""
+    warnings: list[str]
+
+    @property
+    def shown_data(self) -> np.ndarray:
+        """The training data that the page may show; none if they are gone or are not to be passed on."""
+        if self.store is None or not self.show_data:
+            return np.empty((0, *self.spec.shape))
+        return self.store.fields["x"]
+
+
+def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Facts:
+    """Raises `ValueError` if the run is damaged, `FileNotFoundError` if there is no `recipe_file`."""
+    record, missing, warnings = run.record, list[str](), list[str]()
+    try:
+        saved, spec = record["recipe"], DataSpec.from_json(record["data"]["spec"])
+        name = str(saved["name"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{run.path / 'run.json'} is damaged: it lacks {error}") from error
+
+    # A recipe of the user's own is code: neither run nor read because a run names it.
+    own = load_recipe(str(recipe_file)) if recipe_file else None
+    page, recipe, networks = None, None, dict[str, Network]()
+    if name.endswith(".py") and own is None:
+        missing.append(
+            f"The recipe is a file of one's own, {name}: nothing was drawn without it. Add --recipe-file {name}."
+        )
+    else:
+        try:
+            page = catalog.describe(str(recipe_file) if recipe_file else name)
+            recipe = build_recipe(saved, own)
+            networks = _counted(recipe, spec)
+        except Exception as error:  # code of the user's, or fields of the wrong type from a file: it may be anything
+            recipe = None
+            missing.append(f"The recipe cannot be used: {error}")
+    drawn = _draw(run, own, spec, seed, missing) if recipe is not None else None
+    store = _data(record, missing)
+    neighbours = None
+    if drawn is not None and store is not None:
+        neighbours = search(drawn.averaged[:512], store)
+        warnings += _seen(drawn.averaged, spec, store)
+    progress, log = _progress(run)
+    if not progress["finished"]:
+        warnings.append(
+            "Training has not finished: this is how it stood when the page was made. To go on: "
+            f"gansmith train --resume --out {shlex.quote(str(run.path))}"
+        )
+    warnings += [s for s in pictures.reading(log) if "training broke" in s]
+    if store is not None and store.quarantined:
+        warnings.append(
+            f"{len(store.quarantined):,} files or rows were left out of the training data, the first: "
+            f"{store.quarantined[0].name} ({store.quarantined[0].reason})"
+        )
+    scores = _scores(run, warnings)
+    warnings += _flagged(scores)
+    return Facts(
+        run=run,
+        spec=spec,
+        seed=seed,
+        show_data=show_data,
+        progress=progress,
+        log=log,
+        page=page,
+        recipe=recipe,
+        networks=networks,
+        drawn=drawn,
+        store=store,
+        neighbours=neighbours,
+        scores=scores,
+        missing=missing,
+        warnings=warnings,
+    )
+
+
+def _counted(recipe: Recipe, spec: DataSpec) -> dict[str, Network]:
+    """Its networks, counted without memory for them."""
+    with torch.device("meta"):
+        nets = recipe.networks(spec)
+    return {
+        role: Network(
+            kind=type(net).__name__,
+            parameters=sum(p.numel() for p in net.parameters()),
+            serves=role in recipe.serving,
+        )
+        for role, net in nets.items()
+    }
+
+
+def _draw(run: Run, own: type[Recipe] | None, spec: DataSpec, seed: int, missing: list[str]) -> Drawn | None:
+    try:
+        model = load(run.path, own)
+    except (OSError, ValueError) as error:
+        missing.append(f"There is no model to draw from: {error}")
+        return None
+    # More than are shown, to look for the nearest among them; raw ones are only shown.
+    averaged = raw = 2_000
+    if spec.kind == "image":
+        raw = grid_size(spec)
+        averaged = max(raw, 256 if max(spec.shape[-2:]) <= 64 else 32)
+    return Drawn(
+        images=model.images,
+        averaged=model.sample(averaged, seed=seed),
+        raw=model.sample(raw, seed=seed, weights="raw"),
+    )
+
+
+def _data(record: Mapping[str, Any], missing: list[str]) -> Store | None:
+    """The training data, if they are still those."""
+    try:
+        store = Store.open(str(record["data"]["store"]))
+        if store.digest == record["data"]["digest"]:
+            return store
+        missing.append("The training data's place now holds other data: nothing of it is shown.")
+    except (OSError, ValueError, KeyError) as error:
+        missing.append(f"The training data are not there any more: {error}")
+    return None
+
+
+def _progress(run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """How far it is, and its log. Raises `ValueError` if they hold anything but numbers there."""
+    try:
+        progress, log = run.progress(), run.log()
+        for line in (progress, *log):
+            for key in ("step", "images", "seconds"):
+                if not math.isfinite(line[key]):
+                    raise ValueError(f"{key} is {line[key]}")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"log.jsonl or a checkpoint's note in {run.path} is damaged: {error}") from error
+    return progress, log
+
+
+def _seen(samples: np.ndarray, spec: DataSpec, store: Store) -> list[str]:
+    """What the doctor sees in the samples."""
+    real = np.array(store.fields["x"][spaced(len(store), 256)])
+    encode = spec.codec.encode
+    found = doctor.look(encode(torch.from_numpy(samples[:256])), encode(torch.from_numpy(real)))
+    return [f"{text[0].upper()}{text[1:]}." for text in found.values()]
+
+
+def _scores(run: Run, warnings: list[str]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for path in sorted((run.path / "scores").glob("*.json")):
+        try:
+            found[path.stem] = read_json(path)
+        except (ValueError, OSError) as error:
+            warnings.append(f"Scores left out: {error}")
+    return found
+
+
+def _flagged(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the scores of a run warn of, most serious first."""
+    words = {
+        ("copying", "yes"): "samples are training samples, or nearly so",
+        ("collapsed", "yes"): "samples are much more alike than real ones",
+        ("copying", "perhaps"): "samples may be copies of training samples: look at the closest pairs",
+        ("collapsed", "perhaps"): "samples are more alike than real ones",
+        ("control_flagged", "no"): "the control, a replay of training data, was not flagged: copying would go unseen",
+    }
+    return [
+        f"Scores {name}: {text}."
+        for (flag, value), text in words.items()
+        for name, saved in scores.items()
+        if entry(saved, "flags").get(flag) == value
+    ]
