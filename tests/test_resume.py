@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from gansmith.run import Run
+
 TINY = {
     "gan": ["--width", "32"],
     "dcgan": ["--width", "4"],
@@ -61,7 +63,7 @@ def reached(out: Path) -> int:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it started, as when the machine goes down (torchrun's workers lead groups of their own)."""
+    """A process and all that it started, as when the machine goes down; torchrun's workers lead groups of their own."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(FileNotFoundError):
@@ -89,7 +91,7 @@ def harried(recipe: str, out: Path, images: int, kills: int, ranks: int = 1, see
         )
         if len(story) < kills:
             if dice.random() < 0.2:
-                deadline, target = time.monotonic() + dice.uniform(0.2, 4), images
+                deadline, target = time.monotonic() + dice.uniform(0.2, 2.5), images
             else:
                 start = reached(out)
                 deadline = time.monotonic() + 300
@@ -110,6 +112,8 @@ def harried(recipe: str, out: Path, images: int, kills: int, ranks: int = 1, see
             process.send_signal(kind)
         _, errors = process.communicate(timeout=120)
         story.append(f"{kind.name} at {reached(out)} -> {process.returncode}")
+        if (out / "run.json").exists() and Run(out).progress()["finished"]:
+            return digest(out), story
         if ranks == 1:
             assert process.returncode in (-9, 143, -15, 0), errors  # -15: before training began; 0: just done
         if out.exists() and not (out / "run.json").exists():
@@ -120,6 +124,15 @@ def test_a_killed_run_ends_like_one_never_killed(tmp_path: Path) -> None:
     expected, _ = whole("gan", tmp_path / "whole", 12_000)
     found, story = harried("gan", tmp_path / "harried", 12_000, kills=4)
     assert found == expected and len(story) >= 3, story
+
+
+def test_a_finished_run_resumes_to_nothing_without_error(tmp_path: Path) -> None:
+    expected, _ = whole("gan", tmp_path / "run", 640)
+    again = command("gan", tmp_path / "run", 640, resume=True)
+    done = subprocess.run(again, env=ENVIRONMENT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and "finished" in done.stderr and digest(tmp_path / "run") == expected
+    done = subprocess.run([*again, "--images", "320"], env=ENVIRONMENT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1 and "larger --images" in done.stderr
 
 
 def test_sigterm_saves_within_a_step_and_exits_143(tmp_path: Path) -> None:
@@ -144,7 +157,7 @@ def test_sigterm_saves_within_a_step_and_exits_143(tmp_path: Path) -> None:
 @pytest.mark.parametrize("recipe", sorted(TINY))
 def test_thirty_kills(recipe: str, ranks: int, tmp_path: Path) -> None:
     """30 random moments of each recipe, on one rank and on two."""
-    images = {"gan": 40_000, "dcgan": 20_000, "wgan_gp": 12_000, "r3gan": 20_000}[recipe]
+    images = {"gan": 200_000, "dcgan": 30_000, "wgan_gp": 12_000, "r3gan": 30_000}[recipe]
     expected, seconds = whole(recipe, tmp_path / "whole", images, ranks)
     found, story = harried(recipe, tmp_path / "harried", images, kills=30, ranks=ranks)
     print(f"{recipe} on {ranks}: never stopped in {seconds:.0f} s; {len(story)} stops: {', '.join(story)}")

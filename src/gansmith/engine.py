@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from . import doctor, pictures
 from ._version import __version__
 from .data import DataSpec, Feed, Store, open_store
+from .evaluate import Watch
 from .model import build_recipe, draw_samples, recipe_record, save_model
 from .options import Count, Size, TrainOptions
 from .progress import Progress
@@ -143,10 +144,12 @@ def resume(
     done = run.progress()
     spent = options.budget and options.budget <= done["images"]
     if done["finished"] and (spent or (options.minutes and options.minutes * 60 <= done["seconds"])):
-        raise ValueError(
-            f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes: pass a larger "
-            "--images or --minutes to go on"
-        )
+        reached = f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes"
+        if images is not None or minutes is not None:
+            raise ValueError(f"{reached}: pass a larger --images or --minutes to go on")
+        # No error, so that a script may resume whatever it finds.
+        print(f"{reached} and is finished; a larger --images or --minutes goes on", file=sys.stderr)
+        return run
     built = build_recipe(run.record["recipe"], recipe)
     name = str(run.record["recipe"]["name"])
     saved = run.record["setting"]
@@ -193,6 +196,7 @@ class _Training:
         self.ill: set[str] = set()  # what the doctor saw last: said when it comes and when it goes
         self.last_checkpoint: Path | None = None
         self.progress = Progress(options, quiet=ranks.rank > 0)
+        self.watch: Watch | None = None
 
     @property
     def images(self) -> int:
@@ -241,15 +245,7 @@ class _Training:
         tensors = self.taker.state() | {f"log.{k}": v for k, v in self.sums.items()}
         try:
             self.last_checkpoint = self.run.save(tensors, meta, self.options.keep).path
-            save_model(
-                self.run.path / "model",
-                self.recipe,
-                self.name,
-                self.spec,
-                self.taker.nets,
-                self.taker.average,
-                self.images,
-            )
+            self.save_model("model")
         except OSError as error:
             kept = f"{self.last_checkpoint} is intact" if self.last_checkpoint else "none had been saved before"
             if finished:
@@ -306,6 +302,24 @@ class _Training:
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
 
+    def score(self) -> None:
+        """Score the averaged networks on a small sample; the model with the lowest distance is kept in `best/`."""
+        if self.ranks.rank > 0:
+            return
+        try:
+            self.watch = self.watch or Watch(self.run.path, self.store, say=self.say)
+            text, best = self.watch.look(self.recipe, self.taker.average, self.images, self.options.seed)
+            self.say(text)
+            if best:
+                self.save_model("best")
+        except OSError as error:
+            self.say(f"could not save scores: {error}; training goes on")
+
+    def save_model(self, folder: str) -> None:
+        """Save what sampling needs into a folder of the run."""
+        nets, average = self.taker.nets, self.taker.average
+        save_model(self.run.path / folder, self.recipe, self.name, self.spec, nets, average, self.images)
+
     def real(self) -> Tensor:
         """The first real batch of the run, encoded: what samples are held against."""
         return self.feed(0)["x"].float().cpu()
@@ -345,6 +359,8 @@ class _Training:
                 if self.step % max(picture_every, 1) == 0 if by_images else self.seconds - pictured >= picture_seconds:
                     self.picture()
                     pictured = self.seconds
+                if options.evaluate_every and self.step % max(options.evaluate_every // options.batch_size, 1) == 0:
+                    self.score()
                 due = time.monotonic() - last_save > CHECKPOINT_MINUTES * 60
                 stopped, due, over = signals.agree(due, self.seconds >= limit)
                 if stopped:
@@ -649,7 +665,7 @@ def _options_from(saved: Mapping[str, Any]) -> TrainOptions:
     values = dict(saved)
     values["data_dir"] = Path(values["data_dir"]) if values["data_dir"] else None
     values["size"] = Size(values["size"])
-    for key in ("images", "log_every", "sample_every", "checkpoint_every"):
+    for key in ("images", "log_every", "sample_every", "checkpoint_every", "evaluate_every"):
         values[key] = Count(values[key])
     return TrainOptions(**values)
 
