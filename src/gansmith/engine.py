@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import ctypes
 import dataclasses
 import math
 import os
@@ -17,9 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -28,14 +24,16 @@ from torch import Tensor, nn
 
 from . import doctor, pictures
 from ._version import __version__
-from .data import DataSpec, Feed, Store, open_store
+from .data import DataSpec, Store, open_store
 from .evaluate import Watch
 from .model import build_recipe, draw_samples, recipe_record, save_model
 from .options import Count, Size, TrainOptions
 from .progress import Progress
 from .recipe import Recipe, load_recipe, recipe_names
 from .run import Run, refuse_existing
-from .step import Ranks, Setting, Step, Terms, derive
+from .signals import Signals
+from .step import Ranks, Setting, Terms, derive
+from .tuning import Candidate, build_feed, build_step, choose_setting, tame_allocator
 
 CHECKPOINT_MINUTES = 10
 """A checkpoint is saved at least this often, so that slow networks lose little."""
@@ -93,9 +91,9 @@ def train(
             refuse_existing(path)
         store = _store(data, options, ranks)
         recipe_spec = _spec(recipe, name, store)
-        _tame_allocator()
+        tame_allocator()
         nets = _networks(recipe, recipe_spec, options.seed)
-        setting, timings = _choose(recipe, nets, store, recipe_spec, options, device, ranks)
+        setting, timings = choose_setting(recipe, nets, store, recipe_spec, options, device, ranks)
         record = {
             "recipe": recipe_record(recipe, name),
             "options": _options_record(options),
@@ -114,7 +112,7 @@ def train(
         run = Run.create(path, record) if ranks.rank == 0 else None
         _barrier(ranks)
         training = _Training(run or Run(path), recipe, name, recipe_spec, store, nets, options, setting, ranks)
-        how = _Candidate(setting, torch.get_num_threads())
+        how = Candidate(setting, torch.get_num_threads())
         training.say(
             f"training {name} on {label} ({len(store):,} x {'x'.join(map(str, recipe_spec.shape))}) to {path}: "
             f"{_budget(options)}, {options.batch_size} a step, {how} on {device}"
@@ -157,7 +155,7 @@ def resume(
     with _ranks(str(saved["device"])) as (ranks, device):
         store = _reopen(run, options, ranks)
         spec = DataSpec.from_json(run.record["data"]["spec"])
-        _tame_allocator()
+        tame_allocator()
         nets = _networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
         training = _Training(run, built, name, spec, store, nets, options, setting, ranks)
@@ -183,11 +181,11 @@ class _Training:
     ) -> None:
         self.run, self.recipe, self.name, self.spec, self.store = run, recipe, name, spec, store
         self.options, self.setting, self.ranks = options, setting, ranks
-        self.taker = _step(recipe, nets, options, setting, ranks)
+        self.taker = build_step(recipe, nets, options, setting, ranks)
         if ranks.world > 1:
             for tensor in self.taker.nets.state_dict().values():
                 torch.distributed.broadcast(tensor, 0)
-        self.feed = _feed(recipe, spec, store, options, setting, ranks)
+        self.feed = build_feed(recipe, spec, store, options, setting, ranks)
         self.step = 0
         self.seconds = 0.0  # of training alone: pictures and checkpoints do not count
         self.sums: dict[str, Tensor] = {}
@@ -341,7 +339,7 @@ class _Training:
         logged_step, logged_seconds = self.step, self.seconds
         pictured = self.seconds
         stopped = 0
-        with _Signals(self.ranks) as signals, self.progress:
+        with Signals(self.ranks) as signals, self.progress:
             while self.step < total and self.seconds < limit:
                 began = time.perf_counter()
                 self.gather(self.taker.take(self.step, self.feed))
@@ -408,50 +406,6 @@ class _Training:
         )
 
 
-class _Signals:
-    """The first SIGINT or SIGTERM is noted, for the loop to save and stop; the second exits at once."""
-
-    def __init__(self, ranks: Ranks) -> None:
-        self.ranks = ranks
-        self.caught = 0
-        self._since = 0.0
-        self._before: dict[int, Any] = {}
-        self._parent = os.getppid()
-        self._flags = torch.zeros(3)
-        # NCCL would make the loop wait for the GPU: these few flags go over gloo, on the CPU.
-        self._group = torch.distributed.new_group(backend="gloo") if ranks.world > 1 else None
-
-    def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(ValueError):  # only the main thread may; elsewhere the caller handles signals
-                self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        # torchrun repeats to its workers the Ctrl-C that the terminal sent them already: that is no second signal.
-        if self.caught and not (self.ranks.world > 1 and time.monotonic() - self._since < 5):
-            os._exit(128 + number)
-        if not self.caught:
-            self._since = time.monotonic()
-            self.caught = number
-
-    def agree(self, save: bool, over: bool) -> tuple[int, bool, bool]:
-        """The signal that stopped any rank (or 0), and whether any wants to save or is out of time: the same on all."""
-        if self._group is None:
-            return self.caught, save, over
-        if os.getppid() != self._parent and not self.caught:
-            self.caught = signal.SIGTERM  # torchrun was killed: nobody else will stop its workers
-        self._flags[0], self._flags[1], self._flags[2] = self.caught, save, over
-        torch.distributed.all_reduce(self._flags, torch.distributed.ReduceOp.MAX, group=self._group)
-        stop, any_save, any_over = self._flags.tolist()
-        self.caught = int(stop)
-        return self.caught, bool(any_save), bool(any_over)
-
-
 # --- setting up -------------------------------------------------------------------------------------------------------
 
 
@@ -483,51 +437,10 @@ def _barrier(ranks: Ranks) -> None:
         torch.distributed.barrier()
 
 
-def _tame_allocator() -> None:
-    """Keep glibc from returning activations to the kernel after every step: 1.1-1.4 times faster, a few % more memory.
-
-    Process-wide, so GANSMITH_MALLOPT=0 opts out.
-    """
-    if platform.libc_ver()[0] == "glibc" and os.environ.get("GANSMITH_MALLOPT", "1") != "0":
-        libc = ctypes.CDLL(None)
-        trim_threshold, mmap_threshold = -1, -3  # malloc.h
-        libc.mallopt(mmap_threshold, 1 << 30)
-        libc.mallopt(trim_threshold, 2**31 - 1)
-
-
 def _networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict:
     """The networks with initial weights that depend on the seed alone, not on the device."""
     torch.manual_seed(derive(seed, "networks"))
     return nn.ModuleDict(recipe.networks(spec))
-
-
-def _step(recipe: Recipe, nets: nn.ModuleDict, options: TrainOptions, setting: Setting, ranks: Ranks) -> Step:
-    return recipe.step_class(
-        nets,
-        recipe.turns(),
-        recipe.optimizers(),
-        recipe.serving,
-        recipe.average(),
-        seed=options.seed,
-        batch_size=options.batch_size,
-        micro_batches=options.micro_batches,
-        setting=setting,
-        ranks=ranks,
-    )
-
-
-def _feed(recipe: Recipe, spec: DataSpec, store: Store, options: TrainOptions, setting: Setting, ranks: Ranks) -> Feed:
-    return Feed(
-        store,
-        spec.codec,
-        recipe.draw(),
-        seed=derive(options.seed, "data"),
-        batch_size=options.batch_size,
-        rank=ranks.rank,
-        world=ranks.world,
-        device=setting.device,
-        channels_last=setting.channels_last,
-    )
 
 
 def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
@@ -569,83 +482,6 @@ def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
             f"recorded {saved['digest'][:12]}): restore it, or train a new run"
         )
     return store
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    setting: Setting
-    threads: int
-
-    def __str__(self) -> str:
-        last = " channels-last" if self.setting.channels_last else ""
-        return f"{self.setting.precision}{last}, {self.threads} thread{'s' if self.threads > 1 else ''}"
-
-
-def _choose(
-    recipe: Recipe,
-    nets: nn.ModuleDict,
-    store: Store,
-    spec: DataSpec,
-    options: TrainOptions,
-    device: str,
-    ranks: Ranks,
-) -> tuple[Setting, dict[str, float]]:
-    """The precision, memory layout and number of threads that make a step fastest, by taking a few on copies.
-
-    What wins depends on the networks, the processor and what else runs on it too much for a rule. Returns the
-    milliseconds of each, too; the threads are set.
-    """
-    precisions = ("fp32", "bf16") if options.precision == "auto" else (options.precision,)
-    layouts = (False, True) if spec.kind == "image" else (False,)
-    threads = torch.get_num_threads()
-
-    def timed(candidates: list[_Candidate]) -> dict[_Candidate, float]:
-        seconds = torch.tensor([_time(recipe, nets, store, spec, options, c, ranks) for c in candidates], device=device)
-        if ranks.world > 1:  # all must choose the same, and the slowest rank decides
-            torch.distributed.all_reduce(seconds, torch.distributed.ReduceOp.MAX)
-        return dict(zip(candidates, seconds.tolist(), strict=True))
-
-    def plainest(found: dict[_Candidate, float]) -> _Candidate:
-        # They stand in order of plainness: fewer bits, another layout, more threads must buy something beyond noise.
-        return next(c for c, seconds in found.items() if seconds <= min(found.values()) / 0.9)
-
-    # Threads wait for one another at every operation: on a busy machine, or with tiny networks, one is faster.
-    first = 1 if device == "cpu" else threads
-    found = timed([_Candidate(Setting(device, p, last), first) for p in precisions for last in layouts])
-    chosen = plainest(found)
-    if threads > first:
-        together = timed([dataclasses.replace(chosen, threads=threads)])
-        chosen = plainest({chosen: found[chosen]} | together)
-        found |= together
-    torch.set_num_threads(chosen.threads)
-    return chosen.setting, {str(c): round(seconds * 1e3, 3) for c, seconds in found.items()}
-
-
-def _time(
-    recipe: Recipe,
-    nets: nn.ModuleDict,
-    store: Store,
-    spec: DataSpec,
-    options: TrainOptions,
-    candidate: _Candidate,
-    ranks: Ranks,
-) -> float:
-    """Seconds of a step."""
-    setting = candidate.setting
-    torch.set_num_threads(candidate.threads)
-    step = _step(recipe, copy.deepcopy(nets), options, setting, Ranks())
-    step.batch_size = max(options.batch_size // ranks.world, 1)
-    feed = _feed(recipe, spec, store, dataclasses.replace(options, batch_size=step.batch_size), setting, Ranks())
-    times: list[float] = []
-    for k in range(1, 21):
-        began = time.perf_counter()
-        step.take(k, feed)
-        if setting.device != "cpu":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - began)
-        if len(times) > 1 and sum(times[1:]) > 0.4:
-            break
-    return float(np.median(times[1:]))  # the first one sets up
 
 
 def _check_options(options: TrainOptions) -> None:
