@@ -129,7 +129,7 @@ def test_equal_tensors_give_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_two_processes_cannot_train_one_run(run: Run) -> None:
-    script = f"from gansmith.run import Run\nwith Run({str(run.path)!r}).lock(): pass"
+    script = f"from gansmith.run import Run\nwith Run({str(run.path)!r}).lock(wait=0.3): pass"
     with run.lock():
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
         assert done.returncode == 1 and "another process is training" in done.stderr

@@ -17,6 +17,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,10 +122,10 @@ class Run:
         return cls(path)
 
     @contextlib.contextmanager
-    def lock(self) -> Generator[None]:
+    def lock(self, wait: float = 10.0) -> Generator[None]:
         """Hold the run for this process; the lock ends with the process, however it ends.
 
-        Raises `BlockingIOError` if another process trains it: two writers would mix their checkpoints.
+        Waits so many seconds for another to end: one that was told to stop may still be saving. Raises `BlockingIOError` if another process trains it: two writers would mix their checkpoints.
         """
         try:
             import fcntl
@@ -133,14 +134,19 @@ class Run:
             return
         folder = os.open(self.path, os.O_RDONLY)
         try:
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise BlockingIOError(
-                    error.errno, f"another process is training {self.path}: wait for it, or stop it"
-                ) from None
-            except OSError:
-                pass  # a file system that knows no locks
+            deadline = time.monotonic() + wait
+            while True:
+                try:
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() > deadline:
+                        raise BlockingIOError(
+                            error.errno, f"another process is training {self.path}: wait for it, or stop it"
+                        ) from None
+                    time.sleep(0.1)
+                except OSError:
+                    break  # a file system that knows no locks
             yield
         finally:
             os.close(folder)
