@@ -125,7 +125,8 @@ class Run:
     def lock(self, wait: float = 10.0) -> Generator[None]:
         """Hold the run for this process; the lock ends with the process, however it ends.
 
-        Waits so many seconds for another to end: one that was told to stop may still be saving. Raises `BlockingIOError` if another process trains it: two writers would mix their checkpoints.
+        Waits so many seconds for another to end: one that was told to stop may still be saving. Raises
+        `BlockingIOError` if another process trains it: two writers would mix their checkpoints.
         """
         try:
             import fcntl
