@@ -71,7 +71,7 @@ class Generator(nn.Module):
     """Noise (N, z_dim) to pictures (N, C, H, W) in [-1, 1].
 
     `width`: channels of the finest hidden map; they double at every coarser one, up to 8 times `width`. With batch
-    norm the weights start from N(0, 0.02) as in the paper, without norm from PyTorch's own initialisation.
+    norm the weights start from N(0, 0.02) as in the paper, else from PyTorch's own initialisation.
     """
 
     def __init__(self, z_dim: int, shape: tuple[int, ...], width: int, norm: Norm = "batch"):
@@ -100,8 +100,8 @@ class Discriminator(nn.Module):
     """Pictures (N, C, H, W) to scores (N,).
 
     `width`: channels of the finest hidden map, doubled at every halving up to 8 times. `norm`: "batch" as in the paper
-    (all but the first and last layer, weights from N(0, 0.02)); "layer" or "none" where samples must not mix, as in a
-    critic with a gradient penalty (weights from PyTorch's own initialisation).
+    (all but the first and last layer); "layer" or "none" where samples must not mix, as under a gradient penalty.
+    Weights start from N(0, 0.02) as in the paper, those of a critic with layer norm from PyTorch's own initialisation.
     """
 
     def __init__(self, shape: tuple[int, ...], width: int, norm: Norm = "batch"):
@@ -116,7 +116,7 @@ class Discriminator(nn.Module):
             layers.append(down(widths[i], widths[i + 1], big, small, bias=norm == "none"))
             layers += [*_norm(norm, widths[i + 1]), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, sizes[-1]), nn.Flatten(0))
-        if norm == "batch":
+        if norm != "layer":  # without norm D must start flat: a steep one sends G out of range at once
             _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
