@@ -80,6 +80,7 @@ def harried(recipe: str, out: Path, images: int, kills: int, ranks: int = 1, see
     """
     dice = random.Random(seed)
     story: list[str] = []
+    starting = False
     while True:
         process = subprocess.Popen(
             command(recipe, out, images, ranks, resume=(out / "run.json").exists()),
@@ -90,7 +91,8 @@ def harried(recipe: str, out: Path, images: int, kills: int, ranks: int = 1, see
             start_new_session=True,
         )
         if len(story) < kills:
-            if dice.random() < 0.2:
+            starting = dice.random() < 0.2
+            if starting:
                 deadline, target = time.monotonic() + dice.uniform(0.2, 2.5), images
             else:
                 start = reached(out)
@@ -103,7 +105,8 @@ def harried(recipe: str, out: Path, images: int, kills: int, ranks: int = 1, see
             _, errors = process.communicate(timeout=600)
             assert process.returncode == 0, errors
             return digest(out), story
-        kind = dice.choice([signal.SIGKILL, signal.SIGTERM])
+        # torchrun may lose a SIGTERM that comes while it starts its workers: then they simply train on.
+        kind = signal.SIGKILL if starting and ranks > 1 else dice.choice([signal.SIGKILL, signal.SIGTERM])
         if kind == signal.SIGKILL:
             for pid in family(process.pid):
                 with contextlib.suppress(ProcessLookupError):
