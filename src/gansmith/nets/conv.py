@@ -11,6 +11,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from .mlp import Head
+
 Norm = Literal["batch", "layer", "none"]
 
 
@@ -115,10 +117,11 @@ class Discriminator(nn.Module):
         for i, (big, small) in enumerate(pairwise(sizes[1:])):
             layers.append(down(widths[i], widths[i + 1], big, small, bias=norm == "none"))
             layers += [*_norm(norm, widths[i + 1]), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, sizes[-1]), nn.Flatten(0))
+        self.layers = nn.Sequential(*layers)
+        self.head = Head(nn.Conv2d(widths[-1], 1, sizes[-1]))
         if norm != "layer":  # without norm D must start flat: a steep one sends G out of range at once
             _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N,)."""
-        return self.layers(x)
+        return self.head(self.layers(x))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 
@@ -16,6 +17,24 @@ def _hidden(sizes: Sequence[int], slope: float, dropout: float) -> list[nn.Modul
         if dropout:
             layers.append(nn.Dropout(dropout))
     return layers
+
+
+class Head(nn.Module):
+    """D's last layer, one score per sample, always in float32.
+
+    In bfloat16 a score of 10 is a multiple of 1/16, while losses see only the differences between scores, whose level
+    is arbitrary: D goes blind as its level drifts.
+    """
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, ...) to (N,)."""
+        with torch.autocast(features.device.type, enabled=False):
+            full = features.float() if features.dtype == torch.bfloat16 else features
+            return self.layer(full).flatten()
 
 
 class Generator(nn.Module):
@@ -43,9 +62,9 @@ class Discriminator(nn.Module):
     def __init__(self, shape: tuple[int, ...], widths: Sequence[int], dropout: float = 0.0, slope: float = 0.2):
         super().__init__()
         sizes = (math.prod(shape), *widths)
-        layers = [*_hidden(sizes, slope, dropout), nn.Linear(sizes[-1], 1)]
-        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Flatten(0))
+        self.layers = nn.Sequential(nn.Flatten(), *_hidden(sizes, slope, dropout))
+        self.head = Head(nn.Linear(sizes[-1], 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, *shape) to (N,)."""
-        return self.layers(x)
+        return self.head(self.layers(x))
