@@ -279,7 +279,8 @@ def test_info_shows_what_how_far_how_it_goes_and_the_networks(run: Path, capsys:
 
 
 def test_a_run_goes_on_as_it_was_started(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, line = fails(capsys, "train", "--resume", "--out", str(run))
+    succeeds(capsys, "train", "--resume", "--out", str(run))  # finished: nothing to do, and no error
+    code, line = fails(capsys, "train", "--resume", "--out", str(run), "--images", "64")
     assert code == 1 and "larger --images" in line
     code, line = fails(capsys, "train", "gan", "--resume", "--out", str(run), "--images", "2k", "--batch-size", "32")
     assert code == 1 and "--batch-size is 32" in line and "started with 64" in line
