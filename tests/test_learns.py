@@ -3,9 +3,10 @@
 Ring: radius 1, standard deviation 0.01; 2,500 samples; a sample is of high quality within 3 standard deviations of a
 mode (Srivastava et al., "VEEGAN", 2017, arXiv:1705.07761). A uniform circle of the right radius has 8 modes and 7.6 %
 of high quality, so 25 % cannot be had without finding the modes. Measured over five seeds at these budgets, share of
-high quality: gan 0.51 to 0.53, r3gan 0.50 to 0.54, wgan_gp see below.
+high quality: gan 0.41 to 0.56, r3gan 0.49 to 0.57, wgan_gp 0.37 to 0.60.
 
-Digits: a classifier of real digits must be as good as sure of what half of the samples are, and find all ten classes.
+Digits (r3gan as it is by default; measured over three seeds: certainty 0.91 to 0.92, smallest class 7.0 to 9.0 %; real
+held-out digits 0.95): a classifier of real digits must be as good as sure of what half of the samples are, and find all ten classes.
 """
 
 import functools
@@ -86,7 +87,7 @@ CERTAINTY, SMALLEST_SHARE = 0.85, 0.04
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_digits(seed: int, tmp_path: Path) -> None:
-    certainty, share = digits_quality(trained(R3GAN(), "digits", 130_000, seed, tmp_path / "run").sample(500, seed=0))
+    certainty, share = digits_quality(trained(R3GAN(), "digits", 200_000, seed, tmp_path / "run").sample(500, seed=0))
     print(f"r3gan seed {seed}: certainty {certainty:.3f}, smallest class {share:.3f}")
     assert certainty >= CERTAINTY
     assert share >= SMALLEST_SHARE

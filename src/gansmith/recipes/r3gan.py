@@ -2,9 +2,12 @@
 
 Source: Huang et al., "The GAN is dead; long live the GAN! A Modern GAN Baseline", 2025, arXiv:2501.05441, Eq. 2
     (relativistic pairing), Eq. 4 and 5 (R1 and R2, both at every step), appendix on hyper-parameters (schedules).
-Differs from the paper: small networks (see `nets/resnet.py`) that learn on a laptop, with a higher step size; plain
-    fully connected ones for vectors and tiny pictures; no schedule of Adam's beta2, no augmentation.
+Differs from the paper: strided convolutions with layer norm in G instead of residual networks, plain fully connected
+    ones for vectors and tiny pictures, and a higher step size; no schedule of Adam's beta2, no augmentation.
 Expect: "D/pairing" starts at 0.69, drops, and climbs back towards it as the fakes get better; r1 and r2 stay alike.
+    Ring of 8 Gaussians, width 16, z_dim 2, gamma 0.1, batch 64, 160,000 images, seeds 0-4: all 8 modes, 49 to 57 % of
+    high quality. Digits, defaults, batch 64, 200,000 images, seeds 0-2: a logistic regression fitted on real digits
+    gives each class 7 % or more and is 0.91 to 0.92 sure at the median (real held-out digits: 0.95).
 """
 
 from dataclasses import dataclass
@@ -28,8 +31,8 @@ class R3GAN(Recipe):
     z_dim: int = 64
     """Length of the noise vector."""
     nets: Literal["auto", "conv", "resnet", "mlp"] = "auto"
-    """The networks: auto takes mlp for vectors and pictures of at most 12 x 12 pixels, conv above. resnet: G with
-    residual blocks, half as fast."""
+    """The networks: auto takes mlp for vectors and pictures of at most 12 x 12 pixels, conv above. resnet (G with
+    residual blocks) is an experiment: half as fast, and at the default lr it collapsed on MNIST."""
     width: int = 32
     """conv, resnet: channels at half the picture's size, doubled at every halving, up to 8 times. mlp: layers are 8
     times as wide."""
