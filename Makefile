@@ -1,5 +1,5 @@
 # Two commands on a fresh machine with Python >= 3.11 and git:
-#   make demo    install into .venv, train on the embedded digits for under a minute, leave runs/demo/
+#   make demo    install into .venv, train on the embedded digits for at most a minute, leave runs/demo/
 #   make test    install into .venv, run the tests
 PYTHON ?= python3
 BIN := .venv/bin
