@@ -2,8 +2,8 @@
 
 Ring: radius 1, standard deviation 0.01; 2,500 samples; a sample is of high quality within 3 standard deviations of a
 mode (Srivastava et al., "VEEGAN", 2017, arXiv:1705.07761). A uniform circle of the right radius has 8 modes and 7.6 %
-of high quality, so 25 % cannot be had without finding the modes. Measured over five seeds at these budgets, share of
-high quality: gan 0.41 to 0.56, r3gan 0.49 to 0.57, wgan_gp 0.37 to 0.60.
+of high quality, so 25 % cannot be had without finding the modes. Printed by these tests for seeds 0 to 2, share of
+high quality: gan 0.41 to 0.56, r3gan 0.49 to 0.57, wgan_gp 0.42 to 0.60.
 
 Digits: a classifier of real digits must be nearly sure of what half of the samples are, and find all ten classes.
 Measured with r3gan's defaults over three seeds: certainty 0.91 to 0.92, smallest class 7.0 to 9.0 % (held-out real

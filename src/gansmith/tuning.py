@@ -21,7 +21,7 @@ from .step import Ranks, Setting, Step, derive
 
 
 def tame_allocator() -> None:
-    """Keep glibc from returning activations to the kernel after every step: 1.1-1.4 times faster, a few % more memory.
+    """Keep glibc from returning activations to the kernel after every step: faster, for more memory.
 
     Process-wide, so GANSMITH_MALLOPT=0 opts out.
     """

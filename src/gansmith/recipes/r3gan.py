@@ -5,7 +5,7 @@ Source: Huang et al., "The GAN is dead; long live the GAN! A Modern GAN Baseline
 Differs from the paper: strided convolutions with layer norm in G instead of residual networks, plain fully connected
     ones for vectors and tiny pictures, and a higher step size; no schedule of Adam's beta2, no augmentation.
 Expect: "D/pairing" starts at 0.69, drops, and climbs back towards it as the fakes get better; r1 and r2 stay alike.
-    Ring of 8 Gaussians, width 16, z_dim 2, gamma 0.1, batch 64, 160,000 images, seeds 0-4: all 8 modes, 49 to 57 % of
+    Ring of 8 Gaussians, width 16, z_dim 2, gamma 0.1, batch 64, 160,000 images, seeds 0-2: all 8 modes, 49 to 57 % of
     high quality. Digits, defaults, batch 64, 200,000 images, seeds 0-2: a logistic regression fitted on real digits
     gives each class 7 % or more and is 0.91 to 0.92 sure at the median (real held-out digits: 0.94).
 """
