@@ -214,6 +214,8 @@ class _Training:
         found = self.run.newest(self.say)
         if found is None:
             self.say("no checkpoint had been saved: starting again from the first step")
+            if self.ranks.rank == 0:
+                self.run.rewind(0)
             return
         tensors, meta = found
         sums = {k: tensors.pop(k) for k in list(tensors) if k.startswith("log.")}
@@ -222,6 +224,7 @@ class _Training:
         self.counts = dict(meta["counts"])
         self.step, self.seconds = meta["step"], meta["seconds"]
         self.saved_at = self.step
+        self.last_checkpoint = self.run.checkpoint_path(self.step)
         if self.ranks.rank == 0:
             self.run.rewind(self.step)
         self.say(f"continuing {self.run.path} at step {self.step:,} ({self.images:,} images)")

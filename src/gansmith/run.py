@@ -191,12 +191,16 @@ class Run:
                 continue  # `newest` tells about it
         return found
 
+    def checkpoint_path(self, step: int) -> Path:
+        """Where the checkpoint of a step lies."""
+        return self.path / "checkpoints" / f"step-{step:010d}.safetensors"
+
     def save(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], keep: int) -> Checkpoint:
         """Save a checkpoint, then drop all but the newest `keep`.
 
         The note with the sha256 is written last and makes it count. Raises `OSError`, the older ones intact.
         """
-        path = self.path / "checkpoints" / f"step-{meta['step']:010d}.safetensors"
+        path = self.checkpoint_path(int(meta["step"]))
         digest = write_tensors(path, tensors, "checkpoint")
         full = {**meta, "bytes": path.stat().st_size, "sha256": digest}
         write_json(path.with_suffix(".json"), full)
