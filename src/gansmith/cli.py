@@ -394,6 +394,8 @@ class _Bench:
     """0..4, or 0,3,7."""
     jobs: int = 0
     """Runs at a time, one thread each; 0 is one a core."""
+    ray: str = ""
+    """A Ray cluster to run on (extra `ray`): its address, `auto`, or `local`; --out and the data on a shared disk."""
     num: Annotated[Count, arg(aliases=("-n",))] = Count(10_000)
     """Samples that are scored."""
     encoder: str = "own"
@@ -423,6 +425,7 @@ def bench(words: list[str]) -> int:
         train=passed,
         evaluate=["--num", str(int(options.num)), "--encoder", options.encoder],
         jobs=options.jobs,
+        ray=options.ray,
         say=lambda text: print(text, file=sys.stderr),
     )
     print(comparing.table(found))
