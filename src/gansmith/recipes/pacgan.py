@@ -5,7 +5,9 @@ Source: Lin et al., "PacGAN: The power of two samples in generative adversarial 
     2014, Eq. 1. Vectors: width 50, z_dim 2, lr 1e-4 and betas 0.8 0.999 are the toy experiments'.
 Differs from the paper: the batch size counts samples where the authors' code counts packs: multiply it by `pack`.
     Both networks do not move at once but in turns. Noise is normal; a pack is made of neighbours in the batch.
-Expect: as of a GAN without packing (`pack` 1), but with more modes; see docs/tables.md.
+Expect: "D/real" and "D/fake" as of `gan`. Ring of 8 Gaussians, width 8, z_dim 2, lr 1e-3, betas 0.8 0.999, batch 200,
+    1,000,000 images, seeds 0-2: 7 or 8 modes, 81 to 91 % of high quality (`pytest -s -m slow tests/test_learns.py`).
+    Beside its unpacked twin: docs/tables.md.
 """
 
 from dataclasses import dataclass
