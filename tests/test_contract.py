@@ -20,7 +20,7 @@ from gansmith.model import draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
 
-BATCH = 8
+BATCH = 12  # so that packs of 2 and 3 samples divide it, and of 2 its half
 SPECS = {
     "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec()),
     "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec()),

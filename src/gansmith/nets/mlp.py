@@ -26,6 +26,13 @@ def _hidden(sizes: Sequence[int], slope: float, dropout: float) -> list[nn.Modul
     return layers
 
 
+def _normalised(sizes: Sequence[int], slope: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.LeakyReLU(slope)]
+    return layers
+
+
 class Head(nn.Module):
     """D's last layer, one score per sample, always in float32.
 
@@ -44,17 +51,42 @@ class Head(nn.Module):
             return self.layer(full).flatten()
 
 
+class Maxout(nn.Module):
+    """(N, before) to (N, after): each output is the largest of `pieces` linear functions of the input.
+
+    Source: Goodfellow et al., "Maxout Networks", 2013, arXiv:1302.4389, section 3.
+    """
+
+    def __init__(self, before: int, after: int, pieces: int):
+        super().__init__()
+        self.linear = nn.Linear(before, after * pieces)
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, before) to (N, after)."""
+        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+
+
 class Generator(nn.Module):
     """Noise (N, z_dim) to samples (N, *shape): Linear and LeakyReLU per width, then Linear.
 
-    `bounded` ends in tanh, for pictures in [-1, 1].
+    `bounded` ends in tanh, for pictures in [-1, 1]; `batch_norm` normalises before each LeakyReLU.
     """
 
-    def __init__(self, z_dim: int, shape: tuple[int, ...], widths: Sequence[int], bounded: bool, slope: float = 0.2):
+    def __init__(
+        self,
+        z_dim: int,
+        shape: tuple[int, ...],
+        widths: Sequence[int],
+        bounded: bool,
+        slope: float = 0.2,
+        batch_norm: bool = False,
+    ):
         super().__init__()
         at_least_one(z_dim=z_dim, width=min(widths, default=1))
         sizes = (z_dim, *widths)
-        layers = [*_hidden(sizes, slope, 0.0), nn.Linear(sizes[-1], math.prod(shape))]
+        layers = _normalised(sizes, slope) if batch_norm else _hidden(sizes, slope, 0.0)
+        layers.append(nn.Linear(sizes[-1], math.prod(shape)))
         if bounded:
             layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers, nn.Unflatten(1, shape))
@@ -72,6 +104,20 @@ class Discriminator(nn.Module):
         at_least_one(width=min(widths, default=1))
         sizes = (math.prod(shape), *widths)
         self.layers = nn.Sequential(nn.Flatten(), *_hidden(sizes, slope, dropout))
+        self.head = Head(nn.Linear(sizes[-1], 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, *shape) to (N,)."""
+        return self.head(self.layers(x))
+
+
+class MaxoutDiscriminator(nn.Module):
+    """Samples (N, *shape) to scores (N,): a `Maxout` per width, then Linear."""
+
+    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], pieces: int):
+        super().__init__()
+        sizes = (math.prod(shape), *widths)
+        self.layers = nn.Sequential(nn.Flatten(), *(Maxout(a, b, pieces) for a, b in pairwise(sizes)))
         self.head = Head(nn.Linear(sizes[-1], 1))
 
     def forward(self, x: Tensor) -> Tensor:
