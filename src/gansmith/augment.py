@@ -106,6 +106,7 @@ class ADA(nn.Module):
 
     p: Tensor
     excess: Tensor
+    drift: Tensor
 
     def __init__(self, shape: tuple[int, ...], target: float, images: float):
         """For pictures of this shape (C, H, W). `target`: of r_t. `images`: that p takes at least from 0 to 1."""
@@ -115,13 +116,15 @@ class ADA(nn.Module):
         self.warp = Warp(*shape[1:])
         self.register_buffer("p", torch.zeros(()))
         self.register_buffer("excess", torch.zeros(()))  # r_t - target: how much D overfits, for whoever looks
+        self.register_buffer("drift", torch.zeros(()))  # how p is moving, per image
 
     @torch.no_grad()
     def observe(self, scores: Tensor, images: Tensor) -> None:
         """Adjust p by D's scores of (augmented) real pictures: up while it is too sure of them, down otherwise."""
         passed = self.sign.observe(scores.sign(), images)
         self.excess.copy_(self.sign.mean - self.target)
-        self.p.add_(self.excess.sign() * passed / self.images).clamp_(0, 1)
+        self.drift.copy_(self.excess.sign() / self.images)
+        self.p.add_(self.drift * passed).clamp_(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape; a picture that nothing was drawn for comes back as it is, to the bit."""

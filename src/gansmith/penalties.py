@@ -93,7 +93,7 @@ class PathLength(nn.Module):
     """E (|J^T y| - a)^2, a () tensor, where a is the running mean of the lengths: a smooth map from styles to pictures.
 
     Karras et al., 2020, arXiv:1912.04958, Eq. 4. The mean forgets half in `half_life` images shown and does not count
-    the batch that it judges, so ranks and micro-batches agree on it; the first batch is not penalised.
+    the batch that it judges, so ranks and micro-batches agree on it; a is 0 for the first batch.
     """
 
     def __init__(self, half_life: float = 9_000):
@@ -103,5 +103,4 @@ class PathLength(nn.Module):
     def forward(self, lengths: Tensor, images: Tensor) -> Tensor:
         """Lengths (N,) at so many images shown, () float32, to ()."""
         self.mean.observe(lengths, images)
-        target = torch.where(self.mean.mean > 0, self.mean.mean, lengths.detach())
-        return (lengths - target).square().mean()
+        return (lengths - self.mean.mean).square().mean()
