@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from gansmith.bench import Entry, bench, seeds
 from gansmith.cli import main
 from gansmith.compare import compare, interval, t_quantile, table, welch
+from gansmith.extras import MissingExtra
 from gansmith.protocol import Protocol, Scores
 
 PROTOCOL = Protocol(
@@ -218,3 +220,29 @@ def test_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["compare"]) == 2
     assert main(["bench", "gan", "--out", str(tmp_path / "x"), "--seed", "3"]) == 2
     assert "--seeds" in capsys.readouterr().err
+
+
+def test_a_benchmark_on_ray(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray")
+    out = tmp_path / "bench"
+    try:
+        found = bench(
+            ["gan:width=8"],
+            out,
+            data="digits",
+            seeds=(0, 1),
+            train=["--images", "128", "--batch-size", "32"],
+            evaluate=["--num", "50", "--encoder", "pixels"],
+            ray="local",
+            say=lambda _: None,
+        )
+    finally:
+        ray.shutdown()
+    assert len(found.groups) == 1
+    assert sorted(p.name for p in (out / "gan-width-8").iterdir() if p.is_dir()) == ["seed-0", "seed-1"]
+
+
+def test_ray_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'gansmith\[ray\]'"):
+        bench(["gan"], tmp_path / "bench", ray="auto")

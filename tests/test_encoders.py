@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gansmith.encoders import (
     Encoder,
     cifar_resnet,
     convert_weights,
+    dinov2,
     inception,
     load_own,
     score_name,
@@ -27,6 +29,7 @@ from gansmith.encoders.inception import Inception
 from gansmith.encoders.own import OwnNet, changed, contrast
 from gansmith.encoders.resize import resized
 from gansmith.encoders.weights import fill
+from gansmith.extras import MissingExtra
 from gansmith.metrics import frechet_distance
 from gansmith.options import DataOptions
 from gansmith.run import sha256
@@ -498,3 +501,42 @@ def test_the_first_mnist_test_digits_are_not_a_random_sample(real_data):
     drawn = torch.from_numpy(np.random.default_rng(0).permutation(len(features))[:5000])
     first, floor = (frechet_distance(reference, part).value for part in (features[:5000], features[drawn]))
     assert first > 2 * floor
+
+
+@pytest.fixture
+def dino_folder(tmp_path: Path) -> Path:
+    """A small DINOv2 with random weights, in the layout of the published ones."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.Dinov2Config(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, image_size=224)
+    transformers.Dinov2Model(config).save_pretrained(tmp_path / "dino")
+    return tmp_path / "dino"
+
+
+def test_dinov2_gives_the_class_token(dino_folder: Path) -> None:
+    import transformers
+
+    encoder = dinov2(dino_folder, batch_size=2)
+    assert (encoder.dim, encoder.classes, score_name(encoder)) == (32, 0, "FD-dinov2")
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    x = torch.from_numpy((pictures / 255 - mean) / deviation).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        expected = transformers.Dinov2Model.from_pretrained(dino_folder).eval()(x).pooler_output
+    torch.testing.assert_close(encoder.features(pictures), expected, rtol=1e-4, atol=1e-4)
+    assert encoder.features(pictures[:, :40, :50]).shape == (3, 32)
+
+
+def test_dinov2_refuses_other_files(dino_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"config\.json is missing"):
+        dinov2(tmp_path)
+    note = json.loads((dino_folder / "config.json").read_text())
+    (dino_folder / "config.json").write_text(json.dumps({**note, "num_hidden_layers": 3}))
+    with pytest.raises(ValueError, match="does not fit"):
+        dinov2(dino_folder)
+
+
+def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'gansmith\[dinov2\]'"):
+        dinov2(tmp_path)

@@ -157,3 +157,15 @@ def test_discriminator_without_norm_starts_flat() -> None:
     x = torch.rand(8, 3, 32, 32, requires_grad=True)
     (slope,) = torch.autograd.grad(conv.Discriminator((3, 32, 32), 32, "none")(x * 2 - 1).sum(), x)
     assert 0 < slope.flatten(1).norm(dim=1).max() < 0.05
+
+
+@pytest.mark.parametrize("what", ["width", "z dim"])
+def test_a_network_of_nothing_is_refused(what: str) -> None:
+    z_dim, width = (7, 0) if what == "width" else (0, 4)
+    for build in (
+        lambda: mlp.Generator(z_dim, (3,), (8, width), bounded=False),
+        lambda: conv.Generator(z_dim, (1, 8, 8), width),
+        lambda: resnet.Generator(z_dim, (1, 8, 8), width),
+    ):
+        with pytest.raises(ValueError, match=f"{what} is 0"):
+            build()

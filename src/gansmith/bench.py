@@ -1,13 +1,14 @@
 """Recipes against one another under one budget: trains, scores and compares; what is done already is not done again.
 
-One process a core, each with one thread: on small networks that beats one process with many threads. All on this
-machine; several machines (Ray) are not supported yet.
+One process a core, each with one thread: on small networks that beats one process with many threads. On this machine,
+or on all machines of a Ray cluster (extra `ray`) that see the same folder.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from .compare import Comparison, compare
+from .extras import need
 from .run import Run, read_json, write_json
 
 Say = Callable[[str], object]
+Call = Callable[[Sequence[str], Path, Mapping[str, str]], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,7 @@ def bench(
     train: Sequence[str] = (),
     evaluate: Sequence[str] = (),
     jobs: int = 0,
+    ray: str = "",
     say: Say = print,
 ) -> Comparison:
     """Train every recipe with every seed, score all, and compare; returns the comparison, also written to `out`.
@@ -97,20 +101,25 @@ def bench(
         seeds: of the runs.
         train: more options of `gansmith train`, the same for all: the budget among them.
         evaluate: more options of `gansmith evaluate`.
-        jobs: runs at a time; 0 is one a core.
+        jobs: runs at a time; 0 is one a core, of all machines.
+        ray: the address of a Ray cluster, `auto` for the one that this machine belongs to, `local` for one of this
+            machine alone; empty runs without Ray. `out`, the data and the cache must be on a disk that all share.
         say: is told what is going on.
 
     Raises:
         ValueError: options that do not fit, another benchmark in that folder, or no run that succeeded.
+        MissingExtra: Ray is not installed.
+        ConnectionError: there is no cluster at that address.
     """
-    folder = Path(out)
+    folder = Path(out).resolve() if ray else Path(out)  # workers have a working directory of their own
     entries = [Entry.parse(text) for text in dict.fromkeys(recipes)]
     if not entries:
         raise ValueError("name at least one recipe")
     if len({entry.folder for entry in entries}) < len(entries):
         raise ValueError("two of the recipes have the same folder: name each once")
     _same(folder, {"data": data, "train": list(train)})
-    jobs = jobs or cores()
+    call, number = _on_ray(ray) if ray else (_call, cores())
+    jobs = jobs or number
     plans = [(entry, seed, folder / entry.folder / f"seed-{seed}") for entry in entries for seed in seeds]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     say(f"{len(plans)} runs, {jobs} at a time, in {folder}")
@@ -128,7 +137,7 @@ def bench(
                 words = ["train", entry.recipe, "--data", data, "--seed", str(seed), "--out", str(path)]
                 words += [*entry.words, *train]
             began = time.monotonic()
-            if problem := _call(words, path.with_name(f"{path.name}.train.txt"), environment):
+            if problem := call(words, path.with_name(f"{path.name}.train.txt"), environment):
                 failed[path] = problem
             state = f"{'failed: ' + problem if problem else 'trained'} in {time.monotonic() - began:.0f} s"
         say(f"[{next(done)}/{len(plans)}] {entry.folder} seed {seed}: {state}")
@@ -143,7 +152,7 @@ def bench(
         words = ["evaluate", str(path), *evaluate]
         if entry.recipe.endswith(".py"):
             words += ["--recipe-file", entry.recipe]
-        if problem := _call(words, path.with_name(f"{path.name}.evaluate.txt"), environment):
+        if problem := call(words, path.with_name(f"{path.name}.evaluate.txt"), environment):
             failed[path] = problem
             say(f"{entry.folder} seed {seed} could not be scored: {problem}")
 
@@ -190,6 +199,30 @@ def _call(words: Sequence[str], log: Path, environment: Mapping[str, str]) -> st
     if found.returncode in (130, -2):
         raise KeyboardInterrupt
     return _last_line(log) or f"exit code {found.returncode}"
+
+
+def _on_ray(address: str) -> tuple[Call, int]:
+    """`_call` as a task on whatever machine of the cluster has a core free, and the number of its cores."""
+    ray: Any = need("ray", "ray", "a benchmark on several machines")
+    if not ray.is_initialized():
+        where = {"num_cpus": cores()} if address == "local" else {"address": address}
+        # Its dashboard and its copies of the workers' output are not wanted: every run has a file for that.
+        ray.init(**where, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    task = ray.remote(num_cpus=1, max_retries=1)(_shared_call)
+
+    def call(words: Sequence[str], log: Path, environment: Mapping[str, str]) -> str:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # Only our own settings travel: paths to libraries differ between machines.
+        kept = {k: v for k, v in environment.items() if k.startswith("GANSMITH_") or k.endswith("_NUM_THREADS")}
+        return ray.get(task.remote(list(words), log, kept))
+
+    return call, max(int(ray.cluster_resources().get("CPU", 1)), 1)
+
+
+def _shared_call(words: Sequence[str], log: Path, environment: Mapping[str, str]) -> str:
+    if not log.parent.is_dir():
+        return f"{log.parent} is not there on {platform.node()}: the folder must be on a disk that all machines share"
+    return _call(words, log, {**os.environ, **environment})
 
 
 def _last_line(log: Path) -> str:

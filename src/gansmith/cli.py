@@ -27,6 +27,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from . import catalog
 from ._version import __version__
+from .extras import MissingExtra
 from .options import Count, DataOptions, Size, TrainOptions
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `gansmith recipes | head`: nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MissingExtra) as error:
         _complain(error)
         return 1
     except RuntimeError as error:
@@ -290,7 +291,8 @@ class _Evaluate:
     training: Count = Count(20_000)
     """Training samples among which near copies are looked for; exact ones are looked for among all."""
     encoder: str = "own"
-    """own (trained once on the data), own:FOLDER, inception, inception:PATH, cifar:PATH or pixels."""
+    """own (trained once on the data), own:FOLDER, inception, inception:PATH, cifar:PATH, dinov2, dinov2:FOLDER or
+    pixels."""
     resize: Literal["tf1-bilinear", "torch-bilinear", "pil-bicubic"] = "tf1-bilinear"
     """Of pictures to Inception's size; only the first is FID."""
     weights: Literal["ema", "raw"] = "ema"
@@ -392,6 +394,8 @@ class _Bench:
     """0..4, or 0,3,7."""
     jobs: int = 0
     """Runs at a time, one thread each; 0 is one a core."""
+    ray: str = ""
+    """A Ray cluster to run on (extra `ray`): its address, `auto`, or `local`; --out and the data on a shared disk."""
     num: Annotated[Count, arg(aliases=("-n",))] = Count(10_000)
     """Samples that are scored."""
     encoder: str = "own"
@@ -421,6 +425,7 @@ def bench(words: list[str]) -> int:
         train=passed,
         evaluate=["--num", str(int(options.num)), "--encoder", options.encoder],
         jobs=options.jobs,
+        ray=options.ray,
         say=lambda text: print(text, file=sys.stderr),
     )
     print(comparing.table(found))

@@ -190,7 +190,6 @@ class _Training:
         self.seconds = 0.0  # of training alone: pictures and checkpoints do not count
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
-        self.saved_at = -1
         self.ill: set[str] = set()  # what the doctor saw last: said when it comes and when it goes
         self.last_checkpoint: Path | None = None
         self.progress = Progress(options, quiet=ranks.rank > 0)
@@ -223,7 +222,6 @@ class _Training:
         self.sums = {k[4:]: v.to(self.setting.device) for k, v in sums.items()}
         self.counts = dict(meta["counts"])
         self.step, self.seconds = meta["step"], meta["seconds"]
-        self.saved_at = self.step
         self.last_checkpoint = self.run.checkpoint_path(self.step)
         if self.ranks.rank == 0:
             self.run.rewind(self.step)
@@ -232,7 +230,6 @@ class _Training:
     def save(self, finished: bool = False) -> None:
         """Save a checkpoint and the model. A full disk costs this checkpoint, not the run, unless it is the last."""
         self.check()
-        self.saved_at = self.step
         if self.ranks.rank > 0:
             return
         meta = {
@@ -373,8 +370,7 @@ class _Training:
                     last_save = time.monotonic()
             if stopped:
                 self.say(f"{signal.Signals(stopped).name}: saving step {self.step:,}; a second signal exits at once")
-                if self.saved_at != self.step:
-                    self.save()
+                self.save()
                 self.say(
                     f"stopped at {self.images:,} images; continue with: gansmith train --resume --out {self.run.path}"
                 )

@@ -31,7 +31,7 @@ from .data import Store, open_store
 from .data import toy as toys
 from .data.spec import ImageCodec
 from .data.store import cache_dir
-from .encoders import Encoder, cifar_resnet, inception, load_own, score_name, train_own
+from .encoders import Encoder, cifar_resnet, dinov2, inception, load_own, score_name, train_own
 from .metrics.features import wide
 from .model import Model, Weights, draw_samples, load
 from .options import DataOptions, Size
@@ -834,10 +834,13 @@ def _encoder(name: str | Encoder, store: Store, resize: str, device: str, say: C
             return inception(path or None, resize=resize, device=device)  # ty: ignore[invalid-argument-type]
         case "cifar" | "cifar-resnet20" | "cifar-resnet56" if path:
             return cifar_resnet(path, device=device)
+        case "dinov2":
+            return dinov2(path or None, device=device)
         case "pixels":
             return _pixels(store)
     raise ValueError(
-        f"no encoder is called {name!r}: say own, own:FOLDER, inception, inception:PATH, cifar:PATH or pixels"
+        f"no encoder is called {name!r}: say own, own:FOLDER, inception, inception:PATH, cifar:PATH, dinov2, "
+        "dinov2:FOLDER or pixels"
     )
 
 

@@ -138,7 +138,7 @@ def _obtain(
     missing = [official for (official, _), path in zip(wanted, found, strict=True) if path is None]
     try:
         for official in missing:
-            _fetch(official, folders[-1], progress)
+            fetch(official, folders[-1], progress)
     except (OSError, ValueError) as error:
         listed = "\n".join(f"  {o.name} ({o.size} bytes, sha256 {o.sha256})\n    from {o.url}" for o in missing)
         raise FileNotFoundError(
@@ -149,7 +149,7 @@ def _obtain(
     return [path or folders[-1] / official.name for (official, _), path in zip(wanted, found, strict=True)]
 
 
-def _fetch(official: Official, folder: Path, progress: bool) -> None:
+def fetch(official: Official, folder: Path, progress: bool) -> None:
     """Download one file; it gets its name only once its size and sha256 are right."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{official.name}.{os.getpid()}.part"

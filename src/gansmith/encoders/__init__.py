@@ -1,10 +1,12 @@
 """Encoders: fixed networks that turn pictures into the features on which distances are taken.
 
 `own` is trained in minutes on the user's data and needs no download; `inception` is that of FID; `cifar_resnet` fits
-32-pixel colour pictures. A score from any but Inception behind its own resize is never called FID: `score_name`.
+32-pixel colour pictures; `dinov2` (an extra) never saw classes. A score from any but Inception behind its own resize
+is never called FID: `score_name`.
 """
 
 from .cifar_resnet import cifar_resnet
+from .dinov2 import dinov2
 from .encoder import PUBLISHED_INCEPTION, Encoder, score_name
 from .inception import inception
 from .own import load_own, train_own
@@ -17,6 +19,7 @@ __all__ = [
     "Resize",
     "cifar_resnet",
     "convert_weights",
+    "dinov2",
     "inception",
     "load_own",
     "score_name",

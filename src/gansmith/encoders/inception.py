@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.known import Official, _fetch
+from ..data.known import Official, fetch
 from ..data.store import cache_dir
 from .encoder import PUBLISHED_INCEPTION, Encoder, placed
 from .resize import Resize
@@ -279,7 +279,7 @@ def _downloaded(progress: bool) -> Path:
     path = folder / WEIGHTS.name
     if not path.is_file():
         try:
-            _fetch(WEIGHTS, folder, progress)
+            fetch(WEIGHTS, folder, progress)
         except (OSError, ValueError) as error:
             raise FileNotFoundError(
                 f"the Inception weights are not here and could not be fetched ({error}): download {WEIGHTS.url} "

@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from .mlp import Head
+from .mlp import Head, at_least_one
 
 Norm = Literal["batch", "layer", "none"]
 
@@ -78,6 +78,7 @@ class Generator(nn.Module):
 
     def __init__(self, z_dim: int, shape: tuple[int, ...], width: int, norm: Norm = "batch"):
         super().__init__()
+        at_least_one(z_dim=z_dim, width=width)
         channels, height, across = shape
         sizes = ladder(height, across)[::-1]
         widths = doubling(width, max(len(sizes) - 1, 1))[::-1]
@@ -108,6 +109,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], width: int, norm: Norm = "batch"):
         super().__init__()
+        at_least_one(width=width)
         channels, height, across = shape
         sizes = ladder(height, across)
         widths = doubling(width, max(len(sizes) - 1, 1))

@@ -10,6 +10,13 @@ import torch
 from torch import Tensor, nn
 
 
+def at_least_one(**sizes: int) -> None:
+    """Raises `ValueError` if one of these sizes of a network is not positive, naming it."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name.replace('_', ' ')} is {size}: a network needs at least 1")
+
+
 def _hidden(sizes: Sequence[int], slope: float, dropout: float) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
@@ -45,6 +52,7 @@ class Generator(nn.Module):
 
     def __init__(self, z_dim: int, shape: tuple[int, ...], widths: Sequence[int], bounded: bool, slope: float = 0.2):
         super().__init__()
+        at_least_one(z_dim=z_dim, width=min(widths, default=1))
         sizes = (z_dim, *widths)
         layers = [*_hidden(sizes, slope, 0.0), nn.Linear(sizes[-1], math.prod(shape))]
         if bounded:
@@ -61,6 +69,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], widths: Sequence[int], dropout: float = 0.0, slope: float = 0.2):
         super().__init__()
+        at_least_one(width=min(widths, default=1))
         sizes = (math.prod(shape), *widths)
         self.layers = nn.Sequential(nn.Flatten(), *_hidden(sizes, slope, dropout))
         self.head = Head(nn.Linear(sizes[-1], 1))

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .conv import doubling, ladder, up
+from .mlp import at_least_one
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through a LeakyReLU (He et al., 2015)
@@ -71,6 +72,7 @@ class Generator(nn.Module):
 
     def __init__(self, z_dim: int, shape: tuple[int, ...], width: int, blocks: int = 1):
         super().__init__()
+        at_least_one(z_dim=z_dim, width=width, blocks=blocks)
         sizes = ladder(shape[1], shape[2])
         if len(sizes) <= 2:  # one halving leaves too little to work on
             sizes = [sizes[0], *sizes]
