@@ -33,14 +33,14 @@ def smooth(n: int, *shape: int) -> Tensor:
 def chosen(changes: set[int], n: int = 4, of: int = 14, **values: float) -> Tensor:
     """Uniform draws that make these changes and no other; `v9=0.3` sets column 9."""
     found = torch.full((n, of), 0.5)
-    found[:, :8 if of == 14 else 5] = 1.0
+    found[:, : 8 if of == 14 else 5] = 1.0
     found[:, sorted(changes)] = 0.0
     for key, value in values.items():
         found[:, int(key[1:])] = value
     return found
 
 
-# --- identity, gradients --------------------------------------------------------------------------------------------------
+# --- identity, gradients --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 8, 8), (4, 9, 20), (2, 3, 5)])
@@ -89,7 +89,7 @@ def test_draws_are_the_steps_own_and_ranks_take_their_slice() -> None:
         torch.testing.assert_close(torch.cat((run(0, 2, x[:4]), run(1, 2, x[4:]))), whole)
 
 
-# --- geometry -----------------------------------------------------------------------------------------------------------
+# --- geometry -------------------------------------------------------------------------------------------------------
 
 
 def test_the_wavelet_is_orthogonal_to_its_shifts() -> None:
@@ -195,7 +195,7 @@ def test_sampling_by_index_is_grid_sample() -> None:
     torch.testing.assert_close(*gradients)
 
 
-# --- colour -------------------------------------------------------------------------------------------------------------
+# --- colour ---------------------------------------------------------------------------------------------------------
 
 
 def test_each_change_of_colour() -> None:
@@ -232,14 +232,14 @@ def test_each_change_of_colour() -> None:
 def test_grey_pictures_have_no_hue_or_saturation() -> None:
     module = ada((1, 8, 8))
     x = torch.randn(64, 1, 8, 8)
-    matrix, offset, changed = module.colours(chosen({3, 4}, 64, 7), torch.ones(64, 3))
+    matrix, offset, _ = module.colours(chosen({3, 4}, 64, 7), torch.ones(64, 3))
     assert torch.equal(matrix, torch.ones(64, 1, 1))
     assert not offset.any()
     flip = module.colours(chosen({2}, 64, 7, v5=0.1), torch.ones(64, 3))[0]
     torch.testing.assert_close(flip @ x.flatten(2), -x.flatten(2))
 
 
-# --- p ------------------------------------------------------------------------------------------------------------------
+# --- p --------------------------------------------------------------------------------------------------------------
 
 
 def test_p_follows_overfitting_and_stays_within_0_and_1() -> None:
@@ -285,7 +285,7 @@ def p_of(run: Run) -> Tensor:
     return found[0]["nets.A.p"]
 
 
-# --- DiffAugment --------------------------------------------------------------------------------------------------------
+# --- DiffAugment ----------------------------------------------------------------------------------------------------
 
 
 def test_diffaugment_shifts_cuts_and_colours_within_the_papers_ranges() -> None:

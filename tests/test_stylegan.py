@@ -43,7 +43,7 @@ def feed(dtype: torch.dtype = torch.float32):
     return batch
 
 
-# --- networks ---------------------------------------------------------------------------------------------------------
+# --- networks -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("big", [(6, 10), (12, 20), (13, 20), (12, 10)])
@@ -161,7 +161,8 @@ def test_the_deviation_of_groups() -> None:
         parts = np.split(torch.cat((x, x))[:n].numpy(), np.cumsum(sizes)[:-1])
         expected = np.concatenate([np.full(len(p), p.std(0).mean()) for p in parts])
         np.testing.assert_allclose(found[:, 0, 0, 0], expected, rtol=1e-3)
-    assert float(stylegan.minibatch_deviation(x[:1], 4).max()) == pytest.approx(1e-4)  # a picture alone does not deviate
+    alone = stylegan.minibatch_deviation(x[:1], 4)
+    assert float(alone.max()) == pytest.approx(1e-4)
     same = x[:1].expand(4, -1, -1, -1).clone().requires_grad_()
     (slope,) = torch.autograd.grad(stylegan.minibatch_deviation(same, 4).sum(), same)
     assert torch.isfinite(slope).all()
@@ -183,7 +184,7 @@ def test_d_scores_in_float32_under_autocast() -> None:
         assert stylegan.Generator(8, (3, 8, 8), 8, 16, 2)(torch.randn(4, 8)).dtype == torch.float32
 
 
-# --- running means, path lengths ---------------------------------------------------------------------------------------
+# --- running means, path lengths ------------------------------------------------------------------------------------
 
 
 def test_running_mean_of_micro_batches_and_ranks() -> None:
@@ -249,7 +250,7 @@ def test_path_length_can_be_descended() -> None:
     assert np.mean(spread[-3:]) < np.mean(spread[:3]) / 3
 
 
-# --- the recipe ---------------------------------------------------------------------------------------------------------
+# --- the recipe -----------------------------------------------------------------------------------------------------
 
 
 class Plane(nn.Module):
@@ -378,7 +379,7 @@ def test_presets_have_the_papers_sizes(preset: Any) -> None:
         assert counts[role] == pytest.approx(count, rel=0.03)
 
 
-# --- export -------------------------------------------------------------------------------------------------------------
+# --- export ---------------------------------------------------------------------------------------------------------
 
 
 def exported() -> tuple[nn.Module, Any]:

@@ -66,7 +66,7 @@ class DiffAugment(nn.Module):
         x = grey + (x - grey) * (2 * draws[:, 1])
         mean = x.mean((1, 2, 3), keepdim=True)
         x = mean + (x - mean) * (draws[:, 2] + 0.5)
-        rows = torch.arange(height, device=x.device)[:, None]
+        rows = torch.arange(height, device=x.device).unsqueeze(1)
         columns = torch.arange(width, device=x.device)
         x = self._shift(x, rows, draws[:, 3], 2)
         x = self._shift(x, columns, draws[:, 4], 3)
@@ -297,7 +297,7 @@ def sample(x: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
     On a GPU by indexing, whose gradient is summed in a fixed order; that of `grid_sample` depends on the order of
     threads there, and a resumed run would not be bit-equal.
     """
-    n, channels, height, width = x.shape
+    height, width = x.shape[2:]
     if x.device.type == "cpu":
         grid = torch.stack(((2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1), -1)
         return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)

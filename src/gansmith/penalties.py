@@ -81,7 +81,7 @@ def path_lengths(pictures: Tensor, w: Tensor) -> Tensor:
 
     The length of J^T y, J being the Jacobian of the pictures (N, C, H, W) with respect to the styles w (N, layers, D)
     that they were made from, y a random picture of N(0, 1 / (H W)); the root of the mean square over layers.
-    Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958, Eq. 4 and appendix B.
+    Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958, Eq. 4, appendix B.
     """
     full = pictures.float() if pictures.dtype in (torch.bfloat16, torch.float16) else pictures
     y = normal(full) / math.sqrt(pictures.shape[2] * pictures.shape[3])

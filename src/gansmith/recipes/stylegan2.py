@@ -70,7 +70,7 @@ class StyleGAN2(Recipe):
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         classes = len(data.classes) if self.labels == "use" else 0
         if self.labels == "use" and not classes:
-            raise ValueError("labels are to be used, but the data has none: leave --labels at none, or use class folders")
+            raise ValueError("--labels use: the data has no labels; leave it at none, or give class folders")
         size = (self.width, self.max_width)
         return {
             "G": stylegan.Generator(self.z_dim, data.shape, *size, self.mapping_layers, classes),
@@ -100,7 +100,7 @@ class StyleGAN2(Recipe):
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         """`given`: "y", labels (n,), else they are drawn; "truncation", psi (n,), else the recipe's."""
-        g = nets["G"]
+        g = generator(nets)
         z, y = noise(nets, n, self.z_dim), given.get("y")
         if y is None and g.mapping.classes:
             y = (uniform(z, n) * g.mapping.classes).long()
@@ -109,7 +109,7 @@ class StyleGAN2(Recipe):
 
     def styles(self, nets: nn.ModuleDict, n: int, y: Tensor | None) -> Tensor:
         """A style for each layer (n, styles, z_dim), mixed from two at a random layer (Karras et al., 2019, 3.1)."""
-        g = nets["G"]
+        g = generator(nets)
         w = g.mapping(noise(nets, n, self.z_dim), y)[:, None].expand(-1, g.styles, -1)
         if not self.mixing:
             return w
@@ -125,8 +125,8 @@ class StyleGAN2(Recipe):
         with torch.no_grad():
             fake = self.fakes(nets, self.styles(nets, len(real), y))
         scores = nets["D"](nets["A"](real), y)
-        if isinstance(nets["A"], ADA):
-            nets["A"].observe(scores, batch["images"])
+        if isinstance(ada := nets["A"], ADA):
+            ada.observe(scores, batch["images"])
         return {
             "real": losses.logistic_real(scores),
             "fake": losses.logistic_fake(nets["D"](nets["A"](fake), y)),
@@ -144,7 +144,7 @@ class StyleGAN2(Recipe):
         """Non-saturating logistic loss; the centre of the styles follows them."""
         y = self.labels_of(batch)
         w = self.styles(nets, len(batch["x"]), y)
-        nets["G"].centre.observe(w[:, 0], batch["images"])
+        generator(nets).centre.observe(w[:, 0], batch["images"])
         scores = nets["D"](nets["A"](self.fakes(nets, w)), y)
         return {"adversarial": losses.logistic_real(scores)}
 
@@ -157,18 +157,24 @@ class StyleGAN2(Recipe):
 
     def fakes(self, nets: nn.ModuleDict, w: Tensor) -> Tensor:
         """Pictures of these styles with fresh noise."""
-        return nets["G"].synthesis(w, noise(nets, len(w), nets["G"].noise_size))
+        g = generator(nets)
+        return g.synthesis(w, noise(nets, len(w), g.noise_size))
 
     def labels_of(self, batch: Batch) -> Tensor | None:
         """The batch's labels if they are to be used."""
         return batch["y"] if self.labels == "use" else None
 
 
+def generator(nets: nn.ModuleDict) -> stylegan.Generator:
+    """G, by its type."""
+    g = nets["G"]
+    assert isinstance(g, stylegan.Generator)
+    return g
+
+
 def paper_f(max_width: int = 512) -> StyleGAN2:
     """Config F of StyleGAN2, for pictures of 1024 x 1024; at 256 x 256 the ADA paper takes width 64 (half of it)."""
-    return StyleGAN2(
-        z_dim=512, width=32, max_width=max_width, mapping_layers=8, augment="none", gamma=10.0, lr=2e-3
-    )
+    return StyleGAN2(z_dim=512, width=32, max_width=max_width, mapping_layers=8, augment="none", gamma=10.0, lr=2e-3)
 
 
 def paper_cifar() -> StyleGAN2:
