@@ -96,7 +96,7 @@ def test_the_wavelet_is_orthogonal_to_its_shifts() -> None:
     taps = np.array(SYM6)
     assert taps.sum() == pytest.approx(math.sqrt(2), abs=1e-9)
     for shift in range(6):
-        assert (taps[2 * shift :] * taps[: len(taps) - 2 * shift]).sum() == pytest.approx(shift == 0, abs=1e-9)
+        assert (taps[2 * shift :] * taps[: len(taps) - 2 * shift]).sum() == pytest.approx(float(shift == 0), abs=1e-9)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (5, 12), (3, 4)])
@@ -127,7 +127,7 @@ def test_blits_are_flips_turns_and_mirrored_shifts() -> None:
         for dx in (-2, 2)
         for dy in (-2, 2)
     }
-    assert min(best.values()) < 1e-4
+    assert min(best.values()) < 1e-3
     assert sorted(best.values())[1] > 0.1
     edge = warped(module, x, chosen({2}, v10=0.999, v11=0.5))
     sides = (x.roll(2, 3), x.roll(-2, 3))
@@ -219,7 +219,7 @@ def test_each_change_of_colour() -> None:
     torch.testing.assert_close(flip @ flip, eye)
     assert offset == pytest.approx(-0.3)
     assert torch.equal(of({2}, v5=0.9)[0], eye)
-    hue = of({3}, v6=0.5 + 1 / 6)[0]  # a third of the circle: colours change places
+    hue = of({3}, v6=0.5 + 1 / 3)[0]  # a third of the circle: colours change places
     torch.testing.assert_close(hue.abs().sort()[0], torch.tensor([[0.0, 0, 1]] * 3), atol=1e-6, rtol=0)
     hue = of({3}, v6=0.83)[0]
     torch.testing.assert_close(hue @ ones, ones)
@@ -247,7 +247,8 @@ def test_p_follows_overfitting_and_stays_within_0_and_1() -> None:
     seen = []
     for k in range(60):
         sure = 1.0 if k < 30 else -1.0  # of real pictures: first always right, then always wrong
-        module.observe(torch.full((50,), sure), torch.tensor(50.0 * k))
+        module.adjust(torch.tensor(50.0 * k))
+        module.observe(torch.full((50,), sure))
         seen.append(float(module.p))
     assert seen[0] == 0
     np.testing.assert_allclose(np.diff(seen[:21]), 0.05, atol=1e-6)  # 50 of 1,000 images a step
@@ -261,8 +262,9 @@ def test_p_follows_overfitting_and_stays_within_0_and_1() -> None:
     eager = ADA((1, 8, 8), 0.3, 1_000)
     eager.p.fill_(0.5)
     for k in range(3):
-        calm.observe(share, torch.tensor(10.0 * k))
-        eager.observe(share, torch.tensor(10.0 * k))
+        for module in (calm, eager):
+            module.adjust(torch.tensor(10.0 * k))
+            module.observe(share)
     assert float(calm.p) == pytest.approx(0.48)
     assert float(eager.p) == pytest.approx(0.52)
 

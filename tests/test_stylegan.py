@@ -108,17 +108,17 @@ def test_equalised_learning_rate() -> None:
     x = torch.randn(2_000, 300)
     for multiplier in (1.0, 0.01):
         layer = stylegan.Linear(300, 200, multiplier=multiplier)
-        assert float(layer.weight.std()) == pytest.approx(1 / multiplier, rel=0.02)
-        assert float(layer(x).std()) == pytest.approx(1.0, rel=0.03)
+        assert layer.weight.std().item() == pytest.approx(1 / multiplier, rel=0.02)
+        assert layer(x).std().item() == pytest.approx(1.0, rel=0.03)
         before = (layer.weight * layer.scale).detach().clone()
         optimizer = Adam(lr=1e-3).build(list(layer.parameters()))
         (1e4 * layer(x).square().mean()).backward()  # so that Adam's eps is nothing beside it
         optimizer.step()
         moved = (layer.weight * layer.scale - before).abs().mean()
-        assert float(moved) == pytest.approx(1e-3 * multiplier / math.sqrt(300), rel=0.01)
+        assert moved.item() == pytest.approx(1e-3 * multiplier / math.sqrt(300), rel=0.01)
     conv = stylegan.Conv(50, 40, 3)
-    assert float((conv(torch.randn(8, 50, 12, 12)) ** 2).mean()) == pytest.approx(1.0, abs=0.1)
-    assert float(stylegan.Linear(3, 4, bias=1.0, multiplier=0.01)(torch.zeros(1, 3)).mean()) == pytest.approx(1.0)
+    assert (conv(torch.randn(8, 50, 12, 12)) ** 2).mean().item() == pytest.approx(1.0, abs=0.1)
+    assert stylegan.Linear(3, 4, bias=1.0, multiplier=0.01)(torch.zeros(1, 3)).mean().item() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -193,11 +193,12 @@ def test_running_mean_of_micro_batches_and_ranks() -> None:
     values = torch.randn(5, 8, 2)
     for k, rows in enumerate(values):
         images = torch.tensor(8.0 * k)
-        assert float(whole.observe(rows, images)) == (8 if k else 0)
-        parts.observe(rows[:2], images)
-        assert float(parts.observe(rows[2:], images)) == 0
-        ranks.observe(rows[:4], images)
-        other.observe(rows[4:], images)
+        assert float(whole.advance(images)) == (8 if k else 0)
+        whole.add(rows)
+        for mean, part in ((parts, rows[:2]), (parts, rows[2:]), (ranks, rows[:4]), (other, rows[4:])):
+            mean.advance(images)
+            mean.add(part)
+        assert float(parts.advance(images)) == 0
         for a, b in zip(ranks.buffers(), other.buffers(), strict=True):  # as `Step` does after each step
             mean = (a + b) / 2
             a.copy_(mean)
@@ -220,7 +221,7 @@ def test_path_lengths_of_a_linear_generator() -> None:
     y = torch.randn(400, *shape, generator=torch.Generator().manual_seed(7)) / math.sqrt(24)
     expected = (y.flatten(1) @ jacobian.T).norm(dim=1) / math.sqrt(layers)
     torch.testing.assert_close(found, expected)
-    assert float(found.square().mean()) == pytest.approx(float(jacobian.square().sum()) / (24 * layers), rel=0.1)
+    assert found.square().mean().item() == pytest.approx(float(jacobian.square().sum()) / (24 * layers), rel=0.1)
 
 
 def test_path_length_penalty_pulls_to_the_running_mean() -> None:
@@ -228,7 +229,7 @@ def test_path_length_penalty_pulls_to_the_running_mean() -> None:
     assert float(penalty(torch.tensor([1.0, 3.0]), torch.tensor(0.0))) == 5
     lengths = torch.tensor([1.0, 5.0], requires_grad=True)
     found = penalty(lengths, torch.tensor(32.0))
-    assert float(found) == 5  # (1 - 2)^2 and (5 - 2)^2
+    assert found.item() == 5  # (1 - 2)^2 and (5 - 2)^2
     assert torch.autograd.grad(found, lengths)[0].tolist() == [-1, 3]
     assert float(penalty(torch.tensor([2.5]), torch.tensor(64.0))) == pytest.approx(0)  # mean of 2 and 3
 
@@ -243,7 +244,7 @@ def test_path_length_can_be_descended() -> None:
         w = generator.mapping(torch.randn(16, 8))[:, None].expand(-1, generator.styles, -1)
         lengths = path_lengths(generator.synthesis(w), w)
         loss = (lengths - 0.3).square().mean()
-        spread.append(float(loss))
+        spread.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -319,14 +320,16 @@ def test_truncation_goes_to_the_centre_of_the_styles() -> None:
 
 
 def test_labels_steer_both_players() -> None:
-    with pytest.raises(ValueError, match="the data has none"):
+    with pytest.raises(ValueError, match="the data has no labels"):
         tiny(labels="use").networks(SPEC)
     recipe = tiny(labels="use", augment="none")
     step = step_of(recipe, LABELLED)
     for k in range(2):
         assert all(torch.isfinite(t) for t in step.take(k, feed()).values())
-    a, b = (draw_samples(recipe, step.average, 4, 0, {"y": torch.full((4,), k)}) for k in (0, 1))
+    a, b = (draw_samples(recipe, step.average, 4, 0, {"label": torch.full((4,), k)}) for k in (0, 1))
     assert not torch.allclose(a, b, atol=1e-3)
+    with pytest.raises(ValueError, match="without labels"):
+        draw_samples(tiny(), step_of(tiny()).average, 4, 0, {"label": torch.zeros(4, dtype=torch.int64)})
     free = draw_samples(recipe, step.average, 200, 0)
     assert free.shape == (200, 3, 8, 8)
     x = torch.randn(4, 3, 8, 8)

@@ -119,12 +119,16 @@ class ADA(nn.Module):
         self.register_buffer("drift", torch.zeros(()))  # how p is moving, per image
 
     @torch.no_grad()
-    def observe(self, scores: Tensor, images: Tensor) -> None:
-        """Adjust p by D's scores of (augmented) real pictures: up while it is too sure of them, down otherwise."""
-        passed = self.sign.observe(scores.sign(), images)
+    def adjust(self, images: Tensor) -> None:
+        """Begin a step at so many images shown: p goes up if D was too sure of real pictures, down otherwise."""
+        passed = self.sign.advance(images)
         self.excess.copy_(self.sign.mean - self.target)
         self.drift.copy_(self.excess.sign() / self.images)
         self.p.add_(self.drift * passed).clamp_(0, 1)
+
+    def observe(self, scores: Tensor) -> None:
+        """Take in D's scores (N,) of (augmented) real pictures; they count at the next step."""
+        self.sign.add(scores.sign())
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape; a picture that nothing was drawn for comes back as it is, to the bit."""
@@ -216,6 +220,8 @@ def _rotation(angle: Tensor) -> Tensor:
 
 _MARGIN = len(SYM6) // 2 + 1
 """Pixels by which a picture is mirrored on each side before it is doubled."""
+_NEAR = 3
+"""Pixels beyond the border that the doubled picture still holds in full."""
 
 
 class Warp(nn.Module):
@@ -287,8 +293,13 @@ def _places(side: int) -> Tensor:
 
 
 def _index(places: Tensor, side: int) -> Tensor:
-    """Pixels from the centre to rows of what `_doubling` makes."""
-    return 2 * _mirrored(places + (side - 1) / 2, side) + CENTRE + 2 * _MARGIN
+    """Pixels from the centre to rows of what `_doubling` makes.
+
+    Places near the border are in it as they are; mirroring them would not give the same, as the filter is not even.
+    """
+    i = places + (side - 1) / 2
+    near = (i + 0.5 > -_NEAR) & (i + 0.5 < side + _NEAR)
+    return 2 * torch.where(near, i, _mirrored(i, side)) + CENTRE + 2 * _MARGIN
 
 
 def sample(x: Tensor, columns: Tensor, rows: Tensor) -> Tensor:

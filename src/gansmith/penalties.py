@@ -102,5 +102,6 @@ class PathLength(nn.Module):
 
     def forward(self, lengths: Tensor, images: Tensor) -> Tensor:
         """Lengths (N,) at so many images shown, () float32, to ()."""
-        self.mean.observe(lengths, images)
+        self.mean.advance(images)
+        self.mean.add(lengths)
         return (lengths - self.mean.mean).square().mean()

@@ -29,19 +29,26 @@ class Running(nn.Module):
         self.register_buffer("seen", torch.zeros(()))  # images shown when the last step observed something
 
     @torch.no_grad()
-    def observe(self, values: Tensor, images: Tensor) -> Tensor:
-        """Take in values (N, *shape) at so many images shown; returns () the images since the last step that did.
+    def advance(self, images: Tensor) -> Tensor:
+        """Begin the step at so many images shown: what the last one observed counts from here on.
 
-        That is 0 in all but the first micro-batch of a step. The first mean is that of the first step, not pulled to 0.
+        Returns () the images since then: 0 if this step was begun before, as in all but its first micro-batch.
         """
         images = images.to(self.seen)
         passed = images - self.seen
         new = passed > 0
         rate = math.log(2) / self.half_life
+        # The first weight is 1, so that the mean is not pulled to 0, where it starts.
         weight = torch.expm1(-rate * passed) / torch.expm1(-rate * images).clamp_max(-1e-12)
         mean = self.mean.lerp(self.total / self.count.clamp_min(1), weight.expand_as(self.mean))
         self.mean.copy_(torch.where(new, mean, self.mean))
-        self.total.copy_(torch.where(new, 0.0, self.total) + values.detach().to(self.total).sum(0))
-        self.count.copy_(torch.where(new, 0.0, self.count) + len(values))
+        self.total.copy_(torch.where(new, 0.0, self.total))
+        self.count.copy_(torch.where(new, 0.0, self.count))
         self.seen.copy_(images)
         return passed
+
+    @torch.no_grad()
+    def add(self, values: Tensor) -> None:
+        """Take in values (N, *shape) of the step that was begun."""
+        self.total.add_(values.detach().to(self.total).sum(0))
+        self.count.add_(len(values))

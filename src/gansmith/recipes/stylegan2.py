@@ -12,7 +12,7 @@ Expect: TODO
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,8 @@ from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn,
 @dataclass(frozen=True, kw_only=True)
 class StyleGAN2(Recipe):
     """StyleGAN2 with ADA; see the module's docstring."""
+
+    takes: ClassVar[frozenset[str]] = frozenset({"truncation", "label"})
 
     z_dim: int = 128
     """Length of the noise vector and of a style (512 in the paper)."""
@@ -99,9 +101,11 @@ class StyleGAN2(Recipe):
         return (*turns, Turn(("G",), self.path_loss, every=self.path_every)) if self.path_length else tuple(turns)
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
-        """`given`: "y", labels (n,), else they are drawn; "truncation", psi (n,), else the recipe's."""
+        """`given`: "truncation", psi (n,), else the recipe's; "label", classes (n,), else they are drawn evenly."""
         g = generator(nets)
-        z, y = noise(nets, n, self.z_dim), given.get("y")
+        z, y = noise(nets, n, self.z_dim), given.get("label")
+        if y is not None and not g.mapping.classes:
+            raise ValueError("this stylegan2 was trained without labels: train with --labels use to choose one")
         if y is None and g.mapping.classes:
             y = (uniform(z, n) * g.mapping.classes).long()
         psi = given.get("truncation", z.new_full((n,), self.truncation))
@@ -124,9 +128,11 @@ class StyleGAN2(Recipe):
         real, y = batch["x"], self.labels_of(batch)
         with torch.no_grad():
             fake = self.fakes(nets, self.styles(nets, len(real), y))
-        scores = nets["D"](nets["A"](real), y)
         if isinstance(ada := nets["A"], ADA):
-            ada.observe(scores, batch["images"])
+            ada.adjust(batch["images"])
+        scores = nets["D"](nets["A"](real), y)
+        if isinstance(ada, ADA):
+            ada.observe(scores)
         return {
             "real": losses.logistic_real(scores),
             "fake": losses.logistic_fake(nets["D"](nets["A"](fake), y)),
@@ -144,7 +150,8 @@ class StyleGAN2(Recipe):
         """Non-saturating logistic loss; the centre of the styles follows them."""
         y = self.labels_of(batch)
         w = self.styles(nets, len(batch["x"]), y)
-        generator(nets).centre.observe(w[:, 0], batch["images"])
+        generator(nets).centre.advance(batch["images"])
+        generator(nets).centre.add(w[:, 0])
         scores = nets["D"](nets["A"](self.fakes(nets, w)), y)
         return {"adversarial": losses.logistic_real(scores)}
 
