@@ -52,9 +52,9 @@ def build(kind: Augment, shape: tuple[int, ...], target: float, images: float) -
 class DiffAugment(nn.Module):
     """Colour, translation and cutout of every picture (N, C, H, W), all three of them.
 
-    Source: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020, arXiv:2006.10738, section
-    3.3: brightness, saturation and contrast; shifts by up to 1/8 of the side, filled with 0; a square of half the
-    side is set to 0 (mid grey).
+    Source: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020, arXiv:2006.10738:
+    brightness, saturation and contrast; shifts by up to 1/8 of the side, filled with 0; a square of half the side is
+    set to 0 (mid grey).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,9 +95,9 @@ class ADA(nn.Module):
     """Adaptive discriminator augmentation: each of many changes is made to a picture with probability p.
 
     Source: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv:2006.06676, Eq. 1
-    (r_t, the mean sign of D's scores of real pictures), section 3.1 (p follows it), appendix B (the changes and their
-    ranges): pixel blitting, geometric and colour changes, the paper's choice. Image-space filtering, noise and cutout,
-    which the paper found to gain nothing, are left out.
+    (r_t, the mean sign of D's scores of real pictures), section 3 (p follows it), appendix B (the changes and their
+    ranges): pixel blitting, geometric and colour changes, the paper's default set. Image-space filtering, noise and
+    cutout, which are not in it, are left out.
     Differs from the paper: r_t is a mean that forgets half in 256 images instead of one over 4 batches of 64, so p is
     adjusted at every step; quarter turns only where height equals width; the border is mirrored by the coordinates.
 

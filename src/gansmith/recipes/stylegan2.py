@@ -49,11 +49,11 @@ class StyleGAN2(Recipe):
     gamma: float = 0.0
     """Weight of R1. 0 takes 1e-5 for each pixel (0.01 at 32 x 32, as the ADA paper for CIFAR-10)."""
     r1_every: int = 16
-    """R1 is taken at every so manieth step, so much stronger."""
+    """R1 is taken once in so many steps, and so many times as strong."""
     path_length: float = 2.0
     """Weight of path length regularisation; 0 leaves it out, as the ADA paper does for CIFAR-10."""
     path_every: int = 4
-    """Path lengths are looked at at every so manieth step, with so much more weight."""
+    """Path lengths are looked at once in so many steps, with so many times the weight."""
     mixing: float = 0.9
     """Share of pictures whose coarse and fine styles come from two different noise vectors."""
     group: int = 4
@@ -71,6 +71,8 @@ class StyleGAN2(Recipe):
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         classes = len(data.classes) if self.labels == "use" else 0
+        if min(self.r1_every, self.path_every) < 1:
+            raise ValueError(f"--r1-every {self.r1_every}, --path-every {self.path_every}: each is at least 1 step")
         if self.labels == "use" and not classes:
             raise ValueError("--labels use: the data has no labels; leave it at none, or give class folders")
         size = (self.width, self.max_width)
@@ -179,13 +181,13 @@ def generator(nets: nn.ModuleDict) -> stylegan.Generator:
     return g
 
 
-def paper_f(max_width: int = 512) -> StyleGAN2:
-    """Config F of StyleGAN2, for pictures of 1024 x 1024; at 256 x 256 the ADA paper takes width 64 (half of it)."""
-    return StyleGAN2(z_dim=512, width=32, max_width=max_width, mapping_layers=8, augment="none", gamma=10.0, lr=2e-3)
+def paper_f() -> StyleGAN2:
+    """Config F of StyleGAN2, for pictures of 1024 x 1024: batch 32, 25 M images shown."""
+    return StyleGAN2(z_dim=512, width=32, max_width=512, mapping_layers=8, augment="none", gamma=10.0, lr=2e-3)
 
 
 def paper_cifar() -> StyleGAN2:
-    """The ADA paper's setting for CIFAR-10 (appendix D): batch 64, 100 M images, labels if --labels use."""
+    """The ADA paper's setting for CIFAR-10 (appendix D): batch 64, 100 M images shown."""
     return StyleGAN2(
         z_dim=512,
         width=512,
