@@ -31,6 +31,7 @@ from .extras import MissingExtra
 from .options import Count, DataOptions, Size, TrainOptions
 
 if TYPE_CHECKING:
+    from .model import Model
     from .recipe import Recipe
 
 T = TypeVar("T")
@@ -145,6 +146,10 @@ class _Sample:
     """Sample i depends on the seed and on i alone, not on how many are drawn."""
     weights: Literal["ema", "raw"] = "ema"
     """The moving average of the weights, or those of the last step."""
+    truncation: float | None = None
+    """psi, for recipes with styles: below 1 fewer odd samples and less variety; by default the recipe's."""
+    label: str = ""
+    """A class of the data, for recipes that use labels; by default they are drawn."""
     out: Path | None = None
     """grid.png for one picture of all, a folder for a PNG each, or x.npz for the numbers; RUN/grid.png by default."""
     recipe_file: Path | None = None
@@ -170,7 +175,7 @@ def sample(words: list[str]) -> int:
     spec = model.spec
     if not suffix and spec.kind != "image":
         raise ValueError(f"samples of {options.run} are vectors, not pictures: pass --out x.npz, or --out cloud.png")
-    x = model.sample(options.num, seed=options.seed, weights=options.weights)
+    x = model.sample(options.num, seed=options.seed, weights=options.weights, given=_sampling(model, options))
     out.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".npz":
         np.savez_compressed(out, x=x, notice=np.array(pictures.COMMENT))
@@ -181,6 +186,26 @@ def sample(words: list[str]) -> int:
         pictures.save_singles(x, out, (float(saved["low"]), float(saved["high"])))
     print(f"{len(x):,} samples of {model.recipe_name} after {model.images:,} images, seed {options.seed}: {out}")
     return 0
+
+
+def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
+    """What the recipe is given beside the number of samples: a row each. Raises `ValueError` if it takes no such."""
+    import torch
+
+    asked: dict[str, float] = {}
+    if options.truncation is not None:
+        asked["truncation"] = options.truncation
+    if options.label:
+        if options.label not in model.spec.classes:
+            known = ", ".join(model.spec.classes) or "none"
+            raise ValueError(f"--label {options.label}: the classes of {options.run} are {known}")
+        asked["label"] = model.spec.classes.index(options.label)
+    if unknown := sorted(set(asked) - model.recipe.takes):
+        takes = ", ".join(sorted(model.recipe.takes)) or "none"
+        raise ValueError(
+            f"{model.recipe_name} takes no --{unknown[0]} when it samples; of such options it takes {takes}"
+        )
+    return {name: torch.full((options.num,), value) for name, value in asked.items()}
 
 
 def data(words: list[str]) -> int:

@@ -7,12 +7,14 @@ the summed scores is not that of each score.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .step import uniform
+from .nets.running import Running
+from .step import normal, uniform
 
 
 def scored(net: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,3 +74,34 @@ def wgan_gp(net: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, target:
     Gulrajani et al., 2017, arXiv:1704.00028, Eq. 3 without the weight lambda.
     """
     return (gradient_norm(net, mix(real, fake)) - target).square().mean()
+
+
+def path_lengths(pictures: Tensor, w: Tensor) -> Tensor:
+    """How far each picture moves, per pixel, when its styles do: (N,).
+
+    The length of J^T y, J being the Jacobian of the pictures (N, C, H, W) with respect to the styles w (N, layers, D)
+    that they were made from, y a random picture of N(0, 1 / (H W)); the root of the mean square over layers.
+    Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958, Eq. 4, appendix B.
+    """
+    full = pictures.float() if pictures.dtype in (torch.bfloat16, torch.float16) else pictures
+    y = normal(full) / math.sqrt(pictures.shape[2] * pictures.shape[3])
+    (slope,) = torch.autograd.grad((full * y).sum(), w, create_graph=True)
+    return norm(slope) / math.sqrt(w.shape[1])
+
+
+class PathLength(nn.Module):
+    """E (|J^T y| - a)^2, a () tensor, where a is the running mean of the lengths: a smooth map from styles to pictures.
+
+    Karras et al., 2020, arXiv:1912.04958, Eq. 4. The mean forgets half in `half_life` images shown and does not count
+    the batch that it judges, so ranks and micro-batches agree on it; a is 0 for the first batch.
+    """
+
+    def __init__(self, half_life: float = 9_000):
+        super().__init__()
+        self.mean = Running(half_life=half_life)
+
+    def forward(self, lengths: Tensor, images: Tensor) -> Tensor:
+        """Lengths (N,) at so many images shown, () float32, to ()."""
+        self.mean.advance(images)
+        self.mean.add(lengths)
+        return (lengths - self.mean.mean).square().mean()

@@ -253,7 +253,8 @@ class Step:
         self._live: list[Tensor] = [p for name in averaged for p in nets[name].parameters()]
         self._shadow_buffers = [b for name in averaged for b in self.average[name].buffers()]
         self._live_buffers = [b for name in averaged for b in nets[name].buffers()]
-        self._statistics = [b for b in nets.buffers() if b.is_floating_point()]
+        saved = nets.state_dict().keys()  # a buffer that is not saved is a constant, the same on all ranks
+        self._statistics = [b for key, b in nets.named_buffers() if key in saved and b.is_floating_point()]
 
     def take(self, step: int, batches: Callable[[int], Batch]) -> Terms:
         """Take step number `step` (from 0). `batches(k)` gives this rank's rows of the run's k-th batch.

@@ -1,0 +1,114 @@
+"""StyleGAN2 beside DCGAN on all of CIFAR-10, and with a tenth of it with and without augmentation: same images shown.
+
+    python -m benchmarks.limited --data-dir DIR --encoder cifar:resnet56.th [--images 100k] [--share 0.1] [--seeds 0]
+
+The Frechet distance is taken of --samples pictures against 10,000 training images of the whole data set, in the
+features of a CIFAR-10 classifier (it is not FID); beside it the same of held-out images, and of an untrained generator.
+--arms picks from: dcgan, stylegan2 (all images); none, ada, diffaugment (StyleGAN2 with that, on the share).
+ADA's p goes from 0 to 1 in a quarter of the images here: in the paper's 500,000 it would hardly start in a short run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import save
+
+ARMS = ("dcgan", "stylegan2", "none", "ada", "diffaugment")
+
+
+def main() -> None:
+    """Train, judge, and record."""
+    import gansmith
+    from gansmith.data import open_store
+    from gansmith.evaluate import Judge
+    from gansmith.model import build_recipe, draw_samples
+    from gansmith.options import Count, Size
+    from gansmith.recipe import Recipe
+    from gansmith.recipes.dcgan import DCGAN
+    from gansmith.recipes.stylegan2 import StyleGAN2
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=["dcgan", "stylegan2", "none", "ada"])
+    parser.add_argument("--data", default="cifar10")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--size", type=Size.parse, default=Size((0, 0)))
+    parser.add_argument("--encoder", default="own", help="as for `gansmith evaluate`: cifar:PATH, own, inception:PATH")
+    parser.add_argument("--images", type=Count.parse, default=Count(100_000))
+    parser.add_argument("--share", type=float, default=0.1, help="of the data, for the arms that are short of it")
+    parser.add_argument("--width", type=int, default=32, help="of StyleGAN2")
+    parser.add_argument("--max-width", type=int, default=256)
+    parser.add_argument("--dcgan-width", type=int, default=64)
+    parser.add_argument("--samples", type=int, default=5_000)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--name", default="limited", help="of the file in results/")
+    parser.add_argument("--grids", type=Path, help="where to leave a grid of each model's samples")
+    options = parser.parse_args()
+
+    data = gansmith.TrainOptions(data_dir=options.data_dir, size=options.size)
+    store = open_store(options.data, data, progress=False)
+    judge = Judge(
+        store, options=data, metrics=["fd"], n=options.samples, encoder=options.encoder, training=10, say=print
+    )
+
+    def judged(samples: np.ndarray) -> float:
+        return round(judge.score(samples)[0][judge.frechet], 2)
+
+    floor = judged(judge.held)
+    print(f"{judge.frechet} of {len(judge.held):,} held-out images: {floor}", flush=True)
+    few = np.random.default_rng(0).permutation(len(store))[: round(options.share * len(store))]
+    rows: list[dict[str, Any]] = []
+    for seed in options.seeds:
+        for arm in options.arms:
+            recipe: Recipe = DCGAN(width=options.dcgan_width)
+            if arm != "dcgan":
+                recipe = StyleGAN2(
+                    width=options.width,
+                    max_width=options.max_width,
+                    augment="none" if arm == "stylegan2" else arm,
+                    ada_images=options.images / 4,
+                )
+            source: Any = str(store.path) if arm in ("dcgan", "stylegan2") else store.fields["x"][np.sort(few)]
+            train = gansmith.TrainOptions(
+                images=options.images, batch_size=options.batch_size, precision=options.precision, seed=seed
+            )
+            with tempfile.TemporaryDirectory() as scratch:
+                run = gansmith.train(recipe, source, train, out=Path(scratch) / "run")
+                model, reached, found = gansmith.load(run.path), run.progress(), run.newest(print)
+                assert found is not None
+                if options.grids:
+                    options.grids.mkdir(parents=True, exist_ok=True)
+                    last = sorted((run.path / "samples").glob("*.png"))[-1]
+                    (options.grids / f"{arm}_{seed}.png").write_bytes(last.read_bytes())
+            torch.manual_seed(seed)
+            fresh = torch.nn.ModuleDict(build_recipe(run.record["recipe"]).networks(model.spec))
+            row = {
+                "arm": arm,
+                "seed": seed,
+                "training_images": run.record["data"]["count"],
+                "images": reached["images"],
+                "images_per_second": round(reached["images"] / reached["seconds"], 1),
+                "setting": {k: run.record["setting"][k] for k in ("precision", "channels_last", "threads")},
+                judge.frechet: judged(model.sample(options.samples, seed=0)),
+                "untrained": judged(model.spec.codec.decode(draw_samples(model.recipe, fresh, options.samples, 0))),
+            }
+            if arm == "ada":
+                row["p"] = round(float(found[0]["nets.A.p"]), 3)
+                row["sign_of_real_scores"] = round(float(found[0]["nets.A.sign.mean"]), 3)
+            rows.append(row)
+            print(row, flush=True)
+    stated = ("data", "share", "samples", "width", "max_width", "dcgan_width", "batch_size")
+    about = {k: getattr(options, k) for k in stated}
+    save(options.name, about | {"encoder": options.encoder.split("/")[-1], "floor": floor, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
