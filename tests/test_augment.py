@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import gansmith
+from gansmith import cli
 from gansmith.augment import ADA, SYM6, DiffAugment, Warp, build, sample, sample_by_index
 from gansmith.options import Count
 from gansmith.recipes.stylegan2 import StyleGAN2
@@ -279,6 +280,15 @@ def test_p_survives_resume(tmp_path: Path) -> None:
     gansmith.resume(tmp_path / "parts", images=640)
     assert 0.1 < float(half) < float(p_of(whole))
     assert torch.equal(p_of(Run(tmp_path / "parts")), p_of(whole))
+    drawn = []
+    for psi in ("1", "0.3"):
+        assert (
+            cli.main(["sample", str(whole.path), "-n", "4", "--truncation", psi, "--out", f"{tmp_path}/{psi}.npz"]) == 0
+        )
+        with np.load(f"{tmp_path}/{psi}.npz") as saved:
+            drawn.append(saved["x"].astype(float).std(0).mean())
+    assert drawn[1] < drawn[0]
+    assert cli.main(["info", str(whole.path)]) == 0
 
 
 def p_of(run: Run) -> Tensor:
