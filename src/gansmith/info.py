@@ -31,7 +31,7 @@ class Layer:
     parameters: int
 
 
-def layers(recipe: Recipe, nets: nn.ModuleDict) -> dict[str, list[Layer]]:
+def layers(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec) -> dict[str, list[Layer]]:
     """The modules of each network that hold parameters themselves or hold no others, in the order they are defined.
 
     Output shapes are those of one sample drawn with the serving networks.
@@ -44,7 +44,9 @@ def layers(recipe: Recipe, nets: nn.ModuleDict) -> dict[str, list[Layer]]:
 
     handles = [m.register_forward_hook(note) for m in nets.modules()]
     try:
-        draw_samples(recipe, nets, 1, 0)
+        blank = {k: torch.zeros(1, *part.shape) for k, part in spec.parts.items()}
+        for given in recipe.given(blank):
+            draw_samples(recipe, nets, 1, 0, given)
     finally:
         for handle in handles:
             handle.remove()
@@ -130,7 +132,7 @@ def _networks(run: Run, recipe: Recipe, console: Console) -> None:
     with torch.random.fork_rng([]):
         nets = nn.ModuleDict(recipe.networks(spec))
     total = 0
-    for role, rows in layers(recipe, nets).items():
+    for role, rows in layers(recipe, nets, spec).items():
         parameters = sum(p.numel() for p in nets[role].parameters())
         total += parameters
         serving = "draws the samples" if role in recipe.serving else "for training only"
