@@ -1,5 +1,6 @@
 """`gansmith apply`: names, sizes and metadata are kept, broken files are listed, nothing is lost."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +194,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     spec = two("domains", (3, 16, 16), (3, 16, 16))
     recipe = CycleGAN(width=4, blocks=1)
     nets = nn.ModuleDict(recipe.networks(spec))
-    save_model(tmp_path / "model", recipe, "cyclegan", spec, nets, nets, 0)
+    save_model(tmp_path / "model", recipe, "cyclegan", spec, nets, copy.deepcopy(nets), 0)
     source = folder(tmp_path / "in")
     words = ["apply", str(tmp_path / "model"), str(source), "--out", str(tmp_path / "out"), "--direction", "b2a"]
     assert main(words) == 0

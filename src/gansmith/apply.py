@@ -144,7 +144,7 @@ def _through(
     if any(room):
         edges = [(r // 2, r - r // 2) for r in room]
         pictures = np.pad(pictures, [(0, 0), *edges, (0, 0)], mode="symmetric")
-    x: Tensor = before.codec.encode(torch.from_numpy(np.ascontiguousarray(pictures))).contiguous()
+    x: Tensor = before.codec.encode(torch.from_numpy(np.array(pictures, order="C"))).contiguous()
     nets = model.weights(weights)
     made = after.codec.decode(draw_samples(model.recipe, nets, len(x), seed, {name: x}))
     return made[:, room[0] // 2 : room[0] // 2 + height, room[1] // 2 : room[1] // 2 + width]
@@ -334,6 +334,8 @@ def _redraw(
         }
         _save(frames[0], place, kind, known | extra)
         return
+    if header.animated:
+        raise Bad("has several pages: save each as a file of its own")
     handle.seek(0)
     made = make(decode(handle.read(), target)[None])
     alpha = None

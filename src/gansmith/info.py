@@ -82,6 +82,9 @@ def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None
     _networks(run, build_recipe(saved, recipe), console)
 
 
+_KINDS = {"image": "images", "vector": "vectors", "pairs": "pairs of images", "domains": "images a domain"}
+
+
 def _what(run: Run) -> list[tuple[str, str]]:
     record = run.record
     data, setting = record["data"], record["setting"]
@@ -93,7 +96,7 @@ def _what(run: Run) -> list[tuple[str, str]]:
     return [
         ("run", str(run.path)),
         ("recipe", f"{record['recipe']['name']} ({fields})"),
-        ("data", f"{data['source']}: {data['count']:,} {spec.kind}s of {shape}{classes}"),
+        ("data", f"{data['source']}: {data['count']:,} {_KINDS[spec.kind]} of {shape}{classes}"),
         ("setting", f"{setting['precision']}{layout} on {setting['device']}, {record['options']['batch_size']} a step"),
     ]
 

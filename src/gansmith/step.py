@@ -186,10 +186,12 @@ def of_all_ranks(rows: Tensor) -> tuple[Tensor, slice]:
     its module says so with `alike = True`.
     """
     stream = _stream.get()
-    if stream is None or stream.world == 1:
-        return rows.detach(), slice(0, len(rows))
     own = rows.detach().contiguous()
-    everyone = torch.empty((len(rows) * stream.world, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
+    if own.dtype == torch.bfloat16:  # not every backend carries it
+        own = own.float()
+    if stream is None or stream.world == 1:
+        return own, slice(0, len(rows))
+    everyone = own.new_empty((len(rows) * stream.world, *rows.shape[1:]))
     torch.distributed.all_gather_into_tensor(everyone, own)
     return everyone, slice(stream.rank * len(rows), (stream.rank + 1) * len(rows))
 

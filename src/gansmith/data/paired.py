@@ -7,6 +7,7 @@ store's fields `a` and `b` are views of it. Two domains are two ordinary stores 
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -140,11 +141,11 @@ class JoinedSource:
                     continue
                 try:
                     with file.open() as f:
-                        header = read_header(f)
-                        if header.width % 2:
-                            raise Bad(f"is {header.width} pixels wide: two halves side by side have an even width")
-                        f.seek(0)
-                        whole = decode(f.read(), replace(target, height=header.height, width=header.width))
+                        content = f.read()
+                    header = read_header(io.BytesIO(content))
+                    if header.width % 2:
+                        raise Bad(f"is {header.width} pixels wide: two halves side by side have an even width")
+                    whole = decode(content, replace(target, height=header.height, width=header.width))
                     for half, cut in enumerate(np.split(whole[None], 2, axis=2)):
                         halves[half, i] = fit_array(cut, target)[0]
                 except Bad as error:

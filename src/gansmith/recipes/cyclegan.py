@@ -56,8 +56,9 @@ class CycleGAN(Recipe):
     """Weight of leaving alone what is there already, as a share of `cycle`; 0 for none."""
     pool: int = 50
     """Past fakes of each kind that D is shown half of the time; 0 for none."""
-    enlarge: float = 286 / 256
-    """Jitter: pictures are enlarged by this factor and cut back to their size at a random place; 1 leaves them."""
+    enlarge: float = 1.1171875
+    """Jitter: pictures are enlarged by this factor and cut back to their size at a random place; 1 leaves them.
+    The papers' is 286 / 256."""
     mirror: bool = True
     """Jitter: pictures are mirrored at random."""
     lr: float = 2e-4

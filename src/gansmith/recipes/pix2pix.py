@@ -42,8 +42,9 @@ class Pix2Pix(Recipe):
     """Weight of the L1 distance to the target (lambda in Eq. 4)."""
     adversarial: float = 1.0
     """Weight of G's adversarial term; 0 is the L1-only baseline of the paper's Table 1."""
-    enlarge: float = 286 / 256
-    """Jitter: pictures are enlarged by this factor and cut back to their size at a random place; 1 leaves them."""
+    enlarge: float = 1.1171875
+    """Jitter: pictures are enlarged by this factor and cut back to their size at a random place; 1 leaves them.
+    The papers' is 286 / 256."""
     mirror: bool = True
     """Jitter: pairs are mirrored at random."""
     lr: float = 2e-4
