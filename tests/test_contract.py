@@ -21,12 +21,23 @@ from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
 
 BATCH = 12  # so that packs of 2 and 3 samples divide it, and of 2 its half
+
+
+def two(kind: Any, a: tuple[int, ...], b: tuple[int, ...]) -> DataSpec:
+    parts = {k: DataSpec(kind="image", shape=shape, codec=ImageCodec()) for k, shape in (("a", a), ("b", b))}
+    return DataSpec(kind=kind, shape=b, codec=ImageCodec(), parts=parts)
+
+
 SPECS = {
     "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec()),
     "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec()),
+    "pairs 8x8": two("pairs", (1, 8, 8), (1, 8, 8)),
+    "pairs 17x24": two("pairs", (3, 17, 24), (3, 17, 24)),
+    "domains 8x8": two("domains", (1, 8, 8), (1, 8, 8)),
+    "domains 17x24": two("domains", (3, 17, 24), (3, 17, 24)),
     "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0))),
 }
-SMALL = {"width": 8, "max_width": 16}
+SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1}
 """Fields that set the size of networks, made tiny here."""
 
 
@@ -58,12 +69,25 @@ def step_of(recipe: Recipe, spec: DataSpec, dtype: torch.dtype = torch.float32, 
 def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice(None)):
     def batch(k: int) -> Batch:
         generator = torch.Generator().manual_seed(k)
+        shapes = {k: part.shape for k, part in spec.parts.items()} or {"x": spec.shape}
+        fields = {k: torch.rand(BATCH, *shape, generator=generator) * 2 - 1 for k, shape in shapes.items()}
         return {
-            "x": (torch.rand(BATCH, *spec.shape, generator=generator) * 2 - 1).to(dtype)[rows],
+            **{k: v.to(dtype)[rows] for k, v in fields.items()},
             "y": torch.randint(0, 2, (BATCH,), generator=generator)[rows],
         }
 
     return batch
+
+
+def smallest(kinds: frozenset[str]) -> str:
+    """The first of the specs in the order of simplicity that a recipe of these kinds takes."""
+    return next(name for name in ("vector", *SPECS) if SPECS[name].kind in kinds)
+
+
+def ways(recipe: Recipe, spec: DataSpec, n: int, seed: int) -> tuple[Batch, ...]:
+    """What `sample` is given, for each way: nothing, or n pictures."""
+    generator = torch.Generator().manual_seed(seed)
+    return recipe.given({k: torch.rand(n, *p.shape, generator=generator) * 2 - 1 for k, p in spec.parts.items()})
 
 
 def params(step: Step, role: str) -> list[Tensor]:
@@ -141,7 +165,8 @@ def fingerprint(recipe: Recipe, spec: DataSpec) -> str:
         step.take(k, feed(spec))
     for tensor in step.state().values():
         digest.update(tensor.contiguous().numpy().tobytes())
-    digest.update(draw_samples(recipe, step.average, 4, 0).numpy().tobytes())
+    for given in ways(recipe, spec, 4, 0):
+        digest.update(draw_samples(recipe, step.average, 4, 0, given).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -161,7 +186,7 @@ def perturbed(value: object) -> object:
 def test_3_no_knob_is_dead(name: str) -> None:
     """Changing any field changes something: from the defaults, or from the recipe with every switch on."""
     recipe = tiny(name)
-    spec = SPECS["vector" if "vector" in recipe.kinds else "grey 8x8"]
+    spec = SPECS[smallest(recipe.kinds)]
     fields = dataclasses.fields(recipe)
     on = {
         f.name: True if isinstance(v, bool) else type(v)(20)
@@ -169,7 +194,7 @@ def test_3_no_knob_is_dead(name: str) -> None:
         if (v := getattr(recipe, f.name)) in (False, 0)
     }
     bases = [recipe, dataclasses.replace(recipe, **on)]
-    spec_of = [spec, *([SPECS["rgb 17x24"]] if "image" in recipe.kinds else [])]
+    spec_of = [spec, *(s for n, s in SPECS.items() if "17x24" in n and s.kind in recipe.kinds)][:2]
     prints = [(b, s, fingerprint(b, s)) for b in bases for s in spec_of]
     dead = []
     for field in fields:
@@ -190,15 +215,18 @@ def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]
     step = step_of(recipe, spec)
     step.take(0, feed(spec))
     for nets in (step.average, step.nets):
-        samples = draw_samples(recipe, nets, 70, 3)
-        assert samples.shape == (70, *spec.shape) and torch.isfinite(samples).all()
-        decoded = spec.codec.decode(samples)
-        if spec.kind == "image":  # a network without tanh may leave [-1, 1]; what is decoded is in range
-            assert decoded.dtype == "uint8" and decoded.shape == (70, *spec.shape[1:], spec.shape[0])
-        assert torch.equal(samples, draw_samples(recipe, nets, 70, 3))
-        assert not torch.equal(samples, draw_samples(recipe, nets, 70, 4))
-        # the first k of n are the k: to rounding, as another batch size may take another kernel
-        torch.testing.assert_close(samples[:5], draw_samples(recipe, nets, 5, 3), rtol=1e-3, atol=1e-5)
+        for given, others in zip(ways(recipe, spec, 70, 3), ways(recipe, spec, 70, 4), strict=True):
+            samples = draw_samples(recipe, nets, 70, 3, given)
+            made = spec.made(given)[1]
+            assert samples.shape == (70, *made.shape) and torch.isfinite(samples).all()
+            decoded = made.codec.decode(samples)
+            if spec.pictures:  # a network without tanh may leave [-1, 1]; what is decoded is in range
+                assert decoded.dtype == "uint8" and decoded.shape == (70, *made.shape[1:], made.shape[0])
+            assert torch.equal(samples, draw_samples(recipe, nets, 70, 3, given))
+            assert not torch.equal(samples, draw_samples(recipe, nets, 70, 4, others))
+            # the first k of n are the k: to rounding, as another batch size may take another kernel
+            few = draw_samples(recipe, nets, 5, 3, {k: v[:5] for k, v in given.items()})
+            torch.testing.assert_close(samples[:5], few, rtol=1e-3, atol=1e-5)
     assert step.nets.training, "sampling must leave the networks in train mode"
 
 
@@ -216,15 +244,16 @@ def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: P
     save_model(tmp_path, recipe, name, spec, one.nets, one.average, 32)
     model = load(tmp_path, type(recipe) if name.endswith(".py") else None)
     assert (model.recipe, model.spec, model.images) == (recipe, spec, 32)
-    expected = spec.codec.decode(draw_samples(recipe, one.average, 6, 2))
-    assert (model.sample(6, seed=2) == expected).all()
-    expected = spec.codec.decode(draw_samples(recipe, one.nets, 6, 2))
-    assert (model.sample(6, seed=2, weights="raw") == expected).all()
+    for given in ways(recipe, spec, 6, 0):
+        expected = spec.made(given)[1].codec.decode(draw_samples(recipe, one.average, 6, 2, given))
+        assert (model.sample(6, seed=2, given=given) == expected).all()
+        expected = spec.made(given)[1].codec.decode(draw_samples(recipe, one.nets, 6, 2, given))
+        assert (model.sample(6, seed=2, weights="raw", given=given) == expected).all()
 
 
 def joined(name: str, rank: int | None) -> dict[str, Tensor]:
     """The state after three steps in float64: of the whole batch, or of one rank of two with its half."""
-    spec = SPECS["vector" if "vector" in load_recipe(name).kinds else "grey 8x8"]
+    spec = SPECS[smallest(load_recipe(name).kinds)]
     ranks = Ranks() if rank is None else Ranks(rank, 2)
     rows = slice(None) if rank is None else slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
     step = step_of(without_dropout(name), spec, torch.float64, ranks=ranks)
@@ -240,7 +269,7 @@ def without_dropout(name: str) -> Recipe:
 
 
 def test_8_two_ranks_equal_one(name: str, tmp_path: Path) -> None:
-    spec = SPECS["vector" if "vector" in load_recipe(name).kinds else "grey 8x8"]
+    spec = SPECS[smallest(load_recipe(name).kinds)]
     nets = nn.ModuleDict(without_dropout(name).networks(spec))
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules()):
         pytest.skip("batch normalisation takes the statistics of each rank's own rows")

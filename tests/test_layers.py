@@ -14,18 +14,18 @@ LAYERS = (
     {"_version", "extras", "options", "protocol"},
     {"data", "losses", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step", "augment"},
-    {"penalties"},
+    {"penalties", "jitter"},
     {"recipe"},
     {"recipes", "catalog", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
     {"evaluate"},
-    {"engine", "info", "sample", "export"},
+    {"engine", "info", "sample", "export", "apply"},
     {"studio", "bench", "report"},
     {"cli"},
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-RECIPES_USE = {"recipe", "losses", "penalties", "augment", "nets", "data"}
+RECIPES_USE = {"recipe", "losses", "penalties", "augment", "jitter", "nets", "data"}
 
 
 def unit(path: Path) -> str:

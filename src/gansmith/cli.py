@@ -152,6 +152,10 @@ class _Sample:
     """A class of the data, for recipes that use labels; by default they are drawn."""
     out: Path | None = None
     """grid.png for one picture of all, a folder for a PNG each, or x.npz for the numbers; RUN/grid.png by default."""
+    given: Path | None = None
+    """A picture or a folder of pictures to make samples of, for recipes that need a source."""
+    direction: Literal["auto", "a2b", "b2a"] = "auto"
+    """Which way, for recipes that know two."""
     recipe_file: Path | None = None
     """The .py of the recipe, for a run that used one of your own."""
 
@@ -172,8 +176,10 @@ def sample(words: list[str]) -> int:
     from .model import load
 
     model = load(options.run, _own(options.recipe_file))
+    if model.spec.parts or options.given:
+        return _sample_of(options, model, out)
     spec = model.spec
-    if not suffix and spec.kind != "image":
+    if not suffix and not spec.pictures:
         raise ValueError(f"samples of {options.run} are vectors, not pictures: pass --out x.npz, or --out cloud.png")
     x = model.sample(options.num, seed=options.seed, weights=options.weights, given=_sampling(model, options))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -206,6 +212,91 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
             f"{model.recipe_name} takes no --{unknown[0]} when it samples; of such options it takes {takes}"
         )
     return {name: torch.full((options.num,), value) for name, value in asked.items()}
+
+
+def _sample_of(options: _Sample, model: Model, out: Path) -> int:
+    """Samples made of pictures, in the size of training: sample i of picture i, and round again."""
+    if options.given is None or not model.spec.parts:
+        raise ValueError(
+            f"samples of {options.run} are made of pictures: pass --given PICTURE or FOLDER, or use gansmith apply"
+            if model.spec.parts
+            else f"samples of {options.run} are drawn from noise: --given is for recipes that need a source"
+        )
+    import numpy as np
+
+    from . import apply as applying
+    from . import pictures
+
+    given, raw, failed = applying.sources(model, options.given, options.direction)
+    for text in failed:
+        print(f"left out: {text}", file=sys.stderr)
+    which = np.arange(options.num) % len(raw)
+    given = {name: tensor[which] for name, tensor in given.items()}
+    x = model.sample(options.num, seed=options.seed, weights=options.weights, given=given)
+    _, before, after = applying.way(model, options.direction)
+    bounds = [(float(c["low"]), float(c["high"])) for c in (before.codec.to_json(), after.codec.to_json())]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix.lower() == ".npz":
+        np.savez_compressed(out, x=x, source=which, notice=np.array(pictures.COMMENT))
+    elif out.suffix:
+        columns = [pictures.to_8_bit(raw[which], bounds[0]), pictures.to_8_bit(x, bounds[1])]
+        pictures.save(pictures.strips(columns, repeat=4 if options.num > 8 else 1), out)
+    else:
+        pictures.save_singles(x, out, bounds[1])
+    print(f"{len(x):,} samples of {model.recipe_name}, made of {len(raw):,} pictures, seed {options.seed}: {out}")
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Apply:
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """A run's directory, or the folder of a saved model."""
+    input: Annotated[Positional[Path], arg(metavar="INPUT")]
+    """A picture, an animation, or a folder of pictures (a video's frames, say)."""
+    out: Path
+    """The file, or the folder, for the results; names are kept."""
+    direction: Literal["auto", "a2b", "b2a"] = "auto"
+    """Which way, for recipes that know two; auto is a2b."""
+    scale: Literal["native", "trained"] = "native"
+    """native: pictures are shown to the network in their own size; trained: in the size it was trained at."""
+    seed: int = 0
+    """Of the noise, if the network has some: a result depends on the seed and the file's name."""
+    weights: Literal["ema", "raw"] = "ema"
+    """The moving average of the weights, or those of the last step."""
+    existing: Literal["refuse", "skip", "replace"] = "refuse"
+    """What to do with results that are there already; skip goes on where an earlier call was stopped."""
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+    recipe_file: Path | None = None
+    """The .py of the recipe, for a run that used one of your own."""
+
+
+def apply(words: list[str]) -> int:
+    """Put a trained model to work on files: a picture, a folder of pictures, an animation."""
+    options = _parse(_Apply, words, "gansmith apply", apply.__doc__)
+
+    from . import apply as applying
+    from .model import load
+
+    model = load(options.run, _own(options.recipe_file)).to(options.device)
+    done = applying.apply(
+        model,
+        options.input,
+        options.out,
+        direction=options.direction,
+        scale=options.scale,
+        seed=options.seed,
+        weights=options.weights,
+        existing=options.existing,
+        say=lambda text: print(text, file=sys.stderr),
+    )
+    for name, reason in done.failed:
+        print(f"left out: {name}: {reason}", file=sys.stderr)
+    notes = [f"{len(done.kept):,} were there already"] if done.kept else []
+    notes += [f"{len(done.failed):,} left out"] if done.failed else []
+    notes += [f"{len(done.ignored):,} files are no pictures"] if done.ignored else []
+    print(", ".join([f"{len(done.written):,} written to {options.out}", *notes]))
+    return 0
 
 
 def data(words: list[str]) -> int:
@@ -496,6 +587,7 @@ def report(words: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "sample": sample,
+    "apply": apply,
     "data": data,
     "recipes": recipes,
     "info": info,
@@ -701,7 +793,8 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
 
 _DATA_HELP = (
     "A folder of pictures (sub-folders are classes), zip, tar, CSV, .npy, .npz or packed store; or digits, mnist, "
-    "fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral."
+    "fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral. Two sets of pictures: pairs:SRC or domains:SRC, a folder "
+    "or zip that holds folders a and b (or SRC:FOLDER_A:FOLDER_B); pairs:SRC:left for pictures side by side."
 )
 _RESUME_HELP = (
     "Continue the run at --out to the last bit, with its recorded options; --images or --minutes may be raised."

@@ -14,12 +14,13 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from . import doctor, pictures
@@ -29,7 +30,7 @@ from .evaluate import Watch
 from .model import build_recipe, draw_samples, recipe_record, save_model
 from .options import Count, Size, TrainOptions
 from .progress import Progress
-from .recipe import Recipe, load_recipe, recipe_names
+from .recipe import Batch, Recipe, load_recipe, recipe_names
 from .run import Run, refuse_existing
 from .signals import Signals
 from .step import Ranks, Setting, Terms, derive
@@ -38,6 +39,7 @@ from .tuning import Candidate, build_feed, build_step, choose_setting, tame_allo
 CHECKPOINT_MINUTES = 10
 """A checkpoint is saved at least this often, so that slow networks lose little."""
 FILM_SAMPLES = 64
+SHOWN_SOURCES = 16
 FRAMES = 24
 
 
@@ -83,7 +85,7 @@ def train(
         module = type(recipe).__module__
         name = module.rsplit(".", 1)[1] if module.startswith("gansmith.recipes.") else sys.modules[module].__file__
         assert name is not None
-    _check_options(options)
+    _check_options(recipe, options)
     label = data if isinstance(data, str | Path) else "array"
     path = Path(out) if out is not None else Path("runs") / f"{Path(name).stem}-{_safe(str(label))}"
     with _ranks(options.device) as (ranks, device):
@@ -186,6 +188,7 @@ class _Training:
             for tensor in self.taker.nets.state_dict().values():
                 torch.distributed.broadcast(tensor, 0)
         self.feed = build_feed(recipe, spec, store, options, setting, ranks)
+        self.shown = self.sources()
         self.step = 0
         self.seconds = 0.0  # of training alone: pictures and checkpoints do not count
         self.sums: dict[str, Tensor] = {}
@@ -285,17 +288,19 @@ class _Training:
         """Draw the fixed latents, as one frame of the film."""
         if self.ranks.rank > 0:
             return
-        n = FILM_SAMPLES if self.spec.kind == "image" else 2_000
-        encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed)
-        samples = self.spec.codec.decode(encoded)
-        found = doctor.look(encoded, self.real()) if self.step else {}  # untrained ones are always alike
+        ways = [(given, *self.drawn(given)) for given in self.recipe.given(self.shown)]
+        given, samples, encoded = ways[0]
+        found = doctor.look(encoded, self.real(given)) if self.step else {}  # untrained ones are always alike
         for illness in found.keys() - self.ill:
             self.say(f"warning at {self.images:,} images: {found[illness]}")
         for illness in self.ill - found.keys():
             self.say(f"at {self.images:,} images samples are no longer {illness}")
         self.ill = set(found)
         try:
-            image = pictures.sheet(samples, self.spec, self.store.fields["x"])
+            if given:
+                image = show_sources(self.spec, self.shown, [(given, samples) for given, samples, _ in ways])
+            else:
+                image = pictures.sheet(samples, self.spec, self.store.fields["x"])
             pictures.save(image, self.run.path / "samples" / f"{self.images:012d}.png")
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
@@ -318,11 +323,38 @@ class _Training:
         nets, average = self.taker.nets, self.taker.average
         save_model(self.run.path / folder, self.recipe, self.name, self.spec, nets, average, self.images)
 
-    def real(self) -> Tensor:
-        """The first real batch of the run, encoded: what samples are held against."""
-        return self.feed(0)["x"].float().cpu()
+    def sources(self) -> Batch:
+        """Fixed rows for recipes that need a source: of data that is not trained on, if there is such."""
+        if not self.options.validation:
+            return self.feed.spaced(SHOWN_SOURCES)
+        store = open_store(self.options.validation, self.options, progress=False)
+        if store.spec.kind not in self.recipe.kinds or store.spec.shape != self.spec.shape:
+            raise ValueError(
+                f"--validation {self.options.validation} is of kind {store.spec.kind}, {store.spec.shape}; the data is "
+                f"of kind {self.spec.kind}, {self.spec.shape}: it must be alike"
+            )
+        feed = build_feed(self.recipe, self.spec, store, self.options, self.setting, self.ranks)
+        return feed.spaced(SHOWN_SOURCES)
+
+    def drawn(self, given: Batch) -> tuple[np.ndarray, Tensor]:
+        """Samples of the fixed latents, or of the fixed sources: in the data's own units, and encoded."""
+        n = len(next(iter(given.values()))) if given else FILM_SAMPLES if self.spec.pictures else 2_000
+        encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed, given)
+        return self.spec.made(given)[1].codec.decode(encoded), encoded
+
+    def real(self, given: Batch) -> Tensor:
+        """The first real batch of the run, encoded: what samples made of these are held against."""
+        return self.feed(0)[self.spec.made(given)[0]].float().cpu()
 
     # --- the loop ---
+
+    def filmed(self) -> str:
+        """What the film shows."""
+        if not self.spec.parts:
+            return f"the same {FILM_SAMPLES if self.spec.pictures else 2_000} samples"
+        target = " | target" if self.spec.kind == "pairs" and len(self.recipe.given(self.shown)) == 1 else ""
+        whose = "held-out" if self.options.validation else "training"
+        return f"the same {whose} pictures (source | result{target})"
 
     def loop(self) -> Run:
         options = self.options
@@ -393,16 +425,33 @@ class _Training:
         pictures.film(sorted((path / "samples").glob("*.png")), path / "film.gif")
         pictures.curves(self.run.log(), path / "curves.png")
         rate = self.images / self.seconds if self.seconds else 0.0
+        use = f"apply {path} INPUT --out OUT" if self.spec.parts else f"sample {path} -n 64 --out grid.png"
         self.say(
             f"done: {self.images:,} images in {self.seconds:.0f} s ({rate:,.0f} a second)\n"
-            f"  {path}/film.gif    the same {FILM_SAMPLES if self.spec.kind == 'image' else 2_000} samples through "
-            f"training; {path}/samples/ holds the frames\n"
+            f"  {path}/film.gif    {self.filmed()} through training; {path}/samples/ holds the frames\n"
             f"  {path}/curves.png  the terms of each player, read for you\n"
             f"  {path}/model/      the generator\n"
-            f"next: gansmith sample {path} -n 64 --out grid.png\n"
+            f"next: gansmith {use}\n"
             f"      gansmith info {path}\n"
             f"      gansmith train --resume --out {path} --images {_round(2 * self.images)}"
         )
+
+
+def show_sources(spec: DataSpec, rows: Batch, ways: Sequence[tuple[Batch, np.ndarray]]) -> Image.Image:
+    """Source | result | target, if there is one way, which is then known; else source | result of each way."""
+    columns = []
+    for given, made in ways:
+        name, kind = spec.made(given)
+        columns += [_seen(spec.parts[k], spec.parts[k].codec.decode(v)) for k, v in given.items()]
+        columns.append(_seen(kind, made))
+        if spec.kind == "pairs" and len(ways) == 1:
+            columns.append(_seen(kind, kind.codec.decode(rows[name])))
+    return pictures.strips(columns, repeat=2)
+
+
+def _seen(spec: DataSpec, samples: np.ndarray) -> np.ndarray:
+    saved = spec.codec.to_json()
+    return pictures.to_8_bit(samples, (float(saved["low"]), float(saved["high"])))
 
 
 # --- setting up -------------------------------------------------------------------------------------------------------
@@ -445,9 +494,10 @@ def _networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict:
 def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
     if store.spec.kind not in recipe.kinds:
         fit = [n for n in recipe_names() if store.spec.kind in load_recipe(n).kinds]
+        how = "" if recipe.kinds.isdisjoint({"pairs", "domains"}) else f", or write --data pairs:{store.source}"
         raise ValueError(
             f"recipe {name} takes data of kind {', '.join(sorted(recipe.kinds))}; {store.source} is of kind "
-            f"{store.spec.kind}: choose one of {', '.join(fit)}"
+            f"{store.spec.kind}: choose one of {', '.join(fit)}{how}"
         )
     return dataclasses.replace(store.spec, codec=recipe.codec(store.spec))
 
@@ -483,10 +533,15 @@ def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
     return store
 
 
-def _check_options(options: TrainOptions) -> None:
+def _check_options(recipe: Recipe, options: TrainOptions) -> None:
     for what, least in (("images", 0), ("batch_size", 1), ("micro_batches", 1), ("keep", 1), ("log_every", 1)):
         if getattr(options, what) < least:
             raise ValueError(f"--{what.replace('_', '-')} is {getattr(options, what)}; it must be at least {least}")
+    if options.evaluate_every and not recipe.kinds.isdisjoint({"pairs", "domains"}):
+        raise ValueError(
+            "--evaluate-every scores samples drawn from noise; this recipe makes its samples of sources: leave it out, "
+            "and look at the run's samples/, made of the pictures of --validation"
+        )
     if options.minutes < 0:
         raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")
 

@@ -88,6 +88,12 @@ class Judge:
 
         Raises `ValueError` for unknown metrics or encoders, data of another shape, or too little of it.
         """
+        if store.spec.parts:
+            raise ValueError(
+                f"{store.source} holds {store.spec.kind}: evaluate scores samples drawn from noise, and a translator's "
+                "are made of sources. Write them with gansmith apply and score them with evaluate --real --fake; look "
+                "at the run's samples/"
+            )
         self.store, self.seed, self.say = store, seed, say
         self.spec = store.spec
         self.image = self.spec.kind == "image"

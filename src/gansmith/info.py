@@ -31,7 +31,7 @@ class Layer:
     parameters: int
 
 
-def layers(recipe: Recipe, nets: nn.ModuleDict) -> dict[str, list[Layer]]:
+def layers(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec) -> dict[str, list[Layer]]:
     """The modules of each network that hold parameters themselves or hold no others, in the order they are defined.
 
     Output shapes are those of one sample drawn with the serving networks.
@@ -44,7 +44,9 @@ def layers(recipe: Recipe, nets: nn.ModuleDict) -> dict[str, list[Layer]]:
 
     handles = [m.register_forward_hook(note) for m in nets.modules()]
     try:
-        draw_samples(recipe, nets, 1, 0)
+        blank = {k: torch.zeros(1, *part.shape) for k, part in spec.parts.items()}
+        for given in recipe.given(blank):
+            draw_samples(recipe, nets, 1, 0, given)
     finally:
         for handle in handles:
             handle.remove()
@@ -80,6 +82,9 @@ def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None
     _networks(run, build_recipe(saved, recipe), console)
 
 
+_KINDS = {"image": "images", "vector": "vectors", "pairs": "pairs of images", "domains": "images a domain"}
+
+
 def _what(run: Run) -> list[tuple[str, str]]:
     record = run.record
     data, setting = record["data"], record["setting"]
@@ -91,7 +96,7 @@ def _what(run: Run) -> list[tuple[str, str]]:
     return [
         ("run", str(run.path)),
         ("recipe", f"{record['recipe']['name']} ({fields})"),
-        ("data", f"{data['source']}: {data['count']:,} {spec.kind}s of {shape}{classes}"),
+        ("data", f"{data['source']}: {data['count']:,} {_KINDS[spec.kind]} of {shape}{classes}"),
         ("setting", f"{setting['precision']}{layout} on {setting['device']}, {record['options']['batch_size']} a step"),
     ]
 
@@ -130,7 +135,7 @@ def _networks(run: Run, recipe: Recipe, console: Console) -> None:
     with torch.random.fork_rng([]):
         nets = nn.ModuleDict(recipe.networks(spec))
     total = 0
-    for role, rows in layers(recipe, nets).items():
+    for role, rows in layers(recipe, nets, spec).items():
         parameters = sum(p.numel() for p in nets[role].parameters())
         total += parameters
         serving = "draws the samples" if role in recipe.serving else "for training only"

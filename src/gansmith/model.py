@@ -48,7 +48,7 @@ def draw_samples(recipe: Recipe, nets: nn.ModuleDict, n: int, seed: int, given: 
             part = derive(seed, "sample", start)
             torch.manual_seed(part)
             generator.manual_seed(part)
-            rows_given = {k: v[start : start + rows] for k, v in given.items()}
+            rows_given = {k: v[start : start + rows].to(device) for k, v in given.items()}
             with draws(Stream(generator, rows=BLOCK)):
                 blocks.append(recipe.sample(nets, rows, rows_given).to("cpu", torch.float32))
     for net, mode in modes.items():
@@ -132,6 +132,12 @@ class Model:
         """The averaged networks that samples are drawn with by default."""
         return self._networks["ema"]
 
+    def weights(self, which: Weights) -> nn.ModuleDict:
+        """The networks with the averaged weights, or with those of the last step. Raises `ValueError` for others."""
+        if which not in self._networks:
+            raise ValueError(f"there are no weights {which!r}; there are {', '.join(self._networks)}")
+        return self._networks[which]
+
     def to(self, device: str) -> Model:
         """Move the networks to a device; returns the model."""
         for nets in self._networks.values():
@@ -142,13 +148,20 @@ class Model:
         """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D).
 
         Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
-        last step. Raises `ValueError` for n < 1 or unknown weights.
+        last step. `given`: encoded tensors with n rows, for recipes whose samples are made of something ({"a": ...} for
+        pairs and domains; `gansmith.apply` takes pictures as they are).
+        Raises `ValueError` for n < 1, unknown weights, or a missing or unknown `given`.
         """
         if n < 1:
             raise ValueError(f"cannot draw {n} samples: ask for at least 1")
-        if weights not in self._networks:
-            raise ValueError(f"there are no weights {weights!r}; there are {', '.join(self._networks)}")
-        return self.spec.codec.decode(draw_samples(self.recipe, self._networks[weights], n, seed, given))
+        nets = self.weights(weights)
+        if self.spec.parts and not (given.keys() and given.keys() < self.spec.parts.keys()):
+            raise ValueError(
+                f"samples of {self.recipe_name} are made of pictures, and {sorted(given) or 'nothing'} is given: pass "
+                f"given={{'a': tensor}} (one of {', '.join(self.spec.parts)}), or use gansmith apply"
+            )
+        drawn = draw_samples(self.recipe, nets, n, seed, given)
+        return self.spec.made(given)[1].codec.decode(drawn)
 
 
 def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:

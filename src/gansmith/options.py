@@ -79,6 +79,9 @@ class TrainOptions(DataOptions):
     """Images between sample grids (frames of the film); 0 means 24 in the whole run."""
     checkpoint_every: Count = Count(50_000)
     """Images between checkpoints; one is also saved every 10 minutes and at the end."""
+    validation: str = ""
+    """Data as for --data that is never trained on: recipes that need a source show what they make of its pictures. By
+    default they show training pictures."""
     evaluate_every: Count = Count(0)
     """Images between scores of 2,000 samples during training; the best model so far is kept in best/. 0 means never."""
     keep: int = 2

@@ -36,7 +36,7 @@ def sheet(samples: np.ndarray, spec: DataSpec, real: np.ndarray) -> Image.Image:
     `samples` (N, H, W, C) or (N, D) as `Model.sample` returns them; `real` (M, ...) likewise, used for points only
     (a few thousand of them are enough to see, and evenly spaced ones are taken).
     """
-    if spec.kind == "image":
+    if spec.pictures:
         saved = spec.codec.to_json()
         return grid(samples, bounds=(float(saved["low"]), float(saved["high"])))
     every = max(len(real) // 4_000, 1)
@@ -85,6 +85,26 @@ def grid(
         y, x = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         canvas[y : y + height, x : x + width] = shown[i]
     return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
+
+
+def strips(columns: Sequence[np.ndarray], repeat: int = 1) -> Image.Image:
+    """Pictures of several kinds side by side, row by row: source, result, target.
+
+    `columns`: for each kind 8-bit pictures (N, H, W, C) as `to_8_bit` gives them, N the same; all are shown in the size
+    of the first and in as many channels as any has. `repeat`: so many rows stand beside one another.
+    """
+    height, width = columns[0].shape[1:3]
+    most = max(column.shape[3] for column in columns)
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[most]
+    shown = []
+    for column in columns:
+        for picture in column:
+            image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert(mode)
+            if image.size != (width, height):
+                image = image.resize((width, height), Image.Resampling.NEAREST)
+            shown.append(np.asarray(image).reshape(height, width, most))
+    rows = np.stack(shown).reshape(len(columns), -1, height, width, most).swapaxes(0, 1)
+    return grid(rows.reshape(-1, height, width, most), columns=len(columns) * repeat)
 
 
 def scatter(points: np.ndarray, real: np.ndarray) -> Image.Image:

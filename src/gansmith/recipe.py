@@ -16,8 +16,21 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from .data import Codec, DataSpec, Draw, Uniform
-from .step import EMPTY, Adam, Average, Batch, Ramp, Step, Terms, Turn, noise, normal, uniform
+from .data import Codec, DataSpec, Draw, Uniform, Unpaired
+from .step import (
+    EMPTY,
+    Adam,
+    Average,
+    Batch,
+    Ramp,
+    Step,
+    Terms,
+    Turn,
+    noise,
+    normal,
+    of_all_ranks,
+    uniform,
+)
 
 __all__ = [
     "EMPTY",
@@ -30,9 +43,11 @@ __all__ = [
     "Step",
     "Terms",
     "Turn",
+    "Unpaired",
     "load_recipe",
     "noise",
     "normal",
+    "of_all_ranks",
     "uniform",
 ]
 
@@ -65,6 +80,10 @@ class Recipe(ABC):
     @abstractmethod
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         """Draw n samples (n, *data.shape) in the encoded range; `given` holds labels, source images, masks ..."""
+
+    def given(self, batch: Batch) -> tuple[Batch, ...]:
+        """What `sample` needs of real data, once for each way to sample: nothing at all, where noise is enough."""
+        return (EMPTY,)
 
     def codec(self, raw: DataSpec) -> Codec:
         """How raw data becomes tensors: by default as the source proposes (images in [-1, 1])."""

@@ -59,20 +59,29 @@ class Turn:
 
 @dataclass(frozen=True)
 class Ramp:
-    """A value that goes from `start` to `end` over the first `images` images shown, along half a cosine, and stays."""
+    """A value that goes from `start` to `end` over the first `images` images shown, along half a cosine, and stays.
+
+    `after`: it keeps `start` for so many images first. `linear`: along a straight line instead.
+    """
 
     start: float
     end: float
     images: float
+    after: float = 0.0
+    linear: bool = False
 
     def __call__(self, images: float) -> float:
         """The value once this many images were shown."""
-        done = min(max(images / self.images, 0.0), 1.0)
+        done = min(max((images - self.after) / self.images, 0.0), 1.0)
+        if self.linear:
+            return self.start + (self.end - self.start) * done
         return self.end + (self.start - self.end) * 0.5 * (1 + math.cos(math.pi * done))
 
     def at(self, images: Tensor) -> Tensor:
         """The same of a () tensor, without a device wait: for weights inside a loss (`batch["images"]`)."""
-        done = (images / self.images).clamp(0.0, 1.0)
+        done = ((images - self.after) / self.images).clamp(0.0, 1.0)
+        if self.linear:
+            return self.start + (self.end - self.start) * done
         return self.end + (self.start - self.end) * 0.5 * (1 + torch.cos(math.pi * done))
 
 
@@ -128,6 +137,8 @@ class Stream:
     part: int = 0
     parts: int = 1
     rows: int = 0
+    rank: int = 0
+    world: int = 1
 
 
 _stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
@@ -166,6 +177,23 @@ def uniform(like: Tensor, n: int, *shape: int) -> Tensor:
 def normal(like: Tensor) -> Tensor:
     """Standard normal noise of the shape, device and dtype of `like`, whose first dimension is the batch."""
     return _draw(torch.randn, len(like), tuple(like.shape[1:]), like)
+
+
+def of_all_ranks(rows: Tensor) -> tuple[Tensor, slice]:
+    """The rows (n, ...) of every rank, in the order of ranks and without a gradient, and where one's own lie in it.
+
+    For state that a loss keeps of samples (CycleGAN's pool): kept of all of them it is the same on every rank, and
+    its module says so with `alike = True`.
+    """
+    stream = _stream.get()
+    own = rows.detach().contiguous()
+    if own.dtype == torch.bfloat16:  # not every backend carries it
+        own = own.float()
+    if stream is None or stream.world == 1:
+        return own, slice(0, len(rows))
+    everyone = own.new_empty((len(rows) * stream.world, *rows.shape[1:]))
+    torch.distributed.all_gather_into_tensor(everyone, own)
+    return everyone, slice(stream.rank * len(rows), (stream.rank + 1) * len(rows))
 
 
 # --- where and how it runs --------------------------------------------------------------------------------------------
@@ -254,7 +282,13 @@ class Step:
         self._shadow_buffers = [b for name in averaged for b in self.average[name].buffers()]
         self._live_buffers = [b for name in averaged for b in nets[name].buffers()]
         saved = nets.state_dict().keys()  # a buffer that is not saved is a constant, the same on all ranks
-        self._statistics = [b for key, b in nets.named_buffers() if key in saved and b.is_floating_point()]
+        self._statistics = [
+            buffer
+            for place, module in nets.named_modules()
+            if not getattr(module, "alike", False)  # its buffers are the same on every rank as they are
+            for name, buffer in module.named_buffers(place, recurse=False)
+            if buffer.is_floating_point() and name in saved
+        ]
 
     def take(self, step: int, batches: Callable[[int], Batch]) -> Terms:
         """Take step number `step` (from 0). `batches(k)` gives this rank's rows of the run's k-th batch.
@@ -310,7 +344,8 @@ class Step:
         part += self.ranks.rank * self.micro_batches
         self._default.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
         self._generator.manual_seed(seed)  # noise and mixing: one common draw, of which each takes its slice
-        stream = Stream(self._generator, part, self.ranks.world * self.micro_batches)
+        parts = self.ranks.world * self.micro_batches
+        stream = Stream(self._generator, part, parts, rank=self.ranks.rank, world=self.ranks.world)
         with draws(stream), self.setting.autocast():
             terms = turn.loss(self.nets, batch)
             loss = torch.stack(

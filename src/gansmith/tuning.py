@@ -54,7 +54,7 @@ def build_feed(
     """The batches of a run, as its recipe draws them."""
     return Feed(
         store,
-        spec.codec,
+        spec.codecs,
         recipe.draw(),
         seed=derive(options.seed, "data"),
         batch_size=options.batch_size,
@@ -92,7 +92,7 @@ def choose_setting(
     milliseconds of each, too; the threads are set.
     """
     precisions = ("fp32", "bf16") if options.precision == "auto" else (options.precision,)
-    layouts = (False, True) if spec.kind == "image" else (False,)
+    layouts = (False, True) if spec.pictures else (False,)
     threads = torch.get_num_threads()
 
     def timed(candidates: list[Candidate]) -> dict[Candidate, float]:

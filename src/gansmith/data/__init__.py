@@ -1,6 +1,6 @@
 """The data's front door: a source becomes a packed store once; batches are gathered from it."""
 
-from .draw import Draw, Uniform
+from .draw import Draw, Uniform, Unpaired
 from .feed import Feed
 from .spec import Codec, DataSpec, ImageCodec, VectorCodec, codec_from_json
 from .store import Store, open_store
@@ -13,6 +13,7 @@ __all__ = [
     "ImageCodec",
     "Store",
     "Uniform",
+    "Unpaired",
     "VectorCodec",
     "codec_from_json",
     "open_store",

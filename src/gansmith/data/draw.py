@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 
 class Draw(ABC):
     """Which samples the k-th batch of a run holds."""
+
+    together: ClassVar[bool] = True
+    """Whether all fields of a batch are of the same rows; if not, each field is drawn on its own."""
 
     @abstractmethod
     def rows(self, seed: int, k: int, batch_size: int, n: int) -> np.ndarray:
@@ -31,6 +35,13 @@ class Uniform(Draw):
         return np.concatenate(
             [_order(seed, int(e), n)[position[epochs == e] % n] for e in range(epochs[0], epochs[-1] + 1)]
         )
+
+
+@dataclass(frozen=True)
+class Unpaired(Uniform):
+    """Each field on its own: every sample of a field once an epoch of that field, in an order of its own."""
+
+    together: ClassVar[bool] = False
 
 
 @functools.lru_cache(maxsize=8)  # two at an epoch's end, for each of a few feeds in one process

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ class Feed:
     def __init__(
         self,
         store: Store,
-        codec: Codec,
+        codec: Codec | Mapping[str, Codec],
         draw: Draw,
         *,
         seed: int,
@@ -39,55 +41,86 @@ class Feed:
     ) -> None:
         """`batch_size` counts the rows of all ranks; `in_memory` None decides by what is free.
 
-        Raises `ValueError` if the batch cannot be split evenly over the ranks.
+        `codec`: of the field `x`, or of every field that has one (`DataSpec.codecs`).
+        Raises `ValueError` if the batch cannot be split evenly over the ranks, or fields that are drawn together
+        differ in length.
         """
         if batch_size % world:
             raise ValueError(
                 f"batch size {batch_size} cannot be split over {world} ranks: choose a multiple of {world}"
             )
-        self.codec, self.draw, self.seed, self.batch_size = codec, draw, seed, batch_size
+        self.codecs = {"x": codec} if isinstance(codec, Codec) else dict(codec)
+        self.draw, self.seed, self.batch_size = draw, seed, batch_size
         self.device = torch.device(device)
-        self._n = len(store)
+        self._counts = {k: len(field) for k, field in store.fields.items()}
+        if draw.together and len(set(self._counts.values())) > 1:
+            raise ValueError(f"{store.source} holds {self._counts}: its fields are not aligned and cannot be paired")
         self._slice = slice(batch_size // world * rank, batch_size // world * (rank + 1))
         self._channels_last = channels_last
-        self._image = isinstance(codec, ImageCodec)
+        self._images = {k for k, codec in self.codecs.items() if isinstance(codec, ImageCodec)}
         size = sum(field.nbytes for field in store.fields.values())
         if in_memory is None:
             in_memory = size < min(_MOST, _free(self.device) // 4)
         # Held in the order in which the networks want it, so that a batch is one gather and one pass of arithmetic.
-        self._planar = in_memory and self._image and not channels_last
+        self._planar = self._images if in_memory and not channels_last else set()
         self._held = {k: self._hold(k, v) for k, v in store.fields.items()} if in_memory else {}
         self._mapped = {} if in_memory else store.fields
 
     def __call__(self, k: int) -> dict[str, Tensor]:
-        """`"x"` (N, *shape) float32 and, if the data has labels, `"y"` (N,) int64: this rank's rows of batch k."""
-        rows = self.draw.rows(self.seed, k, self.batch_size, self._n)[self._slice]
+        """`"x"` (N, *shape) float32 and, if the data has labels, `"y"` (N,) int64: this rank's rows of batch k.
+
+        Of pairs and domains `"a"` and `"b"`.
+        """
+        if self.draw.together:
+            (n,) = set(self._counts.values())
+            return self.at(dict.fromkeys(self._counts, self._drawn(self.seed, k, n)))
+        return self.at({name: self._drawn(_own_seed(self.seed, name), k, n) for name, n in self._counts.items()})
+
+    def _drawn(self, seed: int, k: int, n: int) -> np.ndarray:
+        return self.draw.rows(seed, k, self.batch_size, n)[self._slice]
+
+    def spaced(self, n: int) -> dict[str, Tensor]:
+        """At most n evenly spaced rows of every field, encoded, on the device: the same in every run."""
+        n = min(n, *self._counts.values())
+        return self.at({name: np.arange(n) * count // n for name, count in self._counts.items()})
+
+    def at(self, rows: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+        """These rows of each field, encoded, on the device."""
         raw = self._gather(rows)
-        x = raw.pop("x")
-        if x.dtype == torch.int16:
-            x = x.view(torch.uint16)
-        if self._image and not self._channels_last:
-            # Reordered while the pixels are still small integers; `encode` sees its (N, H, W, C) and undoes nothing.
-            planar = x if self._planar else x.permute(0, 3, 1, 2).contiguous()
-            x = planar.permute(0, 2, 3, 1)
-        raw["x"] = self.codec.encode(x)
+        for name, codec in self.codecs.items():
+            x = raw[name]
+            if x.dtype == torch.int16:
+                x = x.view(torch.uint16)
+            if name in self._images and not self._channels_last:
+                # Reordered while pixels are still small integers; `encode` sees its (N, H, W, C) and undoes nothing.
+                planar = x if name in self._planar else x.permute(0, 3, 1, 2).contiguous()
+                x = planar.permute(0, 2, 3, 1)
+            raw[name] = codec.encode(x)
         return raw
 
     def _hold(self, name: str, field: np.ndarray) -> Tensor:
-        planar = self._planar and name == "x"
+        planar = name in self._planar
         return _tensor(np.array(field.transpose(0, 3, 1, 2) if planar else field, order="C")).to(self.device)
 
-    def _gather(self, rows: np.ndarray) -> dict[str, Tensor]:
+    def _gather(self, rows: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         if self._held:
-            index = _to(torch.from_numpy(rows.copy()), self.device)  # a copy: the draw's own array is read only
-            return {k: v.index_select(0, index) for k, v in self._held.items()}
-        order = np.argsort(rows)  # ascending: neighbours on disk are read together
+            index: dict[int, Tensor] = {}  # fields drawn together share one array of rows, copied to the device once
+            for wanted in rows.values():
+                if id(wanted) not in index:  # a copy: the draw's own array is read only
+                    index[id(wanted)] = _to(torch.from_numpy(wanted.copy()), self.device)
+            return {k: v.index_select(0, index[id(rows[k])]) for k, v in self._held.items()}
         batch = {}
         for k, field in self._mapped.items():
-            picked = np.empty((len(rows), *field.shape[1:]), field.dtype)
-            picked[order] = field[rows[order]]
+            order = np.argsort(rows[k])  # ascending: neighbours on disk are read together
+            picked = np.empty((len(order), *field.shape[1:]), field.dtype)
+            picked[order] = field[rows[k][order]]
             batch[k] = _to(_tensor(picked), self.device)
         return batch
+
+
+def _own_seed(seed: int, field: str) -> int:
+    """The seed of a field that is drawn on its own."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {field}".encode(), digest_size=8).digest(), "little")
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..options import DataOptions
+from ..options import DataOptions, Size
 from .arrays import ArraySource, Rows, channel_axis, index_labels, row_name
 from .listing import Bytes, printable
 from .pack import MANIFEST, Quarantined, even_chunks, progress_bar, workers
+from .paired import DomainSource, JoinedSource, PairSource, halved
 from .pictures import MOST_BYTES, Bad, open_picture, quiet
 from .sources import PictureSource, choose, recognise, survey
 from .store import Store, cache_dir
@@ -64,6 +65,8 @@ class Report:
     problem: str
     """Why training cannot start as things are; empty if it can."""
     warnings: tuple[str, ...]
+    parts: dict[str, Report] = field(default_factory=dict)
+    """Of pairs and domains: what each of the two sets holds."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -106,6 +109,10 @@ def inspect(
     if isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file():
         return _of_store(Store.open(source))
     found = recognise(source, options, cache_dir(), progress)
+    if isinstance(found, PairSource | DomainSource):
+        return _of_two(found, options, progress)
+    if isinstance(found, JoinedSource):
+        return _of_joined(found, options, progress)
     if isinstance(found, PictureSource):
         return _of_pictures(found, options, progress)
     assert isinstance(found, ArraySource)
@@ -164,6 +171,61 @@ def _of_pictures(source: PictureSource, options: DataOptions, progress: bool) ->
         dtype=dtype if not problem else "",
         problem=problem,
         warnings=tuple(_warnings(usable, classes, duplicates, seen.constant, len(quarantined))),
+    )
+
+
+def _of_joined(source: JoinedSource, options: DataOptions, progress: bool) -> Report:
+    """Pictures that are pairs side by side: what is said of them, with the size of a half."""
+    files = source.pictures
+    whole = _of_pictures(files, dataclasses.replace(options, size=Size((1, 1))), progress)
+    shape, problem, notes = whole.shape, whole.problem, list(whole.notes)
+    if not problem:
+        try:
+            seen = halved(survey(files.files, files.listing, progress))
+            target, more = choose(source.name, seen, options, files.listing)
+            shape, notes = (target.channels, target.height, target.width), [*files.listing.notes, *more]
+        except ValueError as error:
+            shape, problem = (), str(error)
+    return dataclasses.replace(
+        whole, source=source.name, kind="pairs", shape=shape, problem=problem, notes=tuple(notes)
+    )
+
+
+def _of_two(source: PairSource | DomainSource, options: DataOptions, progress: bool) -> Report:
+    """Each of the two sets, and what they are together."""
+    parts = {
+        name: _of_pictures(half, options, progress) if isinstance(half, PictureSource) else _of_array(half, options)
+        for name, half in source.halves.items()
+    }
+    pairs = isinstance(source, PairSource)
+    aside = source.quarantined if isinstance(source, PairSource) else ()
+    return _together(source.name, "pairs" if pairs else "domains", parts, aside, source.notes)
+
+
+def _together(
+    name: str, kind: str, parts: dict[str, Report], aside: Sequence[Quarantined], notes: Sequence[str]
+) -> Report:
+    a, b = parts["a"], parts["b"]
+    quarantined = (*aside, *a.quarantined, *b.quarantined)
+    problem = "; ".join(f"{k}: {part.problem}" for k, part in parts.items() if part.problem)
+    # A pair of which either half is broken is left out; at least so many are, at most the sum.
+    usable = min(a.usable, b.usable) if kind == "pairs" else max(a.usable, b.usable)
+    return dataclasses.replace(
+        b,
+        source=name,
+        kind=kind,
+        found=max(a.found, b.found),
+        usable=usable,
+        decoded=min(a.decoded, b.decoded),
+        duplicates=0,
+        duplicate_groups=(),
+        quarantined=quarantined,
+        ignored=tuple(sorted({*a.ignored, *b.ignored})),
+        notes=tuple(notes),
+        shape=() if problem else b.shape,
+        problem=problem,
+        warnings=tuple(_warnings(usable, {}, 0, 0, len(quarantined))),
+        parts=parts,
     )
 
 
@@ -263,6 +325,13 @@ def _native(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _of_store(store: Store) -> Report:
+    if store.spec.parts:
+        parts = {}
+        for (name, spec), x in zip(store.spec.parts.items(), store.fields.values(), strict=True):
+            sizes = ((x.shape[1], x.shape[2], len(x)),)
+            parts[name] = _of_rows(name, "image", Rows(x), sizes, {}, (), (), [], spec.shape, x.dtype.name, "")
+        name = f"{store.path} (packed from {store.source})"
+        return _together(name, store.spec.kind, parts, store.quarantined, store.notes)
     x = store.fields["x"]
     sizes = ((x.shape[1], x.shape[2], len(x)),) if store.spec.kind == "image" else ()
     labels = store.fields.get("y")
@@ -372,7 +441,9 @@ def _warnings(usable: int, classes: dict[str, int], duplicates: int, constant: i
 
 def describe(report: Report) -> str:
     """The report as lines of text."""
-    what = "pictures" if report.kind == "image" else "vectors"
+    what = {"image": "pictures", "vector": "vectors", "pairs": "pairs", "domains": "pictures a set"}[report.kind]
+    if report.parts:
+        return _describe_two(report, what)
     lines = [f"{report.source}: {report.found:,} {what}, {report.usable:,} usable"]
     if report.decoded < report.found:
         lines.append(f"  decoded to the last pixel: {report.decoded:,}; of the others only the header was read")
@@ -403,10 +474,30 @@ def describe(report: Report) -> str:
         epochs = 200_000 / report.usable if report.usable else 0.0
         shape = (
             "x".join(map(str, report.shape[1:])) + f" in {report.shape[0]} channels"
-            if report.kind == "image"
+            if report.kind != "vector"
             else (f"{report.shape[0]} numbers")
         )
         lines.append(f"  training would see: {shape}, {report.dtype}; 200,000 samples shown are {epochs:.1f} epochs")
+    return "\n".join(lines)
+
+
+def _describe_two(report: Report, what: str) -> str:
+    most = "at most " if report.kind == "pairs" and report.quarantined else ""
+    lines = [f"{report.source}: {report.found:,} {what}, {most}{report.usable:,} usable"]
+    for name, part in report.parts.items():
+        lines += [
+            f"  {name}: {line.strip()}" for line in describe(part).splitlines() if "samples shown are" not in line
+        ]
+        if part.shape:
+            lines.append(f"  {name}: {part.shape[1]}x{part.shape[2]} in {part.shape[0]} channels, {part.dtype}")
+    own = {(q.name, q.reason) for part in report.parts.values() for q in part.quarantined}
+    lines += [f"  left out: {q.name}: {q.reason}" for q in report.quarantined if (q.name, q.reason) not in own][:8]
+    lines += [f"  note: {note}" for note in report.notes]
+    lines += [f"  warning: {warning}" for warning in report.warnings]
+    if report.problem:
+        lines.append(f"  training cannot start: {report.problem}")
+    elif report.usable:
+        lines.append(f"  200,000 samples shown are {200_000 / report.usable:.1f} epochs")
     return "\n".join(lines)
 
 

@@ -78,6 +78,8 @@ class Plan:
     quarantined: tuple[Quarantined, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    describe: Callable[[np.ndarray], tuple[DataSpec, list[str]]] | None = None
+    """The spec of the packed rows and what there is to say about it, where rows are more than one array (pairs)."""
 
     @property
     def rows(self) -> int:
@@ -115,7 +117,7 @@ def pack(plan: Plan, final: Path, progress: bool) -> None:
     Raises `ValueError` if no row is good, `OSError` if the disk is full.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    with _claim(final) as work:
+    with claim(final) as work:
         if work is None:
             return
         planned = f"{plan.digest} {plan.shape} {plan.dtype} {zlib.crc32(plan.chunks.tobytes())}"
@@ -150,7 +152,7 @@ def _read_digest(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _claim(final: Path) -> Generator[Path | None]:
+def claim(final: Path) -> Generator[Path | None]:
     """The work folder of `final`, ours alone; None if `final` was finished by another process while we waited."""
     try:
         import fcntl
@@ -290,16 +292,11 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
         os.fsync(f.fileno())
     os.replace(work / "x.raw", work / "x.npy")
     x = np.load(work / "x.npy", mmap_mode="r", allow_pickle=False)
-    codec, notes = _codec(plan, x)
     fields = {"x": x}
     if plan.labels is not None:
         np.save(work / "y.npy", plan.labels[keep].astype(np.int64), allow_pickle=False)
         fields["y"] = np.load(work / "y.npy", mmap_mode="r", allow_pickle=False)
-    if plan.kind == "image":
-        h, w, c = plan.shape
-        spec = DataSpec(kind="image", shape=(c, h, w), codec=codec, classes=plan.classes)
-    else:
-        spec = DataSpec(kind="vector", shape=plan.shape, codec=codec, classes=plan.classes)
+    spec, notes = plan.describe(x) if plan.describe is not None else describe(plan, x)
     manifest = {
         "format": FORMAT,
         "digest": plan.digest,
@@ -335,6 +332,15 @@ def quarantine_notes(quarantined: Sequence[Quarantined]) -> list[str]:
     listed = "; ".join(f"{q.name}: {q.reason}" for q in quarantined[:3])
     more = f"; and {len(quarantined) - 3} more" if len(quarantined) > 3 else ""
     return [f"{len(quarantined)} left out ({listed}{more})"]
+
+
+def describe(plan: Plan, x: np.ndarray) -> tuple[DataSpec, list[str]]:
+    """The spec of the packed rows of one array, and what there is to say about it."""
+    codec, notes = _codec(plan, x)
+    if plan.kind == "image":
+        h, w, c = plan.shape
+        return DataSpec(kind="image", shape=(c, h, w), codec=codec, classes=plan.classes), notes
+    return DataSpec(kind="vector", shape=plan.shape, codec=codec, classes=plan.classes), notes
 
 
 def _codec(plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:

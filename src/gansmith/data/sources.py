@@ -50,17 +50,23 @@ def recognise(
 
     Raises `FileNotFoundError` if it is not there, `ValueError` if it is nothing that is known.
     """
+    from . import paired  # which is made of the sources below
+
     if isinstance(source, (np.ndarray, Mapping)):
+        if isinstance(source, Mapping) and "a" in source:
+            return paired.from_arrays(source)
         return from_memory(source)
     text = str(source)
     name, _, split = text.partition(":")
+    if name in ("pairs", "domains"):
+        return paired.from_text("pairs" if name == "pairs" else "domains", split)
     if name == "toy":
         return _toy(split)
     if name in KNOWN:
         return known_source(name, split or "train", options.data_dir, cache, progress)
     path = Path(source)
     if path.is_dir():
-        return PictureSource(Folder(path))
+        return paired.found_in(path) or PictureSource(Folder(path))
     if not path.exists():
         raise FileNotFoundError(
             f"there is no {text!r}: give a folder, a .csv, .zip, .tar, .npy or .npz file, or one of "

@@ -9,14 +9,15 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Kind = Literal["image", "vector"]
+Kind = Literal["image", "vector", "pairs", "domains"]
 
 
 class Codec(ABC):
@@ -110,11 +111,29 @@ class DataSpec:
     codec: Codec
     classes: tuple[str, ...] = ()
     """The names of the labels 0, 1, ...; empty if the data has none."""
+    parts: Mapping[str, DataSpec] = field(default_factory=dict, hash=False)
+    """Of `pairs` (aligned pictures) and `domains` (two sets, unaligned): `"a"` and `"b"`, pictures each. `shape` and
+    `codec` of the whole are those of b, which is what is made by default."""
 
     @property
     def bounds(self) -> tuple[float, float]:
         """The range of encoded values: (-1, 1) for images; vectors are unbounded."""
-        return (-1.0, 1.0) if self.kind == "image" else (-math.inf, math.inf)
+        return (-1.0, 1.0) if self.pictures else (-math.inf, math.inf)
+
+    @property
+    def pictures(self) -> bool:
+        """Whether what is made is a picture (C, H, W)."""
+        return self.kind in ("image", "pairs", "domains")
+
+    @property
+    def codecs(self) -> dict[str, Codec]:
+        """The codec of each field of a batch that has one."""
+        return {name: part.codec for name, part in self.parts.items()} or {"x": self.codec}
+
+    def made(self, given: Collection[str]) -> tuple[str, DataSpec]:
+        """The field that `Recipe.sample` makes of these given ones, and what it is: the part that is not given."""
+        left = [(name, part) for name, part in self.parts.items() if name not in given]
+        return left[-1] if left and given else ("x", self)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` turns back into an equal spec."""
@@ -123,12 +142,18 @@ class DataSpec:
             "shape": list(self.shape),
             "codec": self.codec.to_json(),
             "classes": list(self.classes),
+            **({"parts": {name: part.to_json() for name, part in self.parts.items()}} if self.parts else {}),
         }
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> DataSpec:
         """The spec of `to_json`. Raises `ValueError` if it is anything else."""
         match saved:
+            case {"kind": "pairs" | "domains" as kind, "parts": {"a": {} as a, "b": {} as b}}:
+                parts = {"a": cls.from_json(a), "b": cls.from_json(b)}
+                if all(part.kind == "image" for part in parts.values()):
+                    whole = parts["b"]
+                    return cls(kind=kind, shape=whole.shape, codec=whole.codec, parts=parts)
             case {"kind": "image" | "vector" as kind, "shape": [*shape], "codec": {} as codec, "classes": [*classes]}:
                 if len(shape) == (3 if kind == "image" else 1) and all(isinstance(s, int) and s > 0 for s in shape):
                     return cls(

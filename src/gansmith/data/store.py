@@ -14,6 +14,7 @@ import numpy as np
 
 from ..options import DataOptions
 from .pack import FORMAT, MANIFEST, Quarantined, pack, sha256_of
+from .paired import DomainSource, fields_of, pack_domains
 from .sources import recognise
 from .spec import DataSpec
 
@@ -31,7 +32,8 @@ class Store:
     """Of the source's listing and the options: equal digests, equal stores."""
     spec: DataSpec
     fields: dict[str, np.ndarray]
-    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, or vectors (N, D) float32; `"y"`: labels (N,) int64."""
+    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, or vectors (N, D) float32; `"y"`: labels (N,) int64.
+    Of pairs and domains `"a"` and `"b"`: pictures (N, H, W, C), of domains not as many of both."""
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...]
     """Files or rows left out, and why."""
@@ -41,7 +43,7 @@ class Store:
     """What a reader should know: conversions made, files left out."""
 
     def __len__(self) -> int:
-        return len(self.fields["x"])
+        return max(len(field) for field in self.fields.values())
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -55,7 +57,14 @@ class Store:
                 raise ValueError(f"it has format {saved['format']}; this version reads {FORMAT}: pack it again")
             spec = DataSpec.from_json(saved["spec"])
             fields = {name: _open_field(path, name, entry) for name, entry in saved["fields"].items()}
-            _check(spec, fields, saved["count"])
+            if spec.kind == "domains":
+                fields = {name: cls.open(path / name).fields["x"] for name in spec.parts}
+            elif spec.kind == "pairs":
+                fields = fields_of(spec, fields["x"])
+            for name, field in fields.items() if spec.parts else ():
+                _check(spec.parts[name], {"x": field}, len(field))
+            if not spec.parts:
+                _check(spec, fields, saved["count"])
             return cls(
                 path=path,
                 source=str(saved["source"]),
@@ -77,6 +86,9 @@ class Store:
         for entry in saved["fields"].values():
             if sha256_of(self.path / entry["file"]) != entry["sha256"]:
                 raise ValueError(f"{self.path / entry['file']} is not what was packed: delete the store, pack it again")
+        if self.spec.kind == "domains":
+            for name in self.spec.parts:
+                Store.open(self.path / name).verify()
 
 
 def _open_field(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
@@ -128,6 +140,13 @@ def open_store(
     labels, a zip or tar of pictures, an .npy or .npz file, `digits`, `mnist`, `fashion-mnist`, `cifar10` (with
     `:test` for the other split), `toy:ring`, `toy:grid`, `toy:spiral`; or an array, or {"x": array, "y": labels}.
 
+    Two sets of pictures, a and b: `pairs:SRC` (a folder or zip that holds folders a and b, or A and B, or trainA and
+    trainB; files of one name but for the suffix are a pair) or `domains:SRC` (the same, unaligned);
+    `pairs:SRC:FOLDER_A:FOLDER_B` and `domains:SRC:FOLDER_A:FOLDER_B` for folders of other names inside SRC;
+    `pairs:SRC:left` for pictures that hold both halves side by side, a on the left (`:right`: a on the right); a
+    folder that holds trainA and trainB needs no prefix: pairs if all names match, else domains; in Python
+    {"a": array, "b": array}, pairs if there are as many of both.
+
     Raises `FileNotFoundError` if it is not there, `ValueError` if it cannot be used, `OSError` if the disk is full.
     """
     if isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file():
@@ -146,7 +165,10 @@ def open_store(
     if not (final / MANIFEST).is_file():
         if final.exists() and not (final.is_dir() and not any(final.iterdir())):
             raise ValueError(f"{final} exists and is not a packed store: name a folder that does not exist yet")
-        pack(found.plan(options, digest, recorded, progress), final, progress)
+        if isinstance(found, DomainSource):
+            pack_domains(found, options, digest, recorded, final, progress)
+        else:
+            pack(found.plan(options, digest, recorded, progress), final, progress)
     store = Store.open(final)
     if store.digest != digest:
         raise ValueError(

@@ -71,7 +71,7 @@ class Facts:
         """The training data that the page may show; none if they are gone or are not to be passed on."""
         if self.store is None or not self.show_data:
             return np.empty((0, *self.spec.shape))
-        return self.store.fields["x"]
+        return self.store.fields["b" if self.spec.parts else "x"]
 
 
 def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Facts:
@@ -98,7 +98,8 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
         except Exception as error:  # code of the user's, or fields of the wrong type from a file: it may be anything
             recipe = None
             missing.append(f"The recipe cannot be used: {error}")
-    drawn = _draw(run, own, spec, seed, missing) if recipe is not None else None
+    # What is made of sources is shown as it was drawn during training, beside them.
+    drawn = _draw(run, own, spec, seed, missing) if recipe is not None and not spec.parts else None
     store = _data(record, missing)
     neighbours = None
     if drawn is not None and store is not None:

@@ -28,7 +28,7 @@ def section(facts: Facts) -> Child:
         return parts
     with torch.random.fork_rng([]):
         nets = nn.ModuleDict(facts.recipe.networks(facts.spec))
-    for role, layers in info.layers(facts.recipe, nets).items():
+    for role, layers in info.layers(facts.recipe, nets, facts.spec).items():
         listed = table(
             ["layer", "type", "output", "parameters"],
             [[x.name, x.kind, x.shape, f"{x.parameters:,}" if x.parameters else ""] for x in layers],
