@@ -453,7 +453,8 @@ def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
             f"recipe {name} takes data of kind {', '.join(sorted(recipe.kinds))}; {store.source} is of kind "
             f"{store.spec.kind}: choose one of {', '.join(fit)}"
         )
-    return dataclasses.replace(store.spec, codec=recipe.codec(store.spec))
+    codec = recipe.codec(store.spec, store.fields)
+    return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape))
 
 
 def _store(data: Any, options: TrainOptions, ranks: Ranks) -> Store:

@@ -480,7 +480,7 @@ def evaluate(
             say(f"these scores were there: {target}")
             return kept
     say(f"drawing {judge.num:,} samples of {model.recipe_name} after {model.images:,} images")
-    samples = model.to(device).sample(judge.num, seed=seed, weights=weights)
+    samples = model.to(device).stored(judge.num, seed=seed, weights=weights)
     scores = _scores(judge, samples, protocol, about | {"images": model.images}, began)
     if target is not None:
         if kept is not None:

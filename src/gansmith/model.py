@@ -139,11 +139,17 @@ class Model:
         return self
 
     def sample(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
-        """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D).
+        """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D);
+        rows of a table as a structured array (n,), whose fields are the columns in their own types (`rows["age"]`;
+        `pandas.DataFrame(rows)`).
 
         Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
         last step. Raises `ValueError` for n < 1 or unknown weights.
         """
+        return self.spec.codec.present(self.stored(n, seed=seed, weights=weights, given=given))
+
+    def stored(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
+        """The same as the packed store keeps them: of a table, rows of numbers (n, D). Raises as `sample` does."""
         if n < 1:
             raise ValueError(f"cannot draw {n} samples: ask for at least 1")
         if weights not in self._networks:

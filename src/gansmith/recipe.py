@@ -10,10 +10,12 @@ import importlib
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from torch import Tensor, nn
 
 from .data import Codec, DataSpec, Draw, Uniform
@@ -64,8 +66,12 @@ class Recipe(ABC):
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         """Draw n samples (n, *data.shape) in the encoded range; `given` holds labels, source images, masks ..."""
 
-    def codec(self, raw: DataSpec) -> Codec:
-        """How raw data becomes tensors: by default as the source proposes (images in [-1, 1])."""
+    def codec(self, raw: DataSpec, stored: Mapping[str, np.ndarray]) -> Codec:
+        """How raw data becomes tensors: by default as the source proposes (images in [-1, 1]).
+
+        `stored` are the packed store's fields, memory-mapped: a codec whose numbers are fitted (modes of a column) is
+        fitted on them, once, before training; the numbers travel in its JSON. Must be a pure function of both.
+        """
         return raw.codec
 
     def draw(self) -> Draw:

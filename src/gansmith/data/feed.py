@@ -45,7 +45,8 @@ class Feed:
             raise ValueError(
                 f"batch size {batch_size} cannot be split over {world} ranks: choose a multiple of {world}"
             )
-        self.codec, self.draw, self.seed, self.batch_size = codec, draw, seed, batch_size
+        self.codec, self.seed, self.batch_size = codec, seed, batch_size
+        self.draw = draw.bind(codec, store.fields)
         self.device = torch.device(device)
         self._n = len(store)
         self._slice = slice(batch_size // world * rank, batch_size // world * (rank + 1))
@@ -60,9 +61,11 @@ class Feed:
         self._mapped = {} if in_memory else store.fields
 
     def __call__(self, k: int) -> dict[str, Tensor]:
-        """`"x"` (N, *shape) float32 and, if the data has labels, `"y"` (N,) int64: this rank's rows of batch k."""
-        rows = self.draw.rows(self.seed, k, self.batch_size, self._n)[self._slice]
-        raw = self._gather(rows)
+        """`"x"` (N, *shape) float32 and, if the data has labels, `"y"` (N,) int64, and what the
+        draw adds: this rank's rows of batch k."""
+        rows, more = self.draw.batch(self.seed, k, self.batch_size, self._n)
+        raw = self._gather(rows[self._slice])
+        raw |= {name: _to(torch.from_numpy(v[self._slice].copy()), self.device) for name, v in more.items()}
         x = raw.pop("x")
         if x.dtype == torch.int16:
             x = x.view(torch.uint16)

@@ -22,6 +22,8 @@ from .pack import MANIFEST, Quarantined, even_chunks, progress_bar, workers
 from .pictures import MOST_BYTES, Bad, open_picture, quiet
 from .sources import PictureSource, choose, recognise, survey
 from .store import Store, cache_dir
+from .table import TableCodec, describe_columns
+from .tabular import TableSource
 
 _MOST_DECODED = 10_000
 _FEW = 1000
@@ -34,7 +36,7 @@ class Report:
 
     source: str
     kind: str
-    """`image` or `vector`."""
+    """`image`, `vector` or `table`."""
     found: int
     """Pictures or rows, bad ones included."""
     usable: int
@@ -64,6 +66,8 @@ class Report:
     problem: str
     """Why training cannot start as things are; empty if it can."""
     warnings: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    """A line for each column of a table."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -94,7 +98,7 @@ class _Seen:
 
 
 def inspect(
-    source: str | Path | np.ndarray | Mapping[str, np.ndarray],
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any,
     options: DataOptions = _DEFAULTS,
     *,
     progress: bool = True,
@@ -108,6 +112,8 @@ def inspect(
     found = recognise(source, options, cache_dir(), progress)
     if isinstance(found, PictureSource):
         return _of_pictures(found, options, progress)
+    if isinstance(found, TableSource):
+        return _of_table(found, options)
     assert isinstance(found, ArraySource)
     return _of_array(found, options)
 
@@ -262,8 +268,29 @@ def _native(shape: tuple[int, ...]) -> tuple[int, int]:
     return h, w
 
 
+def _of_table(source: TableSource, options: DataOptions) -> Report:
+    try:
+        codec, rows, notes, bad = source.read(options.columns)
+    except ValueError as error:
+        return _of_rows(source.name, "table", Rows(np.zeros((0, 0))), (), {}, (), (), [], (), "", str(error))
+    return _table_report(source.name, codec, rows, tuple(bad), notes)
+
+
+def _table_report(
+    name: str, codec: TableCodec, rows: np.ndarray, bad: tuple[Quarantined, ...], notes: list[str]
+) -> Report:
+    there = np.nan_to_num(rows, nan=-0.125)  # missing cells are no fault of a row
+    found = _of_rows(name, "table", Rows(there), (), {}, bad, (), notes, (rows.shape[1],), "float64", "")
+    return dataclasses.replace(
+        found, found=len(rows) + len(bad), usable=len(rows), columns=tuple(describe_columns(codec))
+    )
+
+
 def _of_store(store: Store) -> Report:
     x = store.fields["x"]
+    if isinstance(store.spec.codec, TableCodec):
+        name = f"{store.path} (packed from {store.source})"
+        return _table_report(name, store.spec.codec, np.asarray(x), store.quarantined, list(store.notes))
     sizes = ((x.shape[1], x.shape[2], len(x)),) if store.spec.kind == "image" else ()
     labels = store.fields.get("y")
     classes = _count(labels, store.spec.classes, np.ones(len(x), bool))
@@ -372,7 +399,7 @@ def _warnings(usable: int, classes: dict[str, int], duplicates: int, constant: i
 
 def describe(report: Report) -> str:
     """The report as lines of text."""
-    what = "pictures" if report.kind == "image" else "vectors"
+    what = {"image": "pictures", "table": "rows"}.get(report.kind, "vectors")
     lines = [f"{report.source}: {report.found:,} {what}, {report.usable:,} usable"]
     if report.decoded < report.found:
         lines.append(f"  decoded to the last pixel: {report.decoded:,}; of the others only the header was read")
@@ -380,6 +407,7 @@ def describe(report: Report) -> str:
         listed = ", ".join(f"{h}x{w} ({n:,})" for h, w, n in report.sizes[:5])
         more = f" and {report.num_sizes - 5:,} more" if report.num_sizes > 5 else ""
         lines.append(f"  height x width: {listed}{more}")
+    lines += [f"  {line}" for line in report.columns]
     for title, counts in (("format", report.formats), ("pixels", report.modes), ("depth", report.depths)):
         if counts:
             lines.append(f"  {title}: {_listed(counts)}")
@@ -404,7 +432,7 @@ def describe(report: Report) -> str:
         shape = (
             "x".join(map(str, report.shape[1:])) + f" in {report.shape[0]} channels"
             if report.kind == "image"
-            else (f"{report.shape[0]} numbers")
+            else f"{report.shape[0]} {'columns' if report.kind == 'table' else 'numbers'}"
         )
         lines.append(f"  training would see: {shape}, {report.dtype}; 200,000 samples shown are {epochs:.1f} epochs")
     return "\n".join(lines)

@@ -74,6 +74,8 @@ class Plan:
     """The name of a row of the source, for the list of quarantined ones."""
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    codec: Codec | None = None
+    """Where the plan knows it already: of tables."""
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -299,7 +301,7 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
         h, w, c = plan.shape
         spec = DataSpec(kind="image", shape=(c, h, w), codec=codec, classes=plan.classes)
     else:
-        spec = DataSpec(kind="vector", shape=plan.shape, codec=codec, classes=plan.classes)
+        spec = DataSpec(kind=plan.kind, shape=codec.shape(plan.shape), codec=codec, classes=plan.classes)
     manifest = {
         "format": FORMAT,
         "digest": plan.digest,
@@ -339,6 +341,8 @@ def quarantine_notes(quarantined: Sequence[Quarantined]) -> list[str]:
 
 def _codec(plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:
     """The codec of the packed rows, measured where the plan does not know it, and what there is to say about it."""
+    if plan.codec is not None:
+        return plan.codec, []
     step = max(_BLOCK // plan.row_bytes, 1)
     blocks = [slice(first, first + step) for first in range(0, len(x), step)]
     if plan.kind == "vector":

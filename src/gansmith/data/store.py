@@ -16,6 +16,7 @@ from ..options import DataOptions
 from .pack import FORMAT, MANIFEST, Quarantined, pack, sha256_of
 from .sources import recognise
 from .spec import DataSpec
+from .table import TableCodec
 
 _DEFAULTS = DataOptions()
 
@@ -31,7 +32,8 @@ class Store:
     """Of the source's listing and the options: equal digests, equal stores."""
     spec: DataSpec
     fields: dict[str, np.ndarray]
-    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, or vectors (N, D) float32; `"y"`: labels (N,) int64."""
+    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, vectors (N, D) float32, or rows of a table
+    (N, D) float64; `"y"`: labels (N,) int64."""
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...]
     """Files or rows left out, and why."""
@@ -96,6 +98,8 @@ def _check(spec: DataSpec, fields: dict[str, np.ndarray], count: int) -> None:
     x = fields["x"]
     c_last = (*spec.shape[1:], spec.shape[0]) if spec.kind == "image" else spec.shape
     allowed = ("uint8", "uint16", "float32") if spec.kind == "image" else ("float32",)
+    if isinstance(spec.codec, TableCodec):
+        c_last, allowed = (len(spec.codec.columns),), ("float64",)
     if x.shape != (count, *c_last) or x.dtype.name not in allowed or count < 1:
         raise ValueError(f"x.npy holds {x.dtype.name} {x.shape}; {count} samples of shape {c_last} were expected")
     if "y" in fields and (fields["y"].shape != (count,) or fields["y"].dtype != np.int64):
@@ -116,7 +120,7 @@ def cache_dir() -> Path:
 
 
 def open_store(
-    source: str | Path | np.ndarray | Mapping[str, np.ndarray],
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any,
     options: DataOptions = _DEFAULTS,
     *,
     out: Path | None = None,
@@ -125,7 +129,8 @@ def open_store(
     """The packed store of a source; packs it into `out` or the cache unless an equal one is there.
 
     A source is the folder of a packed store, a folder of pictures (sub-folders are classes), a CSV of files and
-    labels, a zip or tar of pictures, an .npy or .npz file, `digits`, `mnist`, `fashion-mnist`, `cifar10` (with
+    labels, a table (.csv, .csv.gz, .tsv, .parquet, a pandas DataFrame; `table:FILE` says so), a zip or tar of
+    pictures, an .npy or .npz file, `digits`, `mnist`, `fashion-mnist`, `cifar10` (with
     `:test` for the other split), `toy:ring`, `toy:grid`, `toy:spiral`; or an array, or {"x": array, "y": labels}.
 
     Raises `FileNotFoundError` if it is not there, `ValueError` if it cannot be used, `OSError` if the disk is full.
@@ -140,6 +145,8 @@ def open_store(
         "antialias": options.resample != "nearest",
         "channels": options.channels,
     }
+    if options.columns:  # only then: the digests of all other stores stay what they were
+        recorded["columns"] = options.columns
     key = json.dumps([FORMAT, found.identity, recorded], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()
     final = cache_dir() / "stores" / digest if out is None else Path(out)
