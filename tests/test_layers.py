@@ -19,7 +19,7 @@ LAYERS = (
     {"recipes", "catalog", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
     {"evaluate"},
-    {"engine", "info", "sample", "export"},
+    {"engine", "info", "sample", "complete", "export"},
     {"studio", "bench", "report"},
     {"cli"},
     {"__main__"},

@@ -30,6 +30,7 @@ from ._version import __version__
 from .options import Count, DataOptions, Size, TrainOptions
 
 if TYPE_CHECKING:
+    from .model import Model
     from .recipe import Recipe
 
 T = TypeVar("T")
@@ -145,18 +146,24 @@ class _Sample:
     weights: Literal["ema", "raw"] = "ema"
     """The moving average of the weights, or those of the last step."""
     out: Path | None = None
-    """grid.png for one picture of all, a folder for a PNG each, or x.npz for the numbers; RUN/grid.png by default."""
+    """grid.png for one picture of all, a folder for a PNG each, x.npz for the numbers, rows.csv or rows.parquet of a
+    table; RUN/grid.png or RUN/rows.csv by default."""
+    where: tuple[str, ...] = ()
+    """Rows of a table to a condition, such as "income = >50K"; several in quotes each, or divided by commas."""
     recipe_file: Path | None = None
     """The .py of the recipe, for a run that used one of your own."""
 
 
 def sample(words: list[str]) -> int:
-    """Draw samples from a run: a grid, a folder of pictures, or an .npz."""
-    options = _parse(_Sample, words, "gansmith sample", sample.__doc__)
+    """Draw samples from a run: a grid, a folder of pictures, an .npz, or rows of a table, to conditions too."""
+    options = _parse(_Sample, _gathered(words, "--where"), "gansmith sample", sample.__doc__)
     out = options.out or options.run / "grid.png"
     suffix = out.suffix.lower()
-    if suffix not in (".png", ".npz", "") or (suffix and out.is_dir()):
-        raise Usage(f"--out {out}: name a .png for a grid, a .npz for the numbers, or a folder for a PNG each")
+    if suffix not in (".png", ".npz", "", *TABLES) or (suffix and out.is_dir()):
+        raise Usage(
+            f"--out {out}: name a .png for a grid, a .npz for the numbers, or a folder for a PNG each; of a table a "
+            ".csv or .parquet"
+        )
     if not suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and is not an empty folder: pass another --out")
 
@@ -167,6 +174,10 @@ def sample(words: list[str]) -> int:
 
     model = load(options.run, _own(options.recipe_file))
     spec = model.spec
+    if spec.kind == "table":
+        return _sample_table(model, options)
+    if suffix in TABLES or options.where:
+        raise ValueError(f"--out {out.name} and --where are for tables; {options.run} makes data of kind {spec.kind}")
     if not suffix and spec.kind != "image":
         raise ValueError(f"samples of {options.run} are vectors, not pictures: pass --out x.npz, or --out cloud.png")
     x = model.sample(options.num, seed=options.seed, weights=options.weights)
@@ -179,6 +190,64 @@ def sample(words: list[str]) -> int:
         saved = spec.codec.to_json()
         pictures.save_singles(x, out, (float(saved["low"]), float(saved["high"])))
     print(f"{len(x):,} samples of {model.recipe_name} after {model.images:,} images, seed {options.seed}: {out}")
+    return 0
+
+
+TABLES = (".csv", ".gz", ".tsv", ".parquet")
+
+
+def _sample_table(model: Model, options: _Sample) -> int:
+    """Rows of a table, and how they were found."""
+    from . import pictures
+    from .data.tabular import write_table
+    from .sample import sample_where
+
+    out = options.out or options.run / "rows.csv"
+    if out.suffix.lower() not in (".png", *TABLES):
+        raise ValueError(f"samples of {options.run} are rows of a table: pass --out rows.csv, rows.parquet or look.png")
+    how = ""
+    if options.where:
+        found = sample_where(model, options.num, options.where, seed=options.seed, weights=options.weights)
+        stored, how = found.stored, f" ({found.how})"
+    else:
+        stored = model.stored(options.num, seed=options.seed, weights=options.weights)
+    codec: Any = model.spec.codec
+    if out.suffix.lower() == ".png":
+        pictures.save(pictures.sheet(stored, model.spec, _real(options.run, stored)), out)
+    else:
+        write_table(codec, stored, out)
+    print(f"{len(stored):,} rows of {model.recipe_name} after {model.images:,} images, seed {options.seed}{how}: {out}")
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Apply:
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """A run's directory, or the folder of a saved model."""
+    source: Annotated[Positional[Path], arg(metavar="INPUT")]
+    """A table with holes: .csv, .csv.gz, .tsv or .parquet."""
+    out: Path
+    """The file to write, of the same kind."""
+    seed: int = 0
+    """Of the noise that stands in for missing cells."""
+    weights: Literal["ema", "raw"] = "ema"
+    """The moving average of the weights, or those of the last step."""
+    recipe_file: Path | None = None
+    """The .py of the recipe, for a run that used one of your own."""
+
+
+def apply(words: list[str]) -> int:
+    """Run data of yours through a model: fill the missing cells of a table."""
+    options = _parse(_Apply, words, "gansmith apply", apply.__doc__)
+    from .complete import complete
+    from .model import load
+
+    model = load(options.run, _own(options.recipe_file))
+    done = complete(model, options.source, options.out, seed=options.seed, weights=options.weights)
+    for note in done.notes:
+        print(f"note: {note}", file=sys.stderr)
+    cells = ", ".join(f"{name} {n:,}" for name, n in done.filled.items()) or "no cell was missing"
+    print(f"{done.rows:,} rows, {sum(done.filled.values()):,} cells filled ({cells}): {options.out}")
     return 0
 
 
@@ -466,6 +535,7 @@ def report(words: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "sample": sample,
+    "apply": apply,
     "data": data,
     "recipes": recipes,
     "info": info,
@@ -670,7 +740,8 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
 
 
 _DATA_HELP = (
-    "A folder of pictures (sub-folders are classes), zip, tar, CSV, .npy, .npz or packed store; or digits, mnist, "
+    "A folder of pictures (sub-folders are classes), zip, tar, CSV of files, table (.csv, .parquet; table:FILE says "
+    "so), .npy, .npz or packed store; or digits, mnist, "
     "fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral."
 )
 _RESUME_HELP = (
@@ -695,6 +766,24 @@ def _take_recipe(words: list[str]) -> tuple[str, list[str]]:
     for i in named or [i for i in free if not words[i].replace(".", "").isdecimal()]:
         return words[i], words[:i] + words[i + 1 :]
     return "", words
+
+
+def _gathered(words: list[str], option: str) -> list[str]:
+    """The words with an option that is repeated written once, before all of its values, as the parser knows it."""
+    values: list[str] = []
+    rest: list[str] = []
+    i = 0
+    while i < len(words):
+        if words[i].startswith(f"{option}="):
+            values.append(words[i].split("=", 1)[1])
+        elif words[i] == option:
+            while i + 1 < len(words) and not words[i + 1].startswith("-"):
+                values.append(words[i + 1])
+                i += 1
+        else:
+            rest.append(words[i])
+        i += 1
+    return [*rest, option, *values] if values else rest
 
 
 def _given(words: list[str]) -> set[str]:

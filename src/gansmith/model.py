@@ -152,9 +152,13 @@ class Model:
         """The same as the packed store keeps them: of a table, rows of numbers (n, D). Raises as `sample` does."""
         if n < 1:
             raise ValueError(f"cannot draw {n} samples: ask for at least 1")
-        if weights not in self._networks:
-            raise ValueError(f"there are no weights {weights!r}; there are {', '.join(self._networks)}")
-        return self.spec.codec.decode(draw_samples(self.recipe, self._networks[weights], n, seed, given))
+        return self.spec.codec.decode(draw_samples(self.recipe, self.weights(weights), n, seed, given))
+
+    def weights(self, which: Weights) -> nn.ModuleDict:
+        """The networks of the moving average, or of the last step. Raises `ValueError` for anything else."""
+        if which not in self._networks:
+            raise ValueError(f"there are no weights {which!r}; there are {', '.join(self._networks)}")
+        return self._networks[which]
 
 
 def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:

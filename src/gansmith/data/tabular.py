@@ -263,11 +263,11 @@ def _date(name: str, shared: dict[str, Any], stripped: dict[str, str], n: int) -
     if not any(ch.isdigit() for ch in sample) or len(sample) > 40:
         return None
     plain = [*DATES, *(f"{d}{gap}{t}" for d in DATES for gap in (" ", "T") for t in TIMES), *TIMES[:2]]
-    fits = [f for f in plain if _parse(sample, f) is not None]
-    fits = [f for f in fits if all(_parse(t, f) is not None for t in texts)]
+    fits = [f for f in plain if parse_date(sample, f) is not None]
+    fits = [f for f in fits if all(parse_date(t, f) is not None for t in texts)]
     if not fits:
         return None
-    seconds = [s for t in texts if (s := _parse(t, fits[0])) is not None]
+    seconds = [s for t in texts if (s := parse_date(t, fits[0])) is not None]
     step = 86400.0
     for unit, marks in ((3600.0, ("%H",)), (60.0, ("%M",)), (1.0, ("%S",)), (1e-6, ("%f",))):
         step = unit if any(m in fits[0] for m in marks) else step
@@ -279,7 +279,7 @@ def _date(name: str, shared: dict[str, Any], stripped: dict[str, str], n: int) -
     return column, text
 
 
-def _parse(text: str, form: str) -> float | None:
+def parse_date(text: str, form: str) -> float | None:
     """Seconds since 1970 of a date in this format, if it is written exactly so."""
     try:
         moment = dt.datetime.strptime(text, form)
@@ -308,7 +308,7 @@ def codes_of(c: Column, cells: Sequence[str]) -> tuple[np.ndarray, dict[str, int
         elif c.discrete:
             value = places.get(cell, places.get(text))
         elif c.type == "date":
-            value = _parse(text, c.form) if c.form else None
+            value = parse_date(text, c.form) if c.form else None
         else:
             text = text.replace(",", ".") if c.comma else text
             value = float(text) if _DECIMAL.match(text) else None

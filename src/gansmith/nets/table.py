@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -65,7 +66,7 @@ class Generator(nn.Module):
 
     def any_condition(self, u: Tensor) -> Tensor:
         """Conditions (N,) as often as they are true of the data, a column at random; from uniform numbers (N, 1)."""
-        found = torch.searchsorted(self.frequencies, u.float() * len(self.choices), right=True)
+        found = torch.searchsorted(self.frequencies, u.to(self.frequencies.dtype) * len(self.choices), right=True)
         return found[:, 0].clamp_max(max(self.num_conditions - 1, 0))
 
     def outputs(self, raw: Tensor, u: Tensor, temperature: float) -> Tensor:
@@ -102,18 +103,38 @@ def packs(rows: Tensor, pack: int) -> Tensor:
 class Imputer(nn.Module):
     """A row beside a second vector of its size (a mask, or a hint) to a number in every place: (N, 2 W) to (N, W).
 
-    Two hidden layers with ReLU, then logits.
+    Two hidden layers with ReLU, then logits. Knows which places belong to one column, and which are one-hot.
     """
 
-    def __init__(self, width: int, hidden: int):
+    columns: Tensor
+    binary: Tensor
+
+    def __init__(self, codec: TableCodec, hidden: int, missing_rate: float):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(2 * width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, width)
-        )
-        for layer in self.layers:
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_normal_(layer.weight)
-                nn.init.zeros_(layer.bias)
+        self.size, spans = codec.width, codec.spans
+        sizes = (2 * self.size, hidden, hidden, self.size)
+        layers: list[nn.Module] = []
+        for before, after in pairwise(sizes):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+            nn.init.xavier_normal_(layers[-2].weight)  # ty: ignore[invalid-argument-type]
+            nn.init.zeros_(layers[-2].bias)  # ty: ignore[invalid-argument-type]
+        self.layers = nn.Sequential(*layers[:-1])
+        of_place = [s.column for s in spans for _ in range(s.width)]
+        order = {column: k for k, column in enumerate(dict.fromkeys(of_place))}
+        self.num_columns = len(order)
+        self.register_buffer("columns", torch.tensor([order[c] for c in of_place]), persistent=False)
+        hot = [s.kind != "scalar" for s in spans for _ in range(s.width)]
+        self.register_buffer("binary", torch.tensor(hot), persistent=False)
+        rows = max((sum(c.counts) + c.missing for c in codec.columns), default=1)
+        gone = [codec.columns[c].missing / max(rows, 1) for c in of_place]
+        self.hidden = 0.0 if any(gone) else missing_rate
+        """Share of the cells to hide."""
+        self.share = 1.0 - (sum(gone) / max(len(gone), 1) or self.hidden)
+        """Share of the places that are then known."""
+
+    def by_column(self, values: Tensor) -> Tensor:
+        """One value a column (N, num_columns) to one a place (N, W)."""
+        return values[:, self.columns]
 
     def forward(self, x: Tensor, beside: Tensor) -> Tensor:
         """Logits (N, W)."""

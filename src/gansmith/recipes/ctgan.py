@@ -31,6 +31,7 @@ class CTGAN(Recipe):
     """Conditional GAN for tables; see the module's docstring."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
+    takes: ClassVar[frozenset[str]] = frozenset({"condition"})
 
     z_dim: int = 128
     """Length of the noise vector."""
