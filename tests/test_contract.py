@@ -11,22 +11,69 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.data import DataSpec, ImageCodec, VectorCodec
+from gansmith.data import ByCondition, Column, DataSpec, ImageCodec, TableCodec, Uniform, VectorCodec
 from gansmith.model import draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
 
 BATCH = 8
+
+
+def table(holes: bool) -> tuple[DataSpec, np.ndarray]:
+    """A table of every type of column, and its stored rows; with missing cells or without."""
+    random = np.random.default_rng(0)
+    rows = np.stack(
+        [
+            np.concatenate((random.normal(-3, 0.2, 40), random.normal(5, 1.0, 40))),
+            random.integers(0, 50, 80),
+            random.integers(0, 3, 80),
+            random.integers(0, 2, 80),
+            86400.0 * random.integers(0, 900, 80),
+            np.zeros(80),
+        ],
+        1,
+    )
+    if holes:
+        rows[random.random(rows.shape) < 0.2] = np.nan
+        rows[:, 5] = 0
+    gone, low, high = np.isnan(rows).sum(0).tolist(), np.nanmin(rows, 0).tolist(), np.nanmax(rows, 0).tolist()
+    kinds: list[Any] = ["continuous", "integer", "category", "boolean", "date", "constant"]
+    values = [(), (), ("a", "b", "c"), ("False", "True"), (), ("same",)]
+    columns = tuple(
+        Column(
+            name=kind,
+            type=kind,
+            low=low[i],
+            high=high[i],
+            step={"integer": 1.0, "date": 86400.0}.get(kind, 0.0),
+            form="%Y-%m-%d" if kind == "date" else "",
+            values=values[i],
+            counts=tuple(int((rows[:, i] == k).sum()) for k in range(len(values[i]))) or (80 - gone[i],),
+            missing=gone[i],
+            encoding="onehot" if values[i] else "range",
+        )
+        for i, kind in enumerate(kinds)
+    )
+    codec = TableCodec(columns=columns)
+    return DataSpec(kind="table", shape=(codec.width,), codec=codec), rows
+
+
 SPECS = {
     "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec()),
     "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec()),
     "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0))),
+    "table": table(holes=True)[0],
+    "whole table": table(holes=False)[0],
 }
-SMALL = {"width": 8}
+ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
+FIRST = {"image": "grey 8x8", "vector": "vector", "table": "table"}
+"""The specification that stands for each kind where one is enough."""
+SMALL = {"width": 8, "pac": 2}
 """Fields that set the size of networks, made tiny here."""
 
 
@@ -48,6 +95,26 @@ def tiny(name: str, **changes: Any) -> Recipe:
     return kind(**({k: v for k, v in SMALL.items() if k in fields} | changes))
 
 
+def stored(spec: DataSpec) -> np.ndarray:
+    """The stored rows that a table's specification was measured on; none are kept of other kinds."""
+    assert isinstance(spec.codec, TableCodec)
+    return ROWS["table" if spec.codec.columns[0].missing else "whole table"]
+
+
+def fitted(recipe: Recipe, spec: DataSpec) -> DataSpec:
+    """The specification with the codec that the recipe makes of it, as the engine does."""
+    fields = {"x": stored(spec)} if spec.kind == "table" else {}
+    codec = recipe.codec(spec, fields)
+    return dataclasses.replace(spec, codec=codec, shape=codec.shape(spec.shape))
+
+
+def first_spec(name: str) -> DataSpec:
+    """A specification of a kind that the recipe takes, the least of them."""
+    kinds = load_recipe(name).kinds
+    kind = next(k for k in ("vector", "table", "image") if k in kinds)
+    return fitted(tiny(name), SPECS[FIRST[kind]])
+
+
 def step_of(recipe: Recipe, spec: DataSpec, dtype: torch.dtype = torch.float32, **options: Any) -> Step:
     torch.manual_seed(0)
     nets = nn.ModuleDict(recipe.networks(spec)).to(dtype)
@@ -56,7 +123,16 @@ def step_of(recipe: Recipe, spec: DataSpec, dtype: torch.dtype = torch.float32, 
 
 
 def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice(None)):
+    def rows_of_a_table(k: int) -> Batch:
+        """As the feed makes them: encoded rows, and, where the codec knows conditions, those of training by sampling."""
+        draw = ByCondition() if spec.codec.indicators else Uniform()
+        picked, more = draw.bind(spec.codec, {"x": stored(spec)}).batch(0, k, BATCH, 80)
+        x = spec.codec.encode(torch.from_numpy(stored(spec)[picked]))
+        return {"x": x.to(dtype)[rows]} | {name: torch.from_numpy(v)[rows] for name, v in more.items()}
+
     def batch(k: int) -> Batch:
+        if spec.kind == "table":
+            return rows_of_a_table(k)
         generator = torch.Generator().manual_seed(k)
         return {
             "x": (torch.rand(BATCH, *spec.shape, generator=generator) * 2 - 1).to(dtype)[rows],
@@ -75,7 +151,7 @@ def equal(a: list[Tensor], b: list[Tensor]) -> bool:
 
 
 def test_1_builds_and_two_steps_are_finite(case: tuple[str, str]) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     step = step_of(tiny(name), spec)
     for k in range(2):
         terms = step.take(k, feed(spec))
@@ -84,7 +160,7 @@ def test_1_builds_and_two_steps_are_finite(case: tuple[str, str]) -> None:
 
 
 def test_2_each_turn_moves_all_of_its_networks_and_no_other(case: tuple[str, str]) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     step = step_of(tiny(name), spec)
     for k in range(3):
         step.take(k, feed(spec))  # fix-up initialisation starts some layers at zero: gradients flow after a few steps
@@ -107,7 +183,7 @@ def test_2_each_turn_moves_all_of_its_networks_and_no_other(case: tuple[str, str
 
 
 def test_2_each_term_has_a_gradient_to_a_moving_network(case: tuple[str, str]) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     step = step_of(tiny(name), spec)
     for k in range(3):
         step.take(k, feed(spec))
@@ -122,6 +198,7 @@ def test_2_each_term_has_a_gradient_to_a_moving_network(case: tuple[str, str]) -
 
 def fingerprint(recipe: Recipe, spec: DataSpec) -> str:
     """Everything a field may change: initial weights, schedule, optimisers, and what three steps make of them."""
+    spec = fitted(recipe, spec)
     step = step_of(recipe, spec)
     digest = hashlib.sha256(
         repr(
@@ -130,7 +207,7 @@ def fingerprint(recipe: Recipe, spec: DataSpec) -> str:
                 recipe.optimizers(),
                 recipe.average(),
                 recipe.draw(),
-                recipe.codec(spec).to_json(),
+                fitted(recipe, spec).codec.to_json(),
             ]
         ).encode()
     )
@@ -158,7 +235,6 @@ def perturbed(value: object) -> object:
 def test_3_no_knob_is_dead(name: str) -> None:
     """Changing any field changes something: from the defaults, or from the recipe with every switch on."""
     recipe = tiny(name)
-    spec = SPECS["vector" if "vector" in recipe.kinds else "grey 8x8"]
     fields = dataclasses.fields(recipe)
     on = {
         f.name: True if isinstance(v, bool) else type(v)(20)
@@ -166,7 +242,9 @@ def test_3_no_knob_is_dead(name: str) -> None:
         if (v := getattr(recipe, f.name)) in (False, 0)
     }
     bases = [recipe, dataclasses.replace(recipe, **on)]
-    spec_of = [spec, *([SPECS["rgb 17x24"]] if "image" in recipe.kinds else [])]
+    kinds = [k for k in ("vector", "image", "table") if k in recipe.kinds]
+    further = {"image": ["rgb 17x24"], "table": ["whole table"]}
+    spec_of = [SPECS[FIRST[kinds[0]]], *(SPECS[s] for k in kinds for s in further.get(k, []))]
     prints = [(b, s, fingerprint(b, s)) for b in bases for s in spec_of]
     dead = []
     for field in fields:
@@ -182,7 +260,7 @@ def test_3_no_knob_is_dead(name: str) -> None:
 
 
 def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     recipe = tiny(name)
     step = step_of(recipe, spec)
     step.take(0, feed(spec))
@@ -200,7 +278,7 @@ def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]
 
 
 def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: Path) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     recipe = tiny(name)
     one, two = step_of(recipe, spec), step_of(recipe, spec)
     for k in range(2):
@@ -213,15 +291,15 @@ def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: P
     save_model(tmp_path, recipe, name, spec, one.nets, one.average, 32)
     model = load(tmp_path, type(recipe) if name.endswith(".py") else None)
     assert (model.recipe, model.spec, model.images) == (recipe, spec, 32)
-    expected = spec.codec.decode(draw_samples(recipe, one.average, 6, 2))
-    assert (model.sample(6, seed=2) == expected).all()
-    expected = spec.codec.decode(draw_samples(recipe, one.nets, 6, 2))
-    assert (model.sample(6, seed=2, weights="raw") == expected).all()
+    for nets, weights in ((one.average, "ema"), (one.nets, "raw")):
+        expected = spec.codec.decode(draw_samples(recipe, nets, 6, 2))
+        np.testing.assert_array_equal(model.stored(6, seed=2, weights=weights), expected)
+        assert repr(model.sample(6, seed=2, weights=weights)) == repr(spec.codec.present(expected))
 
 
 def joined(name: str, rank: int | None) -> dict[str, Tensor]:
     """The state after three steps in float64: of the whole batch, or of one rank of two with its half."""
-    spec = SPECS["vector" if "vector" in load_recipe(name).kinds else "grey 8x8"]
+    spec = first_spec(name)
     ranks = Ranks() if rank is None else Ranks(rank, 2)
     rows = slice(None) if rank is None else slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
     step = step_of(without_dropout(name), spec, torch.float64, ranks=ranks)
@@ -237,7 +315,7 @@ def without_dropout(name: str) -> Recipe:
 
 
 def test_8_two_ranks_equal_one(name: str, tmp_path: Path) -> None:
-    spec = SPECS["vector" if "vector" in load_recipe(name).kinds else "grey 8x8"]
+    spec = first_spec(name)
     nets = nn.ModuleDict(without_dropout(name).networks(spec))
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules()):
         pytest.skip("batch normalisation takes the statistics of each rank's own rows")

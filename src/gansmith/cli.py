@@ -350,8 +350,10 @@ class _Evaluate:
     data: str = ""
     """What to hold the run against; by default random samples of the data it was trained on."""
     metrics: tuple[str, ...] = ()
-    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi; by
-    default those that fit the data."""
+    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi;
+    of tables: shapes trends efficacy closest. By default those that fit the data."""
+    target: str = ""
+    """The column of a table that classifiers are to tell, for efficacy; the last discrete one by default."""
     num: Annotated[Count, arg(aliases=("-n",))] = Count(10_000)
     """Samples of the model, of the floor and of the control; fewer where there is less held-out data."""
     reference: Count = Count(10_000)
@@ -413,6 +415,7 @@ def evaluate(words: list[str]) -> int:
             data=options.data or None,
             weights=options.weights,
             checkpoint=options.checkpoint,
+            target=options.target,
             recipe=_own(options.recipe_file),
             fresh=options.fresh,
             **shared,
