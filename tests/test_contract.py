@@ -124,7 +124,7 @@ def step_of(recipe: Recipe, spec: DataSpec, dtype: torch.dtype = torch.float32, 
 
 def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice(None)):
     def rows_of_a_table(k: int) -> Batch:
-        """As the feed makes them: encoded rows, and, where the codec knows conditions, those of training by sampling."""
+        """As the feed makes them; where the codec knows conditions, with those of training by sampling."""
         draw = ByCondition() if spec.codec.indicators else Uniform()
         picked, more = draw.bind(spec.codec, {"x": stored(spec)}).batch(0, k, BATCH, 80)
         x = spec.codec.encode(torch.from_numpy(stored(spec)[picked]))
