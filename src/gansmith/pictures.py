@@ -192,6 +192,7 @@ def marginals(samples: np.ndarray, real: np.ndarray, columns: Sequence[Any]) -> 
     `columns`: what they are (`TableCodec.columns`); of a discrete one the 12 most frequent values are shown, and
     missing cells are the last bar, if there are any.
     """
+    real = real if len(real) else np.empty((0, len(columns)))
     shown = [i for i, c in enumerate(columns) if c.type != "constant"]
     chosen = [shown[k] for k in np.unique(np.linspace(0, len(shown) - 1, min(len(shown), 12)).round().astype(int))]
     across = min(len(chosen), 4)

@@ -40,8 +40,9 @@ DATES = (
 )
 TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%H:%M:%SZ", "%H:%M:%S.%fZ", "%H")
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)\Z")
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
-_COMMA = re.compile(r"[+-]?\d*,\d+\Z|[+-]?\d+\Z")
+_DECIMAL = re.compile(r"[+-]?((0|[1-9]\d*)\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")  # 02139 is no number: its zero would go
+_COMMA = re.compile(r"[+-]?(0|[1-9]\d*)?,\d+\Z|[+-]?(0|[1-9]\d*)\Z")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\Z|[+-]?\d{1,3}\Z")
 _ID = re.compile(r"(^|[\W_])(id|uuid|guid|key|index|rowid|nr|no)\Z|^unnamed: \d+\Z|^column 1\Z", re.IGNORECASE)
 _CATALOGUE = ("file", "filename", "file_name", "path", "image", "name", "id")
 
@@ -198,6 +199,8 @@ def infer_text(name: str, cells: Sequence[str], forced: str = "", *, numbers: bo
         forced = "boolean"
     whole = numbers and all(_INTEGER.match(s) and abs(int(s)) < 2**53 for s in stripped.values())
     comma = numbers and not whole and all(_COMMA.match(s) for s in stripped.values())
+    if comma and all(_THOUSANDS.match(s) for s in stripped.values()):
+        comma = False  # 1,234 may be either: left as text, so that no number is a thousand times too small
     number = whole or comma or (numbers and all(_DECIMAL.match(s) for s in stripped.values()))
     if forced in ("integer", "continuous") and not (whole or (number and forced == "continuous")):
         odd = next(s for s in stripped.values() if not (_INTEGER if forced == "integer" else _DECIMAL).match(s))
