@@ -73,8 +73,8 @@ SPECS = {
 ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
 FIRST = {"image": "grey 8x8", "vector": "vector", "table": "table"}
 """The specification that stands for each kind where one is enough."""
-SMALL = {"width": 8, "pac": 2}
-"""Fields that set the size of networks, made tiny here."""
+SMALL = {"width": 8, "pac": 2, "hint_rate": 0.1}
+"""Fields that set the size of networks, made tiny here; and chances of cells, so that eight rows hold some."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
