@@ -78,7 +78,7 @@ def is_table(path: Path) -> bool:
         return False
     head = [cell.strip().lower() for cell in rows[0]]
     columns = [i for i, name in enumerate(head) if name in _CATALOGUE] or ([0] if len(head) <= 2 else [])
-    cells = [row[i].strip() for row in rows for i in columns[:1] if len(row) > i]
+    cells = [row[i].strip() for row in rows for i in columns if len(row) > i]
     return not any(Path(c).suffix.lower() in SUFFIXES or (c and (path.parent / c).is_file()) for c in cells if c)
 
 
