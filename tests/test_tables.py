@@ -393,6 +393,18 @@ def test_gain_fills_better_than_the_mean(imputer: tuple[Path, Model], simple: Pa
     assert error < 0.5 * mean
 
 
+def test_training_is_scored_and_resumed(simple: Path, tmp_path: Path) -> None:
+    whole = dataclasses.replace(options(800, 100), evaluate_every=Count(400), checkpoint_every=Count(400))
+    recipe = CTGAN(width=8, pac=4, z_dim=4, modes=3)
+    run = gansmith.train(recipe, simple, whole, out=tmp_path / "whole")
+    lines = (run.path / "scores" / "training.jsonl").read_text().splitlines()
+    assert len(lines) == 2 and "pair trends" in lines[0] and (run.path / "best" / "model.json").is_file()
+    gansmith.train(recipe, simple, dataclasses.replace(whole, images=Count(400)), out=tmp_path / "half")
+    again = gansmith.resume(tmp_path / "half", images=800)
+    first, second = (gansmith.load(path) for path in (run.path, again.path))
+    np.testing.assert_array_equal(first.stored(50, seed=1), second.stored(50, seed=1))
+
+
 # --- completion -------------------------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from . import metrics as M
 from ._version import __version__
-from .data import Store, open_store
+from .data import Codec, Store, open_store
 from .data import toy as toys
 from .data.spec import ImageCodec
 from .data.store import cache_dir
@@ -610,10 +610,12 @@ class Watch:
         *,
         n: int = 2_000,
         encoder: str | Encoder = "own",
+        codec: Codec | None = None,
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Trains the own encoder where it was not yet; leaves the process's random state as it was."""
+        """`codec` is the recipe's own, where it is not the store's. Trains the own encoder where it was not yet; leaves the process's random state as it was."""
         self.run, self.path = run, run / "scores" / "training.jsonl"
+        self.codec = store.spec.codec if codec is None else codec
         with torch.random.fork_rng([]):
             groups = {"image": ("fd", "prdc", "diversity", "classes"), "table": ("trends", "shapes")}.get(
                 store.spec.kind, ("fd", "sliced")
@@ -644,7 +646,7 @@ def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int
     judge = watch.judge
     with torch.random.fork_rng([]):
         encoded = draw_samples(recipe, nets, judge.num, seed)
-        values, _ = judge.score(judge.spec.codec.decode(encoded))
+        values, _ = judge.score(watch.codec.decode(encoded))
     lines = watch.earlier(images)
     finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
     sign = -1 if better(watch.name) == "higher" else 1

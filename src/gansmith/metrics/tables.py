@@ -182,7 +182,8 @@ def efficacy(
         if not discrete[target]:
             found[name] = float(r2_score(truth, guess))
         elif len(classes) == 2:
-            found[name] = float(f1_score(truth, guess, pos_label=classes[counts.argmin()], average="binary"))
+            rarer = classes[counts.argmin()]
+            found[name] = float(f1_score(truth, guess, pos_label=rarer, average="binary", zero_division=0.0))
         else:
             found[name] = float(f1_score(truth, guess, average="macro", zero_division=0.0))
     return found
