@@ -302,7 +302,7 @@ class Judge:
     def yardsticks(self) -> tuple[Values, Values, dict[str, Any]]:
         """The scores of the floor and of the control, and what else the floor gave; kept in the cache."""
         path = self._cache.with_name(
-            f"{self._cache.name}-{_hash([METRICS_VERSION, self.metrics, self.frechet])[:8]}.json"
+            f"{self._cache.name}-{_hash([METRICS_VERSION, self.metrics, self.frechet + self.target])[:8]}.json"
         )
         with contextlib.suppress(OSError, ValueError):
             if path.is_file():
@@ -613,7 +613,10 @@ class Watch:
         codec: Codec | None = None,
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """`codec` is the recipe's own, where it is not the store's. Trains the own encoder where it was not yet; leaves the process's random state as it was."""
+        """Trains the own encoder where it was not yet; leaves the process's random state as it was.
+
+        `codec` decodes the samples: the recipe's own, where it is not the one the store proposes.
+        """
         self.run, self.path = run, run / "scores" / "training.jsonl"
         self.codec = store.spec.codec if codec is None else codec
         with torch.random.fork_rng([]):
