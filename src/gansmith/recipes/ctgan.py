@@ -6,8 +6,8 @@ Source: Xu, Skoularidou, Cuesta-Infante & Veeramachaneni, "Modeling Tabular Data
 Differs from the paper: weight decay is decoupled (AdamW); samples are drawn with averaged weights (`--weights raw`
     takes the last ones) and with the observed frequencies of the conditions; a column with missing cells gets a
     discrete indicator of its own, which conditions may name too.
-Expect: "G/condition" falls below 0.2: G obeys its conditions. "D/gap" and "G/score" say nothing of quality; judge by
-    `gansmith evaluate`. Measured figures: docs/tabular.md.
+Expect: "G/condition" falls as G learns to obey its conditions. "D/gap" and "G/score" say nothing of quality; judge by
+    `gansmith evaluate`. What was measured, and what was not: docs/tabular.md.
 """
 
 from collections.abc import Mapping

@@ -5,8 +5,8 @@ Source: Yoon, Jordon & van der Schaar, "GAIN: Missing Data Imputation using Gene
 Differs from the paper: the hint is withheld from each column with a chance of its own (1 - `hint_rate`), not from one
     column a row; sums are divided by how many cells are expected in them; a category is one-hot, and its places share
     mask and hint.
-Expect: "G/reconstruction" falls for a few thousand steps; training on makes imputations worse. On a complete table
-    cells are hidden at random to learn from. Measured beside simpler imputers, which often win: docs/tabular.md.
+Expect: "G/reconstruction" falls fast; that of known cells says little of the missing ones. On a complete table cells
+    are hidden at random to learn from. What was measured beside simpler imputers: docs/tabular.md.
 """
 
 from dataclasses import dataclass
