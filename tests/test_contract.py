@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.data import DataSpec, ImageCodec, VectorCodec
+from gansmith.data import ByCondition, Column, DataSpec, ImageCodec, TableCodec, Uniform, VectorCodec
 from gansmith.model import draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
@@ -28,6 +29,45 @@ def two(kind: Any, a: tuple[int, ...], b: tuple[int, ...]) -> DataSpec:
     return DataSpec(kind=kind, shape=b, codec=ImageCodec(), parts=parts)
 
 
+def table(holes: bool) -> tuple[DataSpec, np.ndarray]:
+    """A table of every type of column, and its stored rows; with missing cells or without."""
+    random = np.random.default_rng(0)
+    rows = np.stack(
+        [
+            np.concatenate((random.normal(-3, 0.2, 40), random.normal(5, 1.0, 40))),
+            random.integers(0, 50, 80),
+            random.integers(0, 3, 80),
+            random.integers(0, 2, 80),
+            86400.0 * random.integers(0, 900, 80),
+            np.zeros(80),
+        ],
+        1,
+    )
+    if holes:
+        rows[random.random(rows.shape) < 0.2] = np.nan
+        rows[:, 5] = 0
+    gone, low, high = np.isnan(rows).sum(0).tolist(), np.nanmin(rows, 0).tolist(), np.nanmax(rows, 0).tolist()
+    kinds: list[Any] = ["continuous", "integer", "category", "boolean", "date", "constant"]
+    values = [(), (), ("a", "b", "c"), ("False", "True"), (), ("same",)]
+    columns = tuple(
+        Column(
+            name=kind,
+            type=kind,
+            low=low[i],
+            high=high[i],
+            step={"integer": 1.0, "date": 86400.0}.get(kind, 0.0),
+            form="%Y-%m-%d" if kind == "date" else "",
+            values=values[i],
+            counts=tuple(int((rows[:, i] == k).sum()) for k in range(len(values[i]))) or (80 - gone[i],),
+            missing=gone[i],
+            encoding="onehot" if values[i] else "range",
+        )
+        for i, kind in enumerate(kinds)
+    )
+    codec = TableCodec(columns=columns)
+    return DataSpec(kind="table", shape=(codec.width,), codec=codec), rows
+
+
 SPECS = {
     "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec()),
     "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec()),
@@ -36,9 +76,12 @@ SPECS = {
     "domains 8x8": two("domains", (1, 8, 8), (1, 8, 8)),
     "domains 17x24": two("domains", (3, 17, 24), (3, 17, 24)),
     "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0))),
+    "table": table(holes=True)[0],
+    "whole table": table(holes=False)[0],
 }
-SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1}
-"""Fields that set the size of networks, made tiny here."""
+ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
+SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1, "pac": 2, "hint_rate": 0.1}
+"""Fields that set the size of networks, made tiny here; and chances of cells, so that few rows hold some."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -66,8 +109,30 @@ def step_of(recipe: Recipe, spec: DataSpec, dtype: torch.dtype = torch.float32, 
     return recipe.step_class(nets, recipe.turns(), recipe.optimizers(), recipe.serving, recipe.average(), **arguments)
 
 
+def stored(spec: DataSpec) -> np.ndarray:
+    """The stored rows that a table's specification was measured on; none are kept of other kinds."""
+    assert isinstance(spec.codec, TableCodec)
+    return ROWS["table" if spec.codec.columns[0].missing else "whole table"]
+
+
+def fitted(recipe: Recipe, spec: DataSpec) -> DataSpec:
+    """The specification with the codec that the recipe makes of it, as the engine does."""
+    fields = {"x": stored(spec)} if spec.kind == "table" else {}
+    codec = recipe.codec(spec, fields)
+    return dataclasses.replace(spec, codec=codec, shape=codec.shape(spec.shape))
+
+
 def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice(None)):
+    def rows_of_a_table(k: int) -> Batch:
+        """As the feed makes them; where the codec knows conditions, with those of training by sampling."""
+        draw = ByCondition() if spec.codec.indicators else Uniform()
+        picked, more = draw.bind(spec.codec, {"x": stored(spec)}).batch(0, k, BATCH, 80)
+        x = spec.codec.encode(torch.from_numpy(stored(spec)[picked]))
+        return {"x": x.to(dtype)[rows]} | {name: torch.from_numpy(v)[rows] for name, v in more.items()}
+
     def batch(k: int) -> Batch:
+        if spec.kind == "table":
+            return rows_of_a_table(k)
         generator = torch.Generator().manual_seed(k)
         shapes = {k: part.shape for k, part in spec.parts.items()} or {"x": spec.shape}
         fields = {k: torch.rand(BATCH, *shape, generator=generator) * 2 - 1 for k, shape in shapes.items()}
@@ -99,7 +164,7 @@ def equal(a: list[Tensor], b: list[Tensor]) -> bool:
 
 
 def test_1_builds_and_two_steps_are_finite(case: tuple[str, str]) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     step = step_of(tiny(name), spec)
     for k in range(2):
         terms = step.take(k, feed(spec))
@@ -108,7 +173,7 @@ def test_1_builds_and_two_steps_are_finite(case: tuple[str, str]) -> None:
 
 
 def test_2_each_turn_moves_all_of_its_networks_and_no_other(case: tuple[str, str]) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     step = step_of(tiny(name), spec)
     for k in range(3):
         step.take(k, feed(spec))  # fix-up initialisation starts some layers at zero: gradients flow after a few steps
@@ -134,7 +199,7 @@ def test_2_each_turn_moves_all_of_its_networks_and_no_other(case: tuple[str, str
 
 
 def test_2_each_term_has_a_gradient_to_a_moving_network(case: tuple[str, str]) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     step = step_of(tiny(name), spec)
     for k in range(3):
         step.take(k, feed(spec))
@@ -149,6 +214,7 @@ def test_2_each_term_has_a_gradient_to_a_moving_network(case: tuple[str, str]) -
 
 def fingerprint(recipe: Recipe, spec: DataSpec) -> str:
     """Everything a field may change: initial weights, schedule, optimisers, and what three steps make of them."""
+    spec = fitted(recipe, spec)
     step = step_of(recipe, spec)
     digest = hashlib.sha256(
         repr(
@@ -157,7 +223,7 @@ def fingerprint(recipe: Recipe, spec: DataSpec) -> str:
                 recipe.optimizers(),
                 recipe.average(),
                 recipe.draw(),
-                recipe.codec(spec).to_json(),
+                spec.codec.to_json(),
             ]
         ).encode()
     )
@@ -194,7 +260,8 @@ def test_3_no_knob_is_dead(name: str) -> None:
         if (v := getattr(recipe, f.name)) in (False, 0)
     }
     bases = [recipe, dataclasses.replace(recipe, **on)]
-    spec_of = [spec, *(s for n, s in SPECS.items() if "17x24" in n and s.kind in recipe.kinds)][:2]
+    further = ("rgb 17x24", "pairs 17x24", "domains 17x24", "whole table")
+    spec_of = [spec, *(SPECS[n] for n in further if SPECS[n].kind in recipe.kinds)][:2]
     prints = [(b, s, fingerprint(b, s)) for b in bases for s in spec_of]
     dead = []
     for field in fields:
@@ -210,7 +277,7 @@ def test_3_no_knob_is_dead(name: str) -> None:
 
 
 def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     recipe = tiny(name)
     step = step_of(recipe, spec)
     step.take(0, feed(spec))
@@ -231,7 +298,7 @@ def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]
 
 
 def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: Path) -> None:
-    name, spec = case[0], SPECS[case[1]]
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     recipe = tiny(name)
     one, two = step_of(recipe, spec), step_of(recipe, spec)
     for k in range(2):
@@ -245,15 +312,17 @@ def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: P
     model = load(tmp_path, type(recipe) if name.endswith(".py") else None)
     assert (model.recipe, model.spec, model.images) == (recipe, spec, 32)
     for given in ways(recipe, spec, 6, 0):
-        expected = spec.made(given)[1].codec.decode(draw_samples(recipe, one.average, 6, 2, given))
-        assert (model.sample(6, seed=2, given=given) == expected).all()
-        expected = spec.made(given)[1].codec.decode(draw_samples(recipe, one.nets, 6, 2, given))
-        assert (model.sample(6, seed=2, weights="raw", given=given) == expected).all()
+        codec = spec.made(given)[1].codec
+        for nets, weights in ((one.average, "ema"), (one.nets, "raw")):
+            expected = codec.decode(draw_samples(recipe, nets, 6, 2, given))
+            np.testing.assert_array_equal(model.stored(6, seed=2, weights=weights, given=given), expected)
+            found = model.sample(6, seed=2, weights=weights, given=given)
+            assert repr(found) == repr(codec.present(expected))
 
 
 def joined(name: str, rank: int | None) -> dict[str, Tensor]:
     """The state after three steps in float64: of the whole batch, or of one rank of two with its half."""
-    spec = SPECS[smallest(load_recipe(name).kinds)]
+    spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
     ranks = Ranks() if rank is None else Ranks(rank, 2)
     rows = slice(None) if rank is None else slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
     step = step_of(without_dropout(name), spec, torch.float64, ranks=ranks)
@@ -269,7 +338,7 @@ def without_dropout(name: str) -> Recipe:
 
 
 def test_8_two_ranks_equal_one(name: str, tmp_path: Path) -> None:
-    spec = SPECS[smallest(load_recipe(name).kinds)]
+    spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
     nets = nn.ModuleDict(without_dropout(name).networks(spec))
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules()):
         pytest.skip("batch normalisation takes the statistics of each rank's own rows")

@@ -19,7 +19,7 @@ LAYERS = (
     {"recipes", "catalog", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
     {"evaluate"},
-    {"engine", "info", "sample", "export", "apply"},
+    {"engine", "info", "sample", "complete", "export", "apply"},
     {"studio", "bench", "report"},
     {"cli"},
     {"__main__"},

@@ -151,22 +151,28 @@ class _Sample:
     label: str = ""
     """A class of the data, for recipes that use labels; by default they are drawn."""
     out: Path | None = None
-    """grid.png for one picture of all, a folder for a PNG each, or x.npz for the numbers; RUN/grid.png by default."""
+    """grid.png for one picture of all, a folder for a PNG each, x.npz for the numbers, rows.csv or rows.parquet of a
+    table; RUN/grid.png or RUN/rows.csv by default."""
     given: Path | None = None
     """A picture or a folder of pictures to make samples of, for recipes that need a source."""
     direction: Literal["auto", "a2b", "b2a"] = "auto"
     """Which way, for recipes that know two."""
+    where: tuple[str, ...] = ()
+    """Rows of a table to a condition, such as "income = >50K"; several in quotes each, or divided by commas."""
     recipe_file: Path | None = None
     """The .py of the recipe, for a run that used one of your own."""
 
 
 def sample(words: list[str]) -> int:
-    """Draw samples from a run: a grid, a folder of pictures, or an .npz."""
-    options = _parse(_Sample, words, "gansmith sample", sample.__doc__)
+    """Draw samples from a run: a grid, a folder of pictures, an .npz, or rows of a table, to conditions too."""
+    options = _parse(_Sample, _gathered(words, "--where"), "gansmith sample", sample.__doc__)
     out = options.out or options.run / "grid.png"
     suffix = out.suffix.lower()
-    if suffix not in (".png", ".npz", "") or (suffix and out.is_dir()):
-        raise Usage(f"--out {out}: name a .png for a grid, a .npz for the numbers, or a folder for a PNG each")
+    if suffix not in (".png", ".npz", "", *TABLES) or (suffix and out.is_dir()):
+        raise Usage(
+            f"--out {out}: name a .png for a grid, a .npz for the numbers, or a folder for a PNG each; of a table a "
+            ".csv or .parquet"
+        )
     if not suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and is not an empty folder: pass another --out")
 
@@ -179,6 +185,10 @@ def sample(words: list[str]) -> int:
     if model.spec.parts or options.given:
         return _sample_of(options, model, out)
     spec = model.spec
+    if spec.kind == "table":
+        return _sample_table(model, options)
+    if suffix in TABLES or options.where:
+        raise ValueError(f"--out {out.name} and --where are for tables; {options.run} makes data of kind {spec.kind}")
     if not suffix and not spec.pictures:
         raise ValueError(f"samples of {options.run} are vectors, not pictures: pass --out x.npz, or --out cloud.png")
     x = model.sample(options.num, seed=options.seed, weights=options.weights, given=_sampling(model, options))
@@ -247,12 +257,40 @@ def _sample_of(options: _Sample, model: Model, out: Path) -> int:
     return 0
 
 
+TABLES = (".csv", ".gz", ".tsv", ".parquet")
+
+
+def _sample_table(model: Model, options: _Sample) -> int:
+    """Rows of a table, and how they were found."""
+    from . import pictures
+    from .data.tabular import write_table
+    from .sample import sample_where
+
+    out = options.out or options.run / "rows.csv"
+    if out.suffix.lower() not in (".png", *TABLES):
+        raise ValueError(f"samples of {options.run} are rows of a table: pass --out rows.csv, rows.parquet or look.png")
+    how = ""
+    if options.where:
+        found = sample_where(model, options.num, options.where, seed=options.seed, weights=options.weights)
+        stored, how = found.stored, f" ({found.how})"
+    else:
+        stored = model.stored(options.num, seed=options.seed, weights=options.weights)
+    codec: Any = model.spec.codec
+    if out.suffix.lower() == ".png":
+        pictures.save(pictures.sheet(stored, model.spec, _real(options.run, stored)), out)
+    else:
+        write_table(codec, stored, out)
+    print(f"{len(stored):,} rows of {model.recipe_name} after {model.images:,} images, seed {options.seed}{how}: {out}")
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Apply:
     run: Annotated[Positional[Path], arg(metavar="RUN")]
     """A run's directory, or the folder of a saved model."""
     input: Annotated[Positional[Path], arg(metavar="INPUT")]
-    """A picture, an animation, or a folder of pictures (a video's frames, say)."""
+    """A picture, an animation, a folder of pictures (a video's frames, say); or a table with holes: .csv, .csv.gz, .tsv
+    or .parquet."""
     out: Path
     """The file, or the folder, for the results; names are kept."""
     direction: Literal["auto", "a2b", "b2a"] = "auto"
@@ -260,11 +298,11 @@ class _Apply:
     scale: Literal["native", "trained"] = "native"
     """native: pictures are shown to the network in their own size; trained: in the size it was trained at."""
     seed: int = 0
-    """Of the noise, if the network has some: a result depends on the seed and the file's name."""
+    """Of the noise, if the network has some: a picture's result depends on the seed and the file's name."""
     weights: Literal["ema", "raw"] = "ema"
     """The moving average of the weights, or those of the last step."""
     existing: Literal["refuse", "skip", "replace"] = "refuse"
-    """What to do with results that are there already; skip goes on where an earlier call was stopped."""
+    """What to do with pictures that are there already; skip goes on where an earlier call was stopped."""
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
     recipe_file: Path | None = None
@@ -272,13 +310,15 @@ class _Apply:
 
 
 def apply(words: list[str]) -> int:
-    """Put a trained model to work on files: a picture, a folder of pictures, an animation."""
+    """Put a trained model to work on data of yours: translate pictures, fill the missing cells of a table."""
     options = _parse(_Apply, words, "gansmith apply", apply.__doc__)
 
     from . import apply as applying
     from .model import load
 
     model = load(options.run, _own(options.recipe_file)).to(options.device)
+    if model.spec.kind == "table":
+        return _complete(model, options)
     done = applying.apply(
         model,
         options.input,
@@ -296,6 +336,18 @@ def apply(words: list[str]) -> int:
     notes += [f"{len(done.failed):,} left out"] if done.failed else []
     notes += [f"{len(done.ignored):,} files are no pictures"] if done.ignored else []
     print(", ".join([f"{len(done.written):,} written to {options.out}", *notes]))
+    return 0
+
+
+def _complete(model: Model, options: _Apply) -> int:
+    """Fill the missing cells of a table."""
+    from .complete import complete
+
+    done = complete(model, options.input, options.out, seed=options.seed, weights=options.weights)
+    for note in done.notes:
+        print(f"note: {note}", file=sys.stderr)
+    cells = ", ".join(f"{name} {n:,}" for name, n in done.filled.items()) or "no cell was missing"
+    print(f"{done.rows:,} rows, {sum(done.filled.values()):,} cells filled ({cells}): {options.out}")
     return 0
 
 
@@ -398,8 +450,10 @@ class _Evaluate:
     data: str = ""
     """What to hold the run against; by default random samples of the data it was trained on."""
     metrics: tuple[str, ...] = ()
-    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi; by
-    default those that fit the data."""
+    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi;
+    of tables: shapes trends efficacy closest. By default those that fit the data."""
+    target: str = ""
+    """The column of a table that classifiers are to tell, for efficacy; the last discrete one by default."""
     num: Annotated[Count, arg(aliases=("-n",))] = Count(10_000)
     """Samples of the model, of the floor and of the control; fewer where there is less held-out data."""
     reference: Count = Count(10_000)
@@ -462,6 +516,7 @@ def evaluate(words: list[str]) -> int:
             data=options.data or None,
             weights=options.weights,
             checkpoint=options.checkpoint,
+            target=options.target,
             recipe=_own(options.recipe_file),
             fresh=options.fresh,
             **shared,
@@ -792,9 +847,10 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
 
 
 _DATA_HELP = (
-    "A folder of pictures (sub-folders are classes), zip, tar, CSV, .npy, .npz or packed store; or digits, mnist, "
-    "fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral. Two sets of pictures: pairs:SRC or domains:SRC, a folder "
-    "or zip that holds folders a and b (or SRC:FOLDER_A:FOLDER_B); pairs:SRC:left for pictures side by side."
+    "A folder of pictures (sub-folders are classes), zip, tar, CSV of files, table (.csv, .parquet; table:FILE says "
+    "so), .npy, .npz or packed store; or digits, mnist, fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral. Two "
+    "sets of pictures: pairs:SRC or domains:SRC, a folder or zip that holds folders a and b (or "
+    "SRC:FOLDER_A:FOLDER_B); pairs:SRC:left for pictures side by side."
 )
 _RESUME_HELP = (
     "Continue the run at --out to the last bit, with its recorded options; --images or --minutes may be raised."
@@ -818,6 +874,24 @@ def _take_recipe(words: list[str]) -> tuple[str, list[str]]:
     for i in named or [i for i in free if not words[i].replace(".", "").isdecimal()]:
         return words[i], words[:i] + words[i + 1 :]
     return "", words
+
+
+def _gathered(words: list[str], option: str) -> list[str]:
+    """The words with an option that is repeated written once, before all of its values, as the parser knows it."""
+    values: list[str] = []
+    rest: list[str] = []
+    i = 0
+    while i < len(words):
+        if words[i].startswith(f"{option}="):
+            values.append(words[i].split("=", 1)[1])
+        elif words[i] == option:
+            while i + 1 < len(words) and not words[i + 1].startswith("-"):
+                values.append(words[i + 1])
+                i += 1
+        else:
+            rest.append(words[i])
+        i += 1
+    return [*rest, option, *values] if values else rest
 
 
 def _given(words: list[str]) -> set[str]:

@@ -57,7 +57,7 @@ class Diverged(RuntimeError):
 
 def train(
     recipe: Recipe | str,
-    data: str | Path | np.ndarray | Mapping[str, np.ndarray] = "digits",
+    data: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any = "digits",
     options: TrainOptions = TrainOptions(),
     *,
     out: str | Path | None = None,
@@ -66,8 +66,8 @@ def train(
     """Train a GAN into a new run directory and return the run.
 
     `recipe`: a recipe, or the name of one (its defaults are used), or the path of a file that defines one. `data`: a
-    source as on the command line, or arrays. `out`: the directory, `runs/<recipe>-<data>` by default. `name`: what
-    to record as the recipe's name; needed only for a recipe object of your own, whose file it is.
+    source as on the command line, arrays, or a pandas DataFrame. `out`: the directory, `runs/<recipe>-<data>` by
+    default. `name`: what to record as the recipe's name; needed only for a recipe object of your own, whose file it is.
 
     >>> import gansmith
     >>> from gansmith.recipes.gan import GAN
@@ -310,7 +310,7 @@ class _Training:
         if self.ranks.rank > 0:
             return
         try:
-            self.watch = self.watch or Watch(self.run.path, self.store, say=self.say)
+            self.watch = self.watch or Watch(self.run.path, self.store, codec=self.spec.codec, say=self.say)
             text, best = self.watch.look(self.recipe, self.taker.average, self.images, self.options.seed)
             self.say(text)
             if best:
@@ -499,7 +499,8 @@ def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
             f"recipe {name} takes data of kind {', '.join(sorted(recipe.kinds))}; {store.source} is of kind "
             f"{store.spec.kind}: choose one of {', '.join(fit)}{how}"
         )
-    return dataclasses.replace(store.spec, codec=recipe.codec(store.spec))
+    codec = recipe.codec(store.spec, store.fields)
+    return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape))
 
 
 def _store(data: Any, options: TrainOptions, ranks: Ranks) -> Store:

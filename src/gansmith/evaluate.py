@@ -27,10 +27,12 @@ from torch import Tensor, nn
 
 from . import metrics as M
 from ._version import __version__
-from .data import Store, open_store
+from .data import Codec, Store, open_store
 from .data import toy as toys
 from .data.spec import ImageCodec
 from .data.store import cache_dir
+from .data.table import TableCodec
+from .data.tabular import rows_like
 from .encoders import Encoder, cifar_resnet, dinov2, inception, load_own, score_name, train_own
 from .metrics.features import wide
 from .model import Model, Weights, draw_samples, load
@@ -46,6 +48,8 @@ IMAGE_METRICS = ("fd", "kd", "prdc", "classes", "diversity", "copying")
 VECTOR_METRICS = ("modes", "fd", "sliced", "c2st", "diversity", "copying")
 ALL_METRICS = ("fd", "fd-infinity", "kd", "prdc", "classes", "inception-score", "diversity", "copying", "modes")
 ALL_METRICS += ("sliced", "c2st", "one-nn", "vendi")
+TABLE_METRICS = ("shapes", "trends", "efficacy", "closest")
+ALL_METRICS += TABLE_METRICS
 """Groups of scores; `modes` is for the toys, whose modes are known."""
 
 TRAINING = 20_000
@@ -67,6 +71,8 @@ class _Side:
 class Judge:
     """The real side of an evaluation, encoded once, and the scores of any samples against it."""
 
+    held_note = ""
+
     def __init__(
         self,
         store: Store,
@@ -81,10 +87,12 @@ class Judge:
         resize: str = "tf1-bilinear",
         seed: int = 0,
         num_fake: int = 0,
+        target: str = "",
         device: str = "cpu",
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
         """`store` is what the model was trained on; `data` another source to hold it against. `num_fake` limits n.
+        `target`: the column of a table that classifiers are to tell; the last discrete one by default.
 
         Raises `ValueError` for unknown metrics or encoders, data of another shape, or too little of it.
         """
@@ -98,20 +106,32 @@ class Judge:
         self.spec = store.spec
         self.image = self.spec.kind == "image"
         self.toy = _toy_of(store)
-        self.metrics = self._groups(metrics)
+        self.table = self.spec.codec if isinstance(self.spec.codec, TableCodec) else None
+        self.target = _target(self.table, target)
+        self.metrics = self._groups(metrics, data is not None)
         for name, value in (("n", n), ("reference", reference), ("training", training)):
             if value < 10:
                 raise ValueError(f"{name} is {value}; scores need at least 10 samples, and thousands to mean much")
-        self.notes: list[str] = []
+        self.notes: list[str] = [self.held_note] if self.held_note else []
         self._split(data, options, n, reference, training, num_fake)
         codec = self.spec.codec
         self.bounds = (codec.low, codec.high) if isinstance(codec, ImageCodec) and codec.dtype == "float32" else None
         self.encoder = _encoder(encoder, store, resize, device, say) if self.image else None
         self._encode()
 
-    def _groups(self, metrics: Sequence[str]) -> tuple[str, ...]:
+    def _groups(self, metrics: Sequence[str], unseen: bool) -> tuple[str, ...]:
         if unknown := sorted(set(metrics) - set(ALL_METRICS)):
             raise ValueError(f"there are no metrics {unknown[0]!r}; there are {', '.join(ALL_METRICS)}")
+        if wrong := sorted(m for m in metrics if (m in TABLE_METRICS) != (self.table is not None)):
+            kind = "a table's rows" if self.table is None else "other data than a table"
+            raise ValueError(f"metric {wrong[0]} is for {kind}; {self.store.source} is of kind {self.spec.kind}")
+        if self.table is not None:
+            held = () if unseen else ("efficacy", "closest")  # the leak guard: they mean nothing on rows that were seen
+            if asked := [m for m in metrics if m in held]:
+                raise ValueError(f"{asked[0]} needs real rows that the model never saw: pass data (--data HELDOUT.csv)")
+            if held and not metrics:
+                self.held_note = "efficacy and closest records need rows that the model never saw: --data HELDOUT.csv"
+            return tuple(dict.fromkeys(m for m in (tuple(metrics) or TABLE_METRICS) if m not in held))
         chosen = tuple(metrics) or (IMAGE_METRICS if self.image else VECTOR_METRICS)
         if "modes" in chosen and not self.toy:
             if metrics:
@@ -129,7 +149,7 @@ class Judge:
     ) -> None:
         """Which rows are the reference, the training samples and the held-out ones; how many samples are scored."""
         store = self.store
-        judged = store if data is None else open_store(data, _like(options, store), progress=False)
+        judged = store if data is None else _as_store(data, options, store)
         if judged.digest == store.digest:
             judged = store
         if judged.spec.shape != store.spec.shape or judged.fields["x"].dtype != store.fields["x"].dtype:
@@ -250,7 +270,7 @@ class Judge:
         codec = self.spec.codec
         return Protocol(
             kind=self.spec.kind,
-            container=_container(self.store),
+            container=_container(self.store) + (f", target {self.target}" if self.table is not None else ""),
             packing=f"{options.get('fit', 'none')}, {options.get('resample', 'none')}" if self.image else "none",
             quantised=isinstance(codec, ImageCodec) and codec.dtype != "float32",
             reference=self.judged.source,
@@ -288,7 +308,7 @@ class Judge:
     def yardsticks(self) -> tuple[Values, Values, dict[str, Any]]:
         """The scores of the floor and of the control, and what else the floor gave; kept in the cache."""
         path = self._cache.with_name(
-            f"{self._cache.name}-{_hash([METRICS_VERSION, self.metrics, self.frechet])[:8]}.json"
+            f"{self._cache.name}-{_hash([METRICS_VERSION, self.metrics, self.frechet + self.target])[:8]}.json"
         )
         with contextlib.suppress(OSError, ValueError):
             if path.is_file():
@@ -363,9 +383,33 @@ class Judge:
                 case "one-nn":
                     both = M.one_nearest_neighbour(real.features[:m], fake.features[:m])
                     values |= {"1-NN real": both.real, "1-NN fake": both.fake}
+                case "shapes" | "trends" | "efficacy" | "closest":
+                    values |= self._columns(group, fake, held, halves)
                 case "vendi":
                     values["Vendi"] = M.vendi_score(fake.features[:MOST_PAIRS])
         return values, more
+
+    def _columns(self, group: str, fake: _Side, held: _Side, halves: tuple[slice, slice]) -> Values:
+        """The scores of a table."""
+        assert self.table is not None
+        columns = self.table.columns
+        discrete, places = [c.discrete for c in columns], [len(c.values) for c in columns]
+        real = self._known["reference"].raw
+        if group == "shapes":
+            return {"column shapes": float(np.nanmean(M.column_shapes(real, fake.raw, discrete)))}
+        if group == "trends":
+            return {"pair trends": float(np.nanmean(M.pair_trends(real, fake.raw, discrete)))}
+        scored, against = fake.raw[halves[0]], held.raw[halves[1]]
+        if group == "efficacy":
+            target = self.table.index(self.target)
+            found = M.efficacy(scored, against, discrete, target, places, seed=self.seed)
+            name = "F1" if discrete[target] else "R2"
+            return {name: float(np.mean(list(found.values())))} | {f"{name} {k}": v for k, v in found.items()}
+        count = min(len(against), len(self.training_rows))
+        near = M.closest_records(
+            scored, _rows(self.store, self.training_rows[:count]), against[:count], discrete, places
+        )
+        return {"nearer to training": near.share, "exact copies": near.exact}
 
     def _moments(self) -> M.Reference:
         if not hasattr(self, "_reference"):
@@ -428,6 +472,7 @@ def evaluate(
     seed: int = 0,
     reference_seed: int = 0,
     device: str = "cpu",
+    target: str = "",
     recipe: type[Recipe] | None = None,
     fresh: bool = False,
     say: Callable[[str], object] = lambda _: None,
@@ -449,6 +494,7 @@ def evaluate(
         seed: of the samples.
         reference_seed: of the rows of the real side.
         device: that the samples are drawn and encoded on.
+        target: the column of a table that classifiers are to tell; the last discrete one by default.
         recipe: the class, for a run that used a recipe file of your own.
         fresh: score again what has been scored.
         say: is told what is going on.
@@ -470,29 +516,30 @@ def evaluate(
         encoder=encoder,
         resize=resize,
         seed=reference_seed,
+        target=target,
         device=device,
         say=say,
     )
-    if model.spec.shape != store.spec.shape:
+    if model.spec.kind != "table" and model.spec.shape != store.spec.shape:
         raise ValueError(f"the model makes samples of {model.spec.shape}, {store.source} holds {store.spec.shape}")
     protocol = judge.protocol(weights=weights, checkpoint=checkpoint, sample_seed=seed)
-    target, kept = None, None
+    place, kept = None, None
     if path is not None:
-        target = path / "scores" / f"{model.images:012d}-{weights}-{protocol.short}.json"
-        if target.is_file() and not fresh:
+        place = path / "scores" / f"{model.images:012d}-{weights}-{protocol.short}.json"
+        if place.is_file() and not fresh:
             with contextlib.suppress(ValueError):
-                kept = read_scores(target)
+                kept = read_scores(place)
         if kept is not None and set(judge.metrics) <= set(kept.run.get("metrics", ())):
-            say(f"these scores were there: {target}")
+            say(f"these scores were there: {place}")
             return kept
     say(f"drawing {judge.num:,} samples of {model.recipe_name} after {model.images:,} images")
-    samples = model.to(device).sample(judge.num, seed=seed, weights=weights)
+    samples = model.to(device).stored(judge.num, seed=seed, weights=weights)
     scores = _scores(judge, samples, protocol, about | {"images": model.images}, began)
-    if target is not None:
+    if place is not None:
         if kept is not None:
             scores = _joined(kept, scores)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_json(target, scores.to_json())
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_json(place, scores.to_json())
     return scores
 
 
@@ -522,7 +569,8 @@ def evaluate_sets(
         ValueError: they differ in size, channels or depth, or are too few.
     """
     began = time.perf_counter()
-    truth, made = (open_store(source, options, progress=False) for source in (real, fake))
+    truth = open_store(real, options, progress=False)
+    made = _as_store(fake, options, truth)
     if truth.spec.shape != made.spec.shape or truth.fields["x"].dtype != made.fields["x"].dtype:
         raise ValueError(
             f"{truth.source} holds {_container(truth)}, {made.source} holds {_container(made)}: a score would measure "
@@ -568,15 +616,22 @@ class Watch:
         *,
         n: int = 2_000,
         encoder: str | Encoder = "own",
+        codec: Codec | None = None,
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Trains the own encoder where it was not yet; leaves the process's random state as it was."""
+        """Trains the own encoder where it was not yet; leaves the process's random state as it was.
+
+        `codec` decodes the samples: the recipe's own, where it is not the one the store proposes.
+        """
         self.run, self.path = run, run / "scores" / "training.jsonl"
+        self.codec = store.spec.codec if codec is None else codec
         with torch.random.fork_rng([]):
-            groups = ("fd", "prdc", "diversity", "classes") if store.spec.kind == "image" else ("fd", "sliced")
+            groups = {"image": ("fd", "prdc", "diversity", "classes"), "table": ("trends", "shapes")}.get(
+                store.spec.kind, ("fd", "sliced")
+            )
             chosen = (*groups, "modes") if _toy_of(store) else groups
             self.judge = Judge(store, metrics=chosen, n=n, reference=5_000, training=1_000, encoder=encoder, say=say)
-        self.name = self.judge.frechet
+        self.name = self.judge.frechet if store.spec.kind != "table" else "pair trends"
 
     def look(self, recipe: Recipe, nets: nn.ModuleDict, images: int, seed: int) -> tuple[str, bool]:
         """Score these networks; append the line. Returns it in words, and whether no earlier one was as good."""
@@ -600,10 +655,11 @@ def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int
     judge = watch.judge
     with torch.random.fork_rng([]):
         encoded = draw_samples(recipe, nets, judge.num, seed)
-        values, _ = judge.score(judge.spec.codec.decode(encoded))
+        values, _ = judge.score(watch.codec.decode(encoded))
     lines = watch.earlier(images)
     finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
-    best = all(values[watch.name] < line["scores"][watch.name] for line in lines)
+    sign = -1 if better(watch.name) == "higher" else 1
+    best = all(sign * values[watch.name] < sign * line["scores"][watch.name] for line in lines)
     line = {"images": images, "scores": finite, "best": best, "num_fake": judge.num, "key": judge.frechet}
     watch.path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(entry) + "\n" for entry in [*lines, line])
@@ -657,7 +713,8 @@ _BETTER = {
     **dict.fromkeys(("precision", "recall", "density", "coverage", "classes", "modes", "Vendi"), "higher"),
     **dict.fromkeys(("class KL", "duplicates", "exact copies", "reverse KL", "sliced W2", "C2ST"), "lower"),
     **dict.fromkeys(("spread", "confidence", "near copies", "authenticity", "C_T", "high quality"), "floor"),
-    **dict.fromkeys(("mode width", "1-NN real", "1-NN fake"), "floor"),
+    **dict.fromkeys(("mode width", "1-NN real", "1-NN fake", "nearer to training"), "floor"),
+    **dict.fromkeys(("column shapes", "pair trends"), "higher"),
 }
 
 
@@ -665,7 +722,7 @@ def better(name: str) -> str:
     """Which direction of a score is better: `lower`, `higher`, or `floor` (as near to the floor as can be)."""
     if name.startswith(("FD", "KD", "FID", "KID")):
         return "lower"
-    return "higher" if name.startswith("IS") else _BETTER.get(name, "")
+    return "higher" if name.startswith(("IS", "F1", "R2")) else _BETTER.get(name, "")
 
 
 def _copying(values: Values, floor: Values) -> str:
@@ -790,7 +847,10 @@ def _model(
         shape = model.spec.shape
         options = DataOptions(size=Size((shape[1], shape[2]) if model.spec.kind == "image" else (0, 0)))
         about = {"recipe": model.recipe_name, "fields": _fields(model.recipe), "seed": 0, "data": str(data)[:200]}
-        return model, None, open_store(data, options, progress=False), options, about
+        store = open_store(data, options, progress=False)
+        if isinstance(model.spec.codec, TableCodec):
+            store = _as_store(data, options, dataclasses.replace(store, spec=model.spec))
+        return model, None, store, options, about
     found = Run(run)
     if checkpoint == "best" and not (found.path / "best" / "model.json").is_file():
         raise FileNotFoundError(f"{found.path} has no best checkpoint: train with --evaluate-every to keep one")
@@ -799,6 +859,7 @@ def _model(
     options = DataOptions(
         data_dir=Path(saved["data_dir"]) if saved.get("data_dir") else None,
         size=Size(saved["size"]),
+        columns=str(saved.get("columns", "")),
         **{k: saved[k] for k in ("fit", "resample", "channels")},
     )
     if (Path(record["store"]) / "manifest.json").is_file():
@@ -912,6 +973,29 @@ def _like(options: DataOptions, store: Store) -> DataOptions:
     size = tuple(store.options.get("size", (0, 0)))
     chosen = store.options.get("channels", channels.get(store.spec.shape[0], "auto"))
     return dataclasses.replace(options, size=Size(size), channels=chosen, **kept)
+
+
+def _as_store(source: Source, options: DataOptions, like: Store) -> Store:
+    """Another source, packed as this store is; a table is read with this one's columns, so that codes mean the same."""
+    codec = like.spec.codec
+    if not isinstance(codec, TableCodec):
+        return open_store(source, _like(options, like), progress=False)
+    rows, notes = rows_like(source, codec)
+    digest = hashlib.sha256(rows.tobytes()).hexdigest()
+    name = str(source) if isinstance(source, str | Path) else "table"
+    return dataclasses.replace(like, source=name, digest=digest, fields={"x": rows}, notes=tuple(notes))
+
+
+def _target(codec: TableCodec | None, name: str) -> str:
+    """The column that classifiers are to tell."""
+    if codec is None:
+        if name:
+            raise ValueError(f"--target {name} is a column of a table; this data is none")
+        return ""
+    if name:
+        return codec.columns[codec.index(name)].name
+    some = [c.name for c in codec.columns if c.discrete] or [c.name for c in codec.columns if c.type != "constant"]
+    return some[-1]
 
 
 def _rows(store: Store, rows: np.ndarray) -> np.ndarray:

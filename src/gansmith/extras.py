@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 
 class MissingExtra(ImportError):
@@ -14,7 +14,7 @@ class MissingExtra(ImportError):
         self.module, self.extra = module, extra
 
 
-def need(module: str, extra: str, job: str) -> ModuleType:
+def need(module: str, extra: str, job: str) -> Any:
     """The module, imported. Raises `MissingExtra` if it is not installed; other errors in it are its own."""
     try:
         return importlib.import_module(module)

@@ -145,13 +145,20 @@ class Model:
         return self
 
     def sample(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
-        """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D).
+        """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D);
+        rows of a table as a structured array (n,), whose fields are the columns in their own types (`rows["age"]`;
+        `pandas.DataFrame(rows)`).
 
         Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
         last step. `given`: encoded tensors with n rows, for recipes whose samples are made of something ({"a": ...} for
         pairs and domains; `gansmith.apply` takes pictures as they are).
         Raises `ValueError` for n < 1, unknown weights, or a missing or unknown `given`.
         """
+        stored = self.stored(n, seed=seed, weights=weights, given=given)
+        return self.spec.made(given)[1].codec.present(stored)
+
+    def stored(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
+        """The same as the packed store keeps them: of a table, rows of numbers (n, D). Raises as `sample` does."""
         if n < 1:
             raise ValueError(f"cannot draw {n} samples: ask for at least 1")
         nets = self.weights(weights)

@@ -52,6 +52,9 @@ class DataOptions:
     """The resize filter; all but nearest antialias."""
     channels: Literal["auto", "grey", "rgb", "rgba"] = "auto"
     """Colour channels of pictures; auto takes what most of the files have."""
+    columns: str = ""
+    """What columns of a table are, where it is not what `data inspect` says: age=category,zip=id. One of continuous,
+    integer, category, boolean, date, constant, or id, which leaves the column out."""
 
 
 @dataclass(frozen=True, kw_only=True)

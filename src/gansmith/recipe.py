@@ -10,10 +10,12 @@ import importlib
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from torch import Tensor, nn
 
 from .data import Codec, DataSpec, Draw, Uniform, Unpaired
@@ -61,7 +63,8 @@ class Recipe(ABC):
     serving: ClassVar[tuple[str, ...]] = ("G",)
     """The networks that `sample` needs: averaged during training and saved with the model."""
     takes: ClassVar[frozenset[str]] = frozenset()
-    """What `sample` understands in `given`, such as `temperature` (n,)."""
+    """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
+    `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled)."""
     step_class: ClassVar[type[Step]] = Step
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
 
@@ -85,8 +88,12 @@ class Recipe(ABC):
         """What `sample` needs of real data, once for each way to sample: nothing at all, where noise is enough."""
         return (EMPTY,)
 
-    def codec(self, raw: DataSpec) -> Codec:
-        """How raw data becomes tensors: by default as the source proposes (images in [-1, 1])."""
+    def codec(self, raw: DataSpec, stored: Mapping[str, np.ndarray]) -> Codec:
+        """How raw data becomes tensors: by default as the source proposes (images in [-1, 1]).
+
+        `stored` are the packed store's fields, memory-mapped: a codec whose numbers are fitted (modes of a column) is
+        fitted on them, once, before training; the numbers travel in its JSON. Must be a pure function of both.
+        """
         return raw.codec
 
     def draw(self) -> Draw:

@@ -231,7 +231,10 @@ def test_csv_of_labels(tmp_path: Path, header: str) -> None:
 
 def test_csv_that_is_no_table_of_files(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("age,income,sex\n1,2,3\n")
-    with pytest.raises(ValueError, match="columns file and label are needed"):
+    with pytest.raises(ValueError, match="no column to learn from"):  # it is a table, of one row
+        open_store(tmp_path / "t.csv", progress=False)
+    (tmp_path / "t.csv").write_text("id,file,label\n7,x.png,cat\n")
+    with pytest.raises(ValueError, match="no pictures"):  # it names files that are not there
         open_store(tmp_path / "t.csv", progress=False)
 
 

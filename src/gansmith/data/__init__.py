@@ -1,17 +1,22 @@
 """The data's front door: a source becomes a packed store once; batches are gathered from it."""
 
-from .draw import Draw, Uniform, Unpaired
+from .draw import ByCondition, Draw, Uniform, Unpaired
 from .feed import Feed
 from .spec import Codec, DataSpec, ImageCodec, VectorCodec, codec_from_json
 from .store import Store, open_store
+from .table import Column, Span, TableCodec
 
 __all__ = [
+    "ByCondition",
     "Codec",
+    "Column",
     "DataSpec",
     "Draw",
     "Feed",
     "ImageCodec",
+    "Span",
     "Store",
+    "TableCodec",
     "Uniform",
     "Unpaired",
     "VectorCodec",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+
+from .spec import Codec
+from .table import TableCodec
 
 
 class Draw(ABC):
@@ -19,6 +23,15 @@ class Draw(ABC):
     @abstractmethod
     def rows(self, seed: int, k: int, batch_size: int, n: int) -> np.ndarray:
         """Indices (batch_size,) into the n samples, for all ranks together; each rank takes its slice. Read only."""
+
+    def batch(self, seed: int, k: int, batch_size: int, n: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The rows, and further fields of the batch that are drawn with them, each (batch_size, ...)."""
+        return self.rows(seed, k, batch_size, n), {}
+
+    def bind(self, codec: Codec, stored: Mapping[str, np.ndarray]) -> Draw:
+        """The draw from this data; one that need not know the data is its own."""
+        del codec, stored
+        return self
 
 
 @dataclass(frozen=True)
@@ -50,3 +63,71 @@ def _order(seed: int, epoch: int, n: int) -> np.ndarray:
     order = np.random.Generator(np.random.Philox(key=[seed % 2**64, epoch])).permutation(n)
     order.flags.writeable = False  # it is shared by every batch of the epoch
     return order
+
+
+@dataclass(frozen=True)
+class ByCondition(Draw):
+    """Training by sampling: a discrete column at random, one of its categories by the logarithm of its frequency, and a
+    row that has it.
+
+    Adds `"condition"` (N,) int64, a condition for each fake, and `"real_condition"` (N,), the one that each drawn row
+    satisfies: the same ones in another order, so that no fake is held against the row of its own condition. A table
+    without discrete columns is drawn as `Uniform` draws it. Xu et al., 2019, arXiv:1907.00503, section 4.3.
+    """
+
+    def rows(self, seed: int, k: int, batch_size: int, n: int) -> np.ndarray:
+        """Raises `ValueError`: this draw must be bound to the data first."""
+        raise ValueError("a draw by condition must know the data: call bind")
+
+    def bind(self, codec: Codec, stored: Mapping[str, np.ndarray]) -> Draw:
+        """Which rows have each category."""
+        if not isinstance(codec, TableCodec):
+            raise ValueError(f"a draw by condition needs a table's codec, not {type(codec).__name__}")
+        if not codec.choices:
+            return Uniform()
+        order, starts, counts, chances = [], [], [], []
+        x, at = stored["x"], 0
+        for span in codec.choices:
+            column = np.array(x[:, span.column])
+            if span.kind == "missing":
+                place = np.isnan(column).astype(np.int64)
+            else:
+                place = np.where(np.isnan(column), span.width - 1, column).astype(np.int64)
+            found = np.bincount(place, minlength=span.width)
+            weight = np.log1p(found)  # one that this data lacks is never drawn
+            order.append(np.argsort(place, kind="stable"))
+            starts.append(at + np.concatenate(([0], found.cumsum()[:-1])))
+            counts.append(found)
+            chances.append(np.append(weight[:-1].cumsum() / weight.sum(), 1.0))
+            at += len(column)
+        return _Bound(order, starts, counts, chances)
+
+
+class _Bound(Draw):
+    """`ByCondition` over one table."""
+
+    def __init__(
+        self,
+        order: list[np.ndarray],
+        starts: list[np.ndarray],
+        counts: list[np.ndarray],
+        chances: list[np.ndarray],
+    ) -> None:
+        self._order, self._starts, self._counts = (np.concatenate(v) for v in (order, starts, counts))
+        # One table for all columns: column j's chances lie in (j, j + 1].
+        self._chances, self._columns = np.concatenate([j + c for j, c in enumerate(chances)]), len(chances)
+
+    def rows(self, seed: int, k: int, batch_size: int, n: int) -> np.ndarray:
+        """Rows that satisfy the conditions."""
+        return self.batch(seed, k, batch_size, n)[0]
+
+    def batch(self, seed: int, k: int, batch_size: int, n: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Rows, and the conditions of the fakes and of the rows."""
+        del n
+        random = np.random.Generator(np.random.Philox(key=[seed % 2**64, k]))
+        column = random.integers(self._columns, size=batch_size)
+        condition = np.searchsorted(self._chances, column + random.random(batch_size), side="right")
+        condition = condition.clip(max=len(self._chances) - 1)  # rounding up to the very end
+        which = (random.random(batch_size) * self._counts[condition]).astype(np.int64)
+        rows = self._order[self._starts[condition] + which]
+        return rows, {"condition": condition[random.permutation(batch_size)], "real_condition": condition}

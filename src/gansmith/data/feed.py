@@ -50,7 +50,8 @@ class Feed:
                 f"batch size {batch_size} cannot be split over {world} ranks: choose a multiple of {world}"
             )
         self.codecs = {"x": codec} if isinstance(codec, Codec) else dict(codec)
-        self.draw, self.seed, self.batch_size = draw, seed, batch_size
+        self.seed, self.batch_size = seed, batch_size
+        self.draw = draw.bind(self.codecs["x"], store.fields) if "x" in self.codecs else draw
         self.device = torch.device(device)
         self._counts = {k: len(field) for k, field in store.fields.items()}
         if draw.together and len(set(self._counts.values())) > 1:
@@ -69,15 +70,20 @@ class Feed:
     def __call__(self, k: int) -> dict[str, Tensor]:
         """`"x"` (N, *shape) float32 and, if the data has labels, `"y"` (N,) int64: this rank's rows of batch k.
 
-        Of pairs and domains `"a"` and `"b"`.
+        Of pairs and domains `"a"` and `"b"`; and what the draw adds.
         """
-        if self.draw.together:
-            (n,) = set(self._counts.values())
-            return self.at(dict.fromkeys(self._counts, self._drawn(self.seed, k, n)))
-        return self.at({name: self._drawn(_own_seed(self.seed, name), k, n) for name, n in self._counts.items()})
-
-    def _drawn(self, seed: int, k: int, n: int) -> np.ndarray:
-        return self.draw.rows(seed, k, self.batch_size, n)[self._slice]
+        if not self.draw.together:
+            seeds = {name: _own_seed(self.seed, name) for name in self._counts}
+            return self.at(
+                {
+                    name: self.draw.rows(seeds[name], k, self.batch_size, n)[self._slice]
+                    for name, n in self._counts.items()
+                }
+            )
+        (n,) = set(self._counts.values())
+        rows, more = self.draw.batch(self.seed, k, self.batch_size, n)
+        added = {name: _to(torch.from_numpy(v[self._slice].copy()), self.device) for name, v in more.items()}
+        return self.at(dict.fromkeys(self._counts, rows[self._slice])) | added
 
     def spaced(self, n: int) -> dict[str, Tensor]:
         """At most n evenly spaced rows of every field, encoded, on the device: the same in every run."""

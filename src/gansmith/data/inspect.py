@@ -23,6 +23,8 @@ from .paired import DomainSource, JoinedSource, PairSource, halved
 from .pictures import MOST_BYTES, Bad, open_picture, quiet
 from .sources import PictureSource, choose, recognise, survey
 from .store import Store, cache_dir
+from .table import TableCodec, describe_columns
+from .tabular import TableSource
 
 _MOST_DECODED = 10_000
 _FEW = 1000
@@ -35,7 +37,7 @@ class Report:
 
     source: str
     kind: str
-    """`image` or `vector`."""
+    """`image`, `vector` or `table`."""
     found: int
     """Pictures or rows, bad ones included."""
     usable: int
@@ -67,6 +69,8 @@ class Report:
     warnings: tuple[str, ...]
     parts: dict[str, Report] = field(default_factory=dict)
     """Of pairs and domains: what each of the two sets holds."""
+    columns: tuple[str, ...] = ()
+    """A line for each column of a table."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -97,7 +101,7 @@ class _Seen:
 
 
 def inspect(
-    source: str | Path | np.ndarray | Mapping[str, np.ndarray],
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any,
     options: DataOptions = _DEFAULTS,
     *,
     progress: bool = True,
@@ -115,6 +119,8 @@ def inspect(
         return _of_joined(found, options, progress)
     if isinstance(found, PictureSource):
         return _of_pictures(found, options, progress)
+    if isinstance(found, TableSource):
+        return _of_table(found, options)
     assert isinstance(found, ArraySource)
     return _of_array(found, options)
 
@@ -324,6 +330,24 @@ def _native(shape: tuple[int, ...]) -> tuple[int, int]:
     return h, w
 
 
+def _of_table(source: TableSource, options: DataOptions) -> Report:
+    try:
+        codec, rows, notes, bad = source.read(options.columns)
+    except ValueError as error:
+        return _of_rows(source.name, "table", Rows(np.zeros((0, 0))), (), {}, (), (), [], (), "", str(error))
+    return _table_report(source.name, codec, rows, tuple(bad), notes)
+
+
+def _table_report(
+    name: str, codec: TableCodec, rows: np.ndarray, bad: tuple[Quarantined, ...], notes: list[str]
+) -> Report:
+    there = np.nan_to_num(rows, nan=-0.125)  # missing cells are no fault of a row
+    found = _of_rows(name, "table", Rows(there), (), {}, bad, (), notes, (rows.shape[1],), "float64", "")
+    return dataclasses.replace(
+        found, found=len(rows) + len(bad), usable=len(rows), columns=tuple(describe_columns(codec))
+    )
+
+
 def _of_store(store: Store) -> Report:
     if store.spec.parts:
         parts = {}
@@ -333,6 +357,9 @@ def _of_store(store: Store) -> Report:
         name = f"{store.path} (packed from {store.source})"
         return _together(name, store.spec.kind, parts, store.quarantined, store.notes)
     x = store.fields["x"]
+    if isinstance(store.spec.codec, TableCodec):
+        name = f"{store.path} (packed from {store.source})"
+        return _table_report(name, store.spec.codec, np.asarray(x), store.quarantined, list(store.notes))
     sizes = ((x.shape[1], x.shape[2], len(x)),) if store.spec.kind == "image" else ()
     labels = store.fields.get("y")
     classes = _count(labels, store.spec.classes, np.ones(len(x), bool))
@@ -441,16 +468,17 @@ def _warnings(usable: int, classes: dict[str, int], duplicates: int, constant: i
 
 def describe(report: Report) -> str:
     """The report as lines of text."""
-    what = {"image": "pictures", "vector": "vectors", "pairs": "pairs", "domains": "pictures a set"}[report.kind]
+    what = {"image": "pictures", "vector": "vectors", "pairs": "pairs", "domains": "pictures a set", "table": "rows"}
     if report.parts:
-        return _describe_two(report, what)
-    lines = [f"{report.source}: {report.found:,} {what}, {report.usable:,} usable"]
+        return _describe_two(report, what[report.kind])
+    lines = [f"{report.source}: {report.found:,} {what[report.kind]}, {report.usable:,} usable"]
     if report.decoded < report.found:
         lines.append(f"  decoded to the last pixel: {report.decoded:,}; of the others only the header was read")
     if report.sizes:
         listed = ", ".join(f"{h}x{w} ({n:,})" for h, w, n in report.sizes[:5])
         more = f" and {report.num_sizes - 5:,} more" if report.num_sizes > 5 else ""
         lines.append(f"  height x width: {listed}{more}")
+    lines += [f"  {line}" for line in report.columns]
     for title, counts in (("format", report.formats), ("pixels", report.modes), ("depth", report.depths)):
         if counts:
             lines.append(f"  {title}: {_listed(counts)}")
@@ -474,8 +502,8 @@ def describe(report: Report) -> str:
         epochs = 200_000 / report.usable if report.usable else 0.0
         shape = (
             "x".join(map(str, report.shape[1:])) + f" in {report.shape[0]} channels"
-            if report.kind != "vector"
-            else (f"{report.shape[0]} numbers")
+            if report.kind not in ("vector", "table")
+            else f"{report.shape[0]} {'columns' if report.kind == 'table' else 'numbers'}"
         )
         lines.append(f"  training would see: {shape}, {report.dtype}; 200,000 samples shown are {epochs:.1f} epochs")
     return "\n".join(lines)

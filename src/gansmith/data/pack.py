@@ -74,6 +74,8 @@ class Plan:
     """The name of a row of the source, for the list of quarantined ones."""
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    codec: Codec | None = None
+    """Where the plan knows it already: of tables."""
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -340,11 +342,13 @@ def describe(plan: Plan, x: np.ndarray) -> tuple[DataSpec, list[str]]:
     if plan.kind == "image":
         h, w, c = plan.shape
         return DataSpec(kind="image", shape=(c, h, w), codec=codec, classes=plan.classes), notes
-    return DataSpec(kind="vector", shape=plan.shape, codec=codec, classes=plan.classes), notes
+    return DataSpec(kind=plan.kind, shape=codec.shape(plan.shape), codec=codec, classes=plan.classes), notes
 
 
 def _codec(plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:
     """The codec of the packed rows, measured where the plan does not know it, and what there is to say about it."""
+    if plan.codec is not None:
+        return plan.codec, []
     step = max(_BLOCK // plan.row_bytes, 1)
     blocks = [slice(first, first + step) for first in range(0, len(x), step)]
     if plan.kind == "vector":

@@ -21,6 +21,7 @@ from .known import KNOWN, known_source
 from .listing import Bytes, Files, Folder, Listing, Table, Tar, Zip, printable
 from .pack import Block, Plan, progress_bar
 from .pictures import MOST_BYTES, Bad, Header, Target, decode, quiet, read_header
+from .tabular import is_frame, is_table, table_source
 
 __all__ = ["PictureSource", "Source", "Survey", "recognise", "survey"]
 
@@ -44,7 +45,7 @@ class Source(Protocol):
 
 
 def recognise(
-    source: str | Path | np.ndarray | Mapping[str, np.ndarray], options: DataOptions, cache: Path, progress: bool
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any, options: DataOptions, cache: Path, progress: bool
 ) -> Source:
     """Tell what a source is, by its name and its content.
 
@@ -56,12 +57,16 @@ def recognise(
         if isinstance(source, Mapping) and "a" in source:
             return paired.from_arrays(source)
         return from_memory(source)
+    if is_frame(source):
+        return table_source(source)
     text = str(source)
     name, _, split = text.partition(":")
     if name in ("pairs", "domains"):
         return paired.from_text("pairs" if name == "pairs" else "domains", split)
     if name == "toy":
         return _toy(split)
+    if name == "table":
+        return table_source(split, text)
     if name in KNOWN:
         return known_source(name, split or "train", options.data_dir, cache, progress)
     path = Path(source)
@@ -69,19 +74,21 @@ def recognise(
         return paired.found_in(path) or PictureSource(Folder(path))
     if not path.exists():
         raise FileNotFoundError(
-            f"there is no {text!r}: give a folder, a .csv, .zip, .tar, .npy or .npz file, or one of "
+            f"there is no {text!r}: give a folder, a .csv, .parquet, .zip, .tar, .npy or .npz file, or one of "
             f"{', '.join(KNOWN)}, {', '.join(f'toy:{n}' for n in toy.NAMES)}"
         )
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
         return from_file(path)
+    if is_table(path):
+        return table_source(path)
     if suffix == ".csv":
         return PictureSource(Table(path))
     if zipfile.is_zipfile(path):
         return PictureSource(Zip(path))
     if tarfile.is_tarfile(path):
         return PictureSource(Tar(path))
-    raise ValueError(f"{text} is no source that is known: a folder, or a .csv, .zip, .tar, .npy or .npz file")
+    raise ValueError(f"{text} is no source that is known: a folder, or a .csv, .parquet, .zip, .tar, .npy or .npz file")
 
 
 def _toy(name: str) -> ArraySource:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Kind = Literal["image", "vector", "pairs", "domains"]
+Kind = Literal["image", "vector", "pairs", "domains", "table"]
 
 
 class Codec(ABC):
@@ -30,6 +30,14 @@ class Codec(ABC):
     @abstractmethod
     def decode(self, x: Tensor) -> np.ndarray:
         """Tensors (N, *DataSpec.shape) to arrays as the user gave them; values out of range are clipped."""
+
+    def shape(self, raw: tuple[int, ...]) -> tuple[int, ...]:
+        """Of one encoded sample, where the source proposes `raw`: the same, unless the codec lays it out anew."""
+        return raw
+
+    def present(self, stored: np.ndarray) -> np.ndarray:
+        """Decoded samples as a user wants them: as they are stored; of a table, its columns in their own types."""
+        return stored
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -98,6 +106,10 @@ def codec_from_json(saved: dict[str, Any]) -> Codec:
             return ImageCodec(dtype=dtype, low=low, high=high)
         case {"kind": "vector", "mean": [*mean], "scale": float(scale)}:
             return VectorCodec(mean=tuple(float(v) for v in mean), scale=scale)
+        case {"kind": "table"}:
+            from .table import TableCodec  # it is built on this module
+
+            return TableCodec.from_json(saved)
     raise ValueError(f"unknown codec {str(saved)[:200]}")
 
 
@@ -107,7 +119,7 @@ class DataSpec:
 
     kind: Kind
     shape: tuple[int, ...]
-    """Of one encoded sample: (C, H, W) of an image, (D,) of a vector."""
+    """Of one encoded sample: (C, H, W) of an image, (D,) of a vector, (W,) of a table's encoded row."""
     codec: Codec
     classes: tuple[str, ...] = ()
     """The names of the labels 0, 1, ...; empty if the data has none."""
@@ -154,7 +166,12 @@ class DataSpec:
                 if all(part.kind == "image" for part in parts.values()):
                     whole = parts["b"]
                     return cls(kind=kind, shape=whole.shape, codec=whole.codec, parts=parts)
-            case {"kind": "image" | "vector" as kind, "shape": [*shape], "codec": {} as codec, "classes": [*classes]}:
+            case {
+                "kind": "image" | "vector" | "table" as kind,
+                "shape": [*shape],
+                "codec": {} as codec,
+                "classes": [*classes],
+            }:
                 if len(shape) == (3 if kind == "image" else 1) and all(isinstance(s, int) and s > 0 for s in shape):
                     return cls(
                         kind=kind, shape=tuple(shape), codec=codec_from_json(codec), classes=tuple(map(str, classes))

@@ -17,6 +17,7 @@ from .pack import FORMAT, MANIFEST, Quarantined, pack, sha256_of
 from .paired import DomainSource, fields_of, pack_domains
 from .sources import recognise
 from .spec import DataSpec
+from .table import TableCodec
 
 _DEFAULTS = DataOptions()
 
@@ -32,8 +33,9 @@ class Store:
     """Of the source's listing and the options: equal digests, equal stores."""
     spec: DataSpec
     fields: dict[str, np.ndarray]
-    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, or vectors (N, D) float32; `"y"`: labels (N,) int64.
-    Of pairs and domains `"a"` and `"b"`: pictures (N, H, W, C), of domains not as many of both."""
+    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, vectors (N, D) float32, or rows of a table
+    (N, D) float64; `"y"`: labels (N,) int64. Of pairs and domains `"a"` and `"b"`: pictures (N, H, W, C), of domains
+    not as many of both."""
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...]
     """Files or rows left out, and why."""
@@ -108,6 +110,8 @@ def _check(spec: DataSpec, fields: dict[str, np.ndarray], count: int) -> None:
     x = fields["x"]
     c_last = (*spec.shape[1:], spec.shape[0]) if spec.kind == "image" else spec.shape
     allowed = ("uint8", "uint16", "float32") if spec.kind == "image" else ("float32",)
+    if isinstance(spec.codec, TableCodec):
+        c_last, allowed = (len(spec.codec.columns),), ("float64",)
     if x.shape != (count, *c_last) or x.dtype.name not in allowed or count < 1:
         raise ValueError(f"x.npy holds {x.dtype.name} {x.shape}; {count} samples of shape {c_last} were expected")
     if "y" in fields and (fields["y"].shape != (count,) or fields["y"].dtype != np.int64):
@@ -128,7 +132,7 @@ def cache_dir() -> Path:
 
 
 def open_store(
-    source: str | Path | np.ndarray | Mapping[str, np.ndarray],
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any,
     options: DataOptions = _DEFAULTS,
     *,
     out: Path | None = None,
@@ -137,7 +141,8 @@ def open_store(
     """The packed store of a source; packs it into `out` or the cache unless an equal one is there.
 
     A source is the folder of a packed store, a folder of pictures (sub-folders are classes), a CSV of files and
-    labels, a zip or tar of pictures, an .npy or .npz file, `digits`, `mnist`, `fashion-mnist`, `cifar10` (with
+    labels, a table (.csv, .csv.gz, .tsv, .parquet, a pandas DataFrame; `table:FILE` says so), a zip or tar of
+    pictures, an .npy or .npz file, `digits`, `mnist`, `fashion-mnist`, `cifar10` (with
     `:test` for the other split), `toy:ring`, `toy:grid`, `toy:spiral`; or an array, or {"x": array, "y": labels}.
 
     Two sets of pictures, a and b: `pairs:SRC` (a folder or zip that holds folders a and b, or A and B, or trainA and
@@ -159,6 +164,8 @@ def open_store(
         "antialias": options.resample != "nearest",
         "channels": options.channels,
     }
+    if options.columns:  # only then: the digests of all other stores stay what they were
+        recorded["columns"] = options.columns
     key = json.dumps([FORMAT, found.identity, recorded], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()
     final = cache_dir() / "stores" / digest if out is None else Path(out)

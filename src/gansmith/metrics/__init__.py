@@ -24,6 +24,7 @@ from .modes import compare_bins, different_bins, high_quality_ceiling, label_cov
 from .neighbours import nearest
 from .sliced import laplacian_patch_distance, sliced_wasserstein
 from .ssim import ms_ssim, ms_ssim_of_pairs
+from .tables import closest_records, column_shapes, efficacy, pair_trends
 
 __all__ = [
     "Clusters",
@@ -34,12 +35,15 @@ __all__ = [
     "class_accuracy",
     "classifier_two_sample",
     "closest_pairs",
+    "closest_records",
     "cmmd",
+    "column_shapes",
     "compare_bins",
     "data_copying",
     "density_coverage",
     "different_bins",
     "duplicate_rate",
+    "efficacy",
     "expected_coverage",
     "fit_clusters",
     "frechet_distance",
@@ -61,6 +65,7 @@ __all__ = [
     "nearest",
     "nearest_training",
     "one_nearest_neighbour",
+    "pair_trends",
     "path_length",
     "per_class",
     "prdc",

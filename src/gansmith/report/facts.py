@@ -103,7 +103,8 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
     store = _data(record, missing)
     neighbours = None
     if drawn is not None and store is not None:
-        neighbours = search(drawn.averaged[:512], store)
+        # Columns have no common unit, and cells may be missing: of tables `evaluate` tells the closest records.
+        neighbours = search(drawn.averaged[:512], store) if spec.kind != "table" else None
         warnings += _seen(drawn.averaged, spec, store)
     progress, log = _progress(run)
     if not progress["finished"]:
@@ -165,8 +166,8 @@ def _draw(run: Run, own: type[Recipe] | None, spec: DataSpec, seed: int, missing
         averaged = max(raw, 256 if max(spec.shape[-2:]) <= 64 else 32)
     return Drawn(
         images=model.images,
-        averaged=model.sample(averaged, seed=seed),
-        raw=model.sample(raw, seed=seed, weights="raw"),
+        averaged=model.stored(averaged, seed=seed),
+        raw=model.stored(raw, seed=seed, weights="raw"),
     )
 
 

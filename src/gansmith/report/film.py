@@ -23,8 +23,8 @@ def section(facts: Facts) -> Child:
     kept = frames(facts.run)
     if not kept:
         return tag("p", "No frames yet: they come while the run trains.")
-    if facts.spec.kind == "vector" and not facts.show_data:
-        return tag("p", "Left out: the frames of points show the training data, too.")
+    if facts.spec.kind != "image" and not facts.show_data:
+        return tag("p", "Left out: the frames of points and columns show the training data, too.")
     moments = [kept[i] for i in spaced(len(kept), 6)]
     strip = tag(
         "div",

@@ -13,6 +13,8 @@ from .neighbours import SHOWN, Neighbours
 def section(facts: Facts) -> Child:
     """How near, held against the data's own distances; what that can and cannot show; the pictures."""
     found = facts.neighbours
+    if facts.spec.kind == "table":
+        return tag("p", "Of tables gansmith evaluate RUN --data HELDOUT.csv tells whether samples are training rows.")
     if found is None or facts.store is None:
         return tag("p", "Not looked for: that takes a model and the training data.")
     image = facts.spec.kind == "image"

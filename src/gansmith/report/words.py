@@ -62,6 +62,8 @@ def kind(spec: DataSpec) -> str:
     """What the samples are: pictures, 32x32, 3 channels."""
     if spec.kind == "vector":
         return f"vectors of {spec.shape[0]:,}"
+    if spec.kind == "table":
+        return f"rows of a table, encoded as {spec.shape[0]:,} numbers"
     channels, height, width = spec.shape
     return f"pictures, {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
 

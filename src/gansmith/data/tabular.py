@@ -1,0 +1,595 @@
+"""Tables as a source: CSV (plain or gzip), parquet, pandas DataFrames; what each column is, told by its content.
+
+A CSV is read without pandas. Nothing is guessed silently: every decision is a line of `gansmith data inspect`, and
+`--columns name=type,...` overrules it.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import datetime as dt
+import gzip
+import hashlib
+import io
+import itertools
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from ..extras import need
+from ..options import DataOptions
+from .arrays import file_identity, row_name
+from .listing import SUFFIXES
+from .pack import Block, Plan, Quarantined, even_chunks
+from .table import EPOCH, Column, ColumnType, TableCodec, cell_texts
+
+MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NAN", "null", "NULL", "Null", "#N/A", "<NA>", "?"})
+"""Cells that mean "not known", blanks around them not counted; a column writes the one it used most."""
+FEW_INTEGERS, MOST_VALUES = 10, 1_000
+DATES = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y"),
+    *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%Y年%m月%d日"),
+)
+TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%H:%M:%SZ", "%H:%M:%S.%fZ", "%H")
+_INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)\Z")
+_DECIMAL = re.compile(r"[+-]?((0|[1-9]\d*)\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")  # 02139 is no number: its zero would go
+_COMMA = re.compile(r"[+-]?(0|[1-9]\d*)?,\d+\Z|[+-]?(0|[1-9]\d*)\Z")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\Z|[+-]?\d{1,3}\Z")
+_ID = re.compile(r"(^|[\W_])(id|uuid|guid|key|index|rowid|nr|no)\Z|^unnamed: \d+\Z|^column 1\Z", re.IGNORECASE)
+_CATALOGUE = ("file", "filename", "file_name", "path", "image", "name", "id")
+
+
+@dataclass
+class Cells:
+    """A CSV as it was read: the text of every cell, column by column."""
+
+    names: list[str]
+    columns: list[list[str]]
+    delimiter: str
+    header: bool
+    bad: list[Quarantined] = field(default_factory=list)
+    """Rows of another width: they are in no column."""
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+
+def is_table(path: Path) -> bool:
+    """Whether a CSV is a table of values rather than a list of picture files, by its content.
+
+    It is a list of files if it has a column file, filename, path, image, name or id (or, of at most two columns, a
+    first one) and one of its first 20 cells ends like a picture or names a file beside the CSV.
+    """
+    if path.name.lower().endswith((".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")):
+        return True
+    if path.suffix.lower() != ".csv":
+        return False
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as f:
+        rows = [row for row in itertools.islice(csv.reader(f), 21) if any(c.strip() for c in row)]
+    if not rows:
+        return False
+    head = [cell.strip().lower() for cell in rows[0]]
+    columns = [i for i, name in enumerate(head) if name in _CATALOGUE] or ([0] if len(head) <= 2 else [])
+    cells = [row[i].strip() for row in rows for i in columns if len(row) > i]
+    return not any(Path(c).suffix.lower() in SUFFIXES or (c and (path.parent / c).is_file()) for c in cells if c)
+
+
+def read_csv(path: Path, delimiter: str = "") -> Cells:
+    """Every cell of a CSV as text. The delimiter (comma, semicolon, tab or bar) is the one that divides rows evenly.
+
+    A first row in which any cell is a number is no header: columns are then called `column 1`, ... Raises `ValueError`
+    if it is no UTF-8 text, or has no rows.
+    """
+    text = read_text(path)
+    delimiter = delimiter or sniff(text)
+    rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
+    first = next(rows, None)
+    if first is None:
+        raise ValueError(f"{path} is empty: a table needs a row of names and rows of values")
+    numeric = [c for c in first if _DECIMAL.match(c.strip()) or (delimiter != "," and _COMMA.match(c.strip()))]
+    header = not numeric
+    names = unique_names(first if header else [""] * len(first))
+    columns: list[list[str]] = [[] for _ in names]
+    seen: dict[str, str] = {}  # equal cells share one string: a table is mostly repeats
+    bad: list[Quarantined] = []
+    for number, row in enumerate(rows if header else itertools.chain([first], rows)):
+        if len(row) != len(names):
+            bad.append(Quarantined(row_name(number), f"{len(row)} cells, not {len(names)}"))
+            continue
+        for column, cell in zip(columns, row, strict=True):
+            column.append(seen.setdefault(cell, cell))
+    found = Cells(names, columns, delimiter, header, bad)
+    if not len(found):
+        raise ValueError(f"{path} has no rows beneath its names: {', '.join(names)[:200]}")
+    return found
+
+
+def read_text(path: Path) -> str:
+    """The text of a CSV, plain or gzip, line endings as they are. Raises `ValueError` if it is not UTF-8."""
+    try:
+        if path.suffix.lower() == ".gz":
+            with gzip.open(path, "rb") as f:
+                data = f.read()
+        else:
+            data = path.read_bytes()
+        return data.decode("utf-8-sig")
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from None
+
+
+def sniff(text: str) -> str:
+    """The delimiter of a CSV's text: of comma, semicolon, tab and bar the one that gives most rows the same width."""
+    start = text[: 1 << 17]
+    best, most = ",", (0.0, 0)
+    for delimiter in ",;\t|":
+        reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
+        widths = Counter(len(row) for row in itertools.islice(reader, 200) if row)
+        if not widths:
+            continue
+        width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
+        score = (count / widths.total() if width > 1 else 0.0, width)
+        if score > most:
+            best, most = delimiter, score
+    return best
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Names of columns: an empty one is called `column 1`, a repeated one gets a number."""
+    found: list[str] = []
+    for i, name in enumerate(names):
+        name = name if name.strip() else f"column {i + 1}"
+        base, k = name, 2
+        while name in found:
+            name, k = f"{base} ({k})", k + 1
+        found.append(name)
+    return found
+
+
+def overrides(text: str, names: Sequence[str]) -> dict[str, str]:
+    """`age=category,zip=id` as {name: type}. Raises `ValueError` for unknown names and types."""
+    allowed = (*get_args(ColumnType), "id")
+    found = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, equals, kind = part.rpartition("=")
+        match = next((n for n in names if n.strip() == name.strip()), None)
+        if not equals or match is None:
+            raise ValueError(
+                f"--columns {part}: write name=type; there are the columns {', '.join(n.strip() for n in names)}"
+            )
+        if kind.strip() not in allowed:
+            raise ValueError(f"--columns {part}: a column is one of {', '.join(allowed)} (id leaves it out)")
+        found[match] = kind.strip()
+    return found
+
+
+# --- what a column is -------------------------------------------------------------------------------------------------
+
+
+def infer_text(name: str, cells: Sequence[str], forced: str = "", *, numbers: bool = True) -> tuple[Column | None, str]:
+    """What a column of text is, and what there is to say about it; None leaves it out.
+
+    Raises `ValueError` if it cannot be of the type that is forced.
+    """
+    counts = Counter(cells)
+    blanks = {v: n for v, n in counts.items() if v.strip() in MISSING}
+    missing = sum(blanks.values())
+    blank = max(blanks, key=lambda v: blanks[v]) if blanks else ""
+    there = {v: n for v, n in counts.items() if v not in blanks}
+    n = len(cells) - missing
+    shared: dict[str, Any] = {"name": name, "missing": missing, "blank": blank}
+    if not there:
+        shared["missing"] = 0
+        return Column(**shared, type="constant", values=(blank,), counts=(len(cells),)), "never known"
+    if forced == "id":
+        return None, "left out as you say"
+    if len(there) == 1 and not missing and forced in ("", "constant"):
+        return Column(**shared, type="constant", values=tuple(there), counts=(n,)), "the same in every row"
+    if forced == "constant":
+        raise ValueError(f"column {name} has {len(there)} values: it is no constant")
+    stripped = {v: v.strip() for v in there}
+    if not forced and {s.lower() for s in stripped.values()} == {"true", "false"}:
+        forced = "boolean"
+    whole = numbers and all(_INTEGER.match(s) and abs(int(s)) < 2**53 for s in stripped.values())
+    comma = numbers and not whole and all(_COMMA.match(s) for s in stripped.values())
+    if comma and all(_THOUSANDS.match(s) for s in stripped.values()):
+        comma = False  # 1,234 may be either: left as text, so that no number is a thousand times too small
+    number = whole or comma or (numbers and all(_DECIMAL.match(s) for s in stripped.values()))
+    if forced in ("integer", "continuous") and not (whole or (number and forced == "continuous")):
+        odd = next(s for s in stripped.values() if not (_INTEGER if forced == "integer" else _DECIMAL).match(s))
+        raise ValueError(f"column {name} cannot be {forced}: it holds {odd!r}")
+    if number and forced in ("", "integer", "continuous"):
+        values = {v: float(s.replace(",", ".") if comma else s) for v, s in stripped.items()}
+        if not all(map(math.isfinite, values.values())):
+            raise ValueError(f"column {name} holds numbers that are not finite: make them empty cells")
+        low, high = min(values.values()), max(values.values())
+        if not forced and whole and n >= 20 and len(there) == n and (high - low == n - 1 or _ID.search(name.strip())):
+            return None, f"left out: an id ({n:,} different whole numbers); --columns {name.strip()}=integer keeps it"
+        few = len(set(values.values())) <= (FEW_INTEGERS if whole else 2)
+        if forced or not few:
+            if whole and forced != "continuous":
+                return Column(**shared, type="integer", low=low, high=high, step=1.0, counts=(n,)), ""
+            decimals, form = _decimals([s.replace(",", ".") if comma else s for s in stripped.values()])
+            kind: ColumnType = "continuous"
+            column = Column(**shared, type=kind, low=low, high=high, counts=(n,), comma=comma)
+            return dataclasses.replace(column, decimals=decimals, form=form), ""
+        order = sorted(there, key=lambda v: values[v])
+        return _category(shared, order, there, "int" if whole else "float", comma), ""
+    if forced in ("", "date") and (date := _date(name, shared, stripped, n)) is not None:
+        return date
+    if forced == "date":
+        raise ValueError(
+            f"column {name} cannot be a date: {next(iter(stripped.values()))!r} is in no format that is known"
+        )
+    if forced == "boolean" and len(there) > 2:
+        raise ValueError(f"column {name} has {len(there)} values: it cannot be boolean")
+    if not forced and ((len(there) > 20 and len(there) > n / 2) or len(there) > MOST_VALUES):
+        return None, (
+            f"left out: {len(there):,} different values in {n:,} cells, as of an id or free text; "
+            f"--columns {name.strip()}=category keeps it"
+        )
+    order = sorted(there, key=lambda v: (stripped[v].lower() not in ("false", "true"), v.strip()))
+    column = _category(shared, order, there, "", False)
+    return (dataclasses.replace(column, type="boolean") if forced == "boolean" else column), ""
+
+
+def _category(shared: dict[str, Any], order: list[str], counts: dict[str, int], form: str, comma: bool) -> Column:
+    numbers = tuple(counts[v] for v in order)
+    return Column(
+        **shared, type="category", values=tuple(order), counts=numbers, form=form, comma=comma, encoding="onehot"
+    )
+
+
+def _decimals(texts: Sequence[str]) -> tuple[int, str]:
+    """How many decimals numbers have, and how they are written."""
+    if any("e" in t.lower() for t in texts):
+        return -1, ""
+    places = {len(t.partition(".")[2]) for t in texts}
+    most = max(places)
+    if most > 15:
+        return -1, ""
+    if len(places) == 1:
+        return most, "fixed"
+    return most, "point" if 0 not in places else ""
+
+
+def _date(name: str, shared: dict[str, Any], stripped: dict[str, str], n: int) -> tuple[Column, str] | None:
+    texts = set(stripped.values())
+    sample = next(iter(texts))
+    if not any(ch.isdigit() for ch in sample) or len(sample) > 40:
+        return None
+    plain = [*DATES, *(f"{d}{gap}{t}" for d in DATES for gap in (" ", "T") for t in TIMES), *TIMES[:2]]
+    fits = [f for f in plain if parse_date(sample, f) is not None]
+    fits = [f for f in fits if all(parse_date(t, f) is not None for t in texts)]
+    if not fits:
+        return None
+    seconds = [s for t in texts if (s := parse_date(t, fits[0])) is not None]
+    step = 86400.0
+    for unit, marks in ((3600.0, ("%H",)), (60.0, ("%M",)), (1.0, ("%S",)), (1e-6, ("%f",))):
+        step = unit if any(m in fits[0] for m in marks) else step
+    column = Column(**shared, type="date", low=min(seconds), high=max(seconds), step=step, form=fits[0], counts=(n,))
+    text = f"dates {fits[0]}"
+    rival = [f for f in fits[1:] if f.replace("%d", "%m") == fits[0].replace("%d", "%m")]
+    if rival:
+        text += f" ({rival[0]} would fit as well: which is the day cannot be told)"
+    return column, text
+
+
+def parse_date(text: str, form: str) -> float | None:
+    """Seconds since 1970 of a date in this format, if it is written exactly so."""
+    try:
+        moment = dt.datetime.strptime(text, form)
+    except ValueError:
+        return None
+    return (moment - EPOCH).total_seconds() if moment.strftime(form) == text or "%f" in form else None
+
+
+def codes_of(c: Column, cells: Sequence[str]) -> tuple[np.ndarray, dict[str, int]]:
+    """The stored values (N,) of a column's cells, NaN where missing; beside it what could not be read, and how often.
+
+    What cannot be read is NaN too: a category that was never seen, a word in a column of numbers.
+    """
+    places = {v: float(k) for k, v in enumerate(c.values)}
+    places |= {v.strip(): float(k) for k, v in enumerate(c.values) if v.strip() not in places}
+    known: dict[str, float] = {}
+    odd: Counter[str] = Counter()
+    for cell in set(cells):
+        text = cell.strip()
+        value: float | None = None
+        if text in MISSING and cell not in places:
+            known[cell] = math.nan
+            continue
+        if c.type == "constant":
+            value = 0.0
+        elif c.discrete:
+            value = places.get(cell, places.get(text))
+        elif c.type == "date":
+            value = parse_date(text, c.form) if c.form else None
+        else:
+            text = text.replace(",", ".") if c.comma else text
+            value = float(text) if _DECIMAL.match(text) else None
+        known[cell] = math.nan if value is None else value
+        if value is None:
+            odd[cell] = 0
+    if odd:
+        counts = Counter(cells)
+        odd = Counter({cell: counts[cell] for cell in odd})
+    return np.array([known[cell] for cell in cells]), dict(odd)
+
+
+# --- typed columns ----------------------------------------------------------------------------------------------------
+
+
+def infer_typed(name: str, values: Any, forced: str = "") -> tuple[Column | None, np.ndarray, str]:
+    """What a column of a DataFrame is, its stored values, and what there is to say; None leaves it out."""
+    kind = getattr(values.dtype, "kind", "O")
+    gone = np.asarray(values.isna(), bool)
+    n = int((~gone).sum())
+    shared: dict[str, Any] = {"name": name, "missing": int(gone.sum())}
+    if kind == "M" and forced in ("", "date") and n:
+        text = str(values.dtype)
+        note = ""
+        if "," in text:  # datetime64[ns, Europe/Berlin]
+            values, note = values.dt.tz_convert("UTC").dt.tz_localize(None), "time zone dropped: dates are in UTC"
+        unit = str(values.dtype).removeprefix("datetime64[").rstrip("]")
+        ticks = values.to_numpy(f"datetime64[{unit}]").astype(np.int64)
+        scale = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+        codes = np.where(gone, math.nan, ticks / scale)
+        there = codes[~gone]
+        step = next((s for s in (86400.0, 3600.0, 60.0, 1.0) if not np.any(there % s)), 1e-6)
+        column = Column(
+            **shared,
+            type="date",
+            dtype=f"datetime64[{unit}]",
+            low=float(there.min()),
+            high=float(there.max()),
+            step=step,
+            form="%Y-%m-%d" if step == 86400.0 else "%Y-%m-%d %H:%M:%S" if step >= 1 else "%Y-%m-%d %H:%M:%S.%f",
+            counts=(n,),
+        )
+        return column, codes, note
+    if kind == "b":
+        texts, dtype = ["" if g else str(bool(v)) for v, g in zip(values, gone, strict=True)], "bool"
+    elif kind in "iu":
+        texts, dtype = ["" if g else str(int(v)) for v, g in zip(values, gone, strict=True)], "int"
+    elif kind == "f":
+        texts, dtype = ["" if g else _shortest(float(v)) for v, g in zip(values, gone, strict=True)], "float"
+        shared["blank"] = ""
+    else:
+        texts, dtype = ["" if g else str(v) for v, g in zip(values, gone, strict=True)], "str"
+    column, note = infer_text(name, texts, forced, numbers=kind in "iuf")
+    if column is None:
+        return None, np.zeros(0), note
+    if kind == "f" and column.type == "integer" and not forced:
+        column = dataclasses.replace(column, type="continuous", step=0.0, decimals=0, form="point")
+    return dataclasses.replace(column, dtype=dtype), codes_of(column, texts)[0], note
+
+
+def _shortest(value: float) -> str:
+    text = np.format_float_positional(value, trim="-")
+    return text if len(text) < 40 else repr(value)
+
+
+# --- the source -------------------------------------------------------------------------------------------------------
+
+
+def is_frame(source: Any) -> bool:
+    """Whether something is a DataFrame, without importing pandas."""
+    return hasattr(source, "columns") and hasattr(source, "dtypes") and hasattr(source, "iloc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSource:
+    """A CSV, a parquet file or a DataFrame."""
+
+    name: str
+    identity: str
+    path: Path | None = None
+    frame: Any = None
+
+    def read(self, columns: str = "") -> tuple[TableCodec, np.ndarray, list[str], list[Quarantined]]:
+        """The codec as the source proposes it, the stored rows (N, D), notes, and the rows left out."""
+        return read_table(self, columns)
+
+    def plan(self, options: DataOptions, digest: str, recorded: dict[str, Any], progress: bool) -> Plan:
+        """Decide what is packed. Raises `ValueError` if there is no column to learn from."""
+        del progress
+        if tuple(options.size) != (0, 0) or options.channels != "auto":
+            raise ValueError(f"{self.name} is a table: a size or channels in pixels does not apply; leave them out")
+        codec, rows, notes, bad = self.read(options.columns)
+        chunks = even_chunks(len(rows), rows.shape[1] * 8)
+
+        def payloads(wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
+            for c in wanted:
+                yield c, rows[chunks[c] : chunks[c + 1]]
+
+        return Plan(
+            source=self.name,
+            digest=digest,
+            kind="table",
+            shape=(rows.shape[1],),
+            dtype="float64",
+            bounds=None,
+            chunks=chunks,
+            payloads=payloads,
+            decode=lambda block: Block(np.array(block), {}),
+            name=row_name,
+            options=recorded,
+            quarantined=tuple(bad),
+            notes=tuple(notes),
+            codec=codec,
+        )
+
+
+def table_source(source: Any, name: str = "") -> TableSource:
+    """A path or a DataFrame as a source. Raises `ValueError` if it is no kind of table that is known."""
+    if is_frame(source):
+        whole = hashlib.sha256(repr([*map(str, source.columns)]).encode())
+        for column in source.columns:
+            whole.update(str(source[column].dtype).encode() + b"\0" + "\x1f".join(map(str, source[column])).encode())
+        return TableSource(name="table", identity=whole.hexdigest(), frame=source)
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no table at {path}")
+    return TableSource(name=name or str(path), identity=f"table 1 {file_identity(path)}", path=path)
+
+
+def frame_of(source: TableSource) -> Any:
+    """The DataFrame of a parquet file or of one given. Raises `MissingExtra` without pandas and pyarrow."""
+    if source.path is None:
+        return source.frame
+    pandas = need("pandas", "tables", f"reading {source.path.name}")
+    need("pyarrow", "tables", f"reading {source.path.name}")
+    return pandas.read_parquet(source.path)
+
+
+def read_table(source: TableSource, columns: str = "") -> tuple[TableCodec, np.ndarray, list[str], list[Quarantined]]:
+    """See `TableSource.read`."""
+    found: list[Column] = []
+    codes: list[np.ndarray] = []
+    notes: list[str] = []
+    left_out: list[str] = []
+
+    def note(name: str, column: Column | None, text: str) -> None:
+        if text:
+            notes.append(f"column {name.strip()}: {text}")
+        if column is None:
+            left_out.append(name)
+
+    if source.path is not None and not _is_parquet(source.path):
+        cells = read_csv(source.path)
+        forced = overrides(columns, cells.names)
+        for name, texts in zip(cells.names, cells.columns, strict=True):
+            column, text = infer_text(name, texts, forced.get(name, ""))
+            note(name, column, text)
+            if column is not None:
+                found.append(column)
+                codes.append(codes_of(column, texts)[0] if column.type != "constant" else np.zeros(len(texts)))
+        if not cells.header:
+            notes.append("the first row holds numbers, so it is taken for values: columns have no names")
+        delimiter, bad = cells.delimiter, cells.bad
+        if delimiter != ",":
+            notes.append(f"cells are divided by {delimiter!r}")
+    else:
+        frame = frame_of(source)
+        names = unique_names([str(c) for c in frame.columns])
+        forced = overrides(columns, names)
+        for i, name in enumerate(names):
+            column, values, text = infer_typed(name, frame.iloc[:, i], forced.get(name, ""))
+            note(name, column, text)
+            if column is not None:
+                found.append(column)
+                codes.append(values if column.type != "constant" else np.zeros(len(frame)))
+        delimiter, bad = ",", []
+    if all(c.type == "constant" for c in found):
+        raise ValueError(f"{source.name} has no column to learn from: {'; '.join(notes)[:500]}")
+    codec = TableCodec(columns=tuple(found), delimiter=delimiter, left_out=tuple(left_out))
+    return codec, np.stack(codes, 1), notes, bad
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in (".parquet", ".pq")
+
+
+def rows_like(source: str | Path | Any, codec: TableCodec) -> tuple[np.ndarray, list[str]]:
+    """The stored rows (N, D) of another table with the columns of this codec, and what there is to say.
+
+    Columns are found by their names, in any order; further ones are not read. Cells that cannot be read become missing
+    ones, and are told. Raises `ValueError` if a column is not there.
+    """
+    text = str(source)
+    given = table_source(source if is_frame(source) else text.removeprefix("table:"))
+    if given.path is not None and not _is_parquet(given.path):
+        cells = read_csv(given.path)
+        names, column_of = cells.names, dict(zip(cells.names, cells.columns, strict=True))
+    else:
+        frame = frame_of(given)
+        names = unique_names([str(c) for c in frame.columns])
+        column_of = {name: _texts_of(frame.iloc[:, i], codec, name) for i, name in enumerate(names)}
+    rows, notes = [], []
+    for c in codec.columns:
+        name = find_name(c.name, names)
+        if name is None:
+            raise ValueError(
+                f"{given.name} has no column {c.name.strip()!r}; it has {', '.join(n.strip() for n in names)[:300]}"
+            )
+        values, odd = codes_of(c, column_of[name])
+        if odd:
+            first = max(odd, key=lambda cell: odd[cell])
+            notes.append(
+                f"column {c.name.strip()}: {sum(odd.values()):,} cells such as {first.strip()!r} were never seen in "
+                "training and count as missing"
+            )
+        rows.append(values)
+    return np.stack(rows, 1), notes
+
+
+def find_name(wanted: str, names: Sequence[str]) -> str | None:
+    """The column that is called so, blanks around it not counted."""
+    return next((n for n in names if n == wanted), next((n for n in names if n.strip() == wanted.strip()), None))
+
+
+def _texts_of(values: Any, codec: TableCodec, name: str) -> list[str]:
+    """A DataFrame's column as the codec's column would write it."""
+    column = next((c for c in codec.columns if c.name.strip() == name.strip()), None)
+    gone = np.asarray(values.isna(), bool)
+    kind = getattr(values.dtype, "kind", "O")
+    if column is not None and column.type == "date" and kind == "M":
+        return ["" if g else v.strftime(column.form) for v, g in zip(values, gone, strict=True)]
+    write: Callable[[Any], str] = str
+    if kind == "f":
+        write = lambda v: _shortest(float(v))  # noqa: E731
+    elif kind in "iu":
+        write = lambda v: str(int(v))  # noqa: E731
+    return ["" if g else write(v) for v, g in zip(values, gone, strict=True)]
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def write_table(codec: TableCodec, stored: np.ndarray, path: Path) -> None:
+    """Write stored rows (N, D) as .csv, .csv.gz, .tsv or .parquet, with the types and formats of the source.
+
+    Raises `ValueError` for another suffix, `MissingExtra` for parquet without pandas and pyarrow, `OSError`, what was
+    there intact.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if _is_parquet(path):
+            to_frame(codec, stored).to_parquet(part, index=False)
+        elif path.name.lower().endswith((".csv", ".csv.gz", ".tsv")):
+            opened = gzip.open if path.suffix.lower() == ".gz" else open
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else codec.delimiter
+            with opened(part, "wt", encoding="utf-8", newline="") as f:
+                writer = csv.writer(f, delimiter=delimiter, lineterminator="\n")
+                writer.writerow([c.name for c in codec.columns])
+                columns = [cell_texts(c, stored[:, i]) for i, c in enumerate(codec.columns)]
+                writer.writerows(zip(*columns, strict=True))
+        else:
+            raise ValueError(f"{path} is no name for a table: .csv, .csv.gz, .tsv or .parquet")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def to_frame(codec: TableCodec, stored: np.ndarray) -> Any:
+    """Stored rows (N, D) as a pandas DataFrame; integers and booleans with missing cells are nullable."""
+    pandas = need("pandas", "tables", "a DataFrame")
+    need("pyarrow", "tables", "a DataFrame")
+    rows = codec.present(stored)
+    frame = pandas.DataFrame({c.name: rows[c.name] for c in codec.columns})
+    for i, c in enumerate(codec.columns):
+        if rows[c.name].dtype == object:
+            whole = c.type == "integer" or "int" in (c.dtype, c.form)
+            frame[c.name] = frame[c.name].astype("Int64" if whole else "boolean")
+        elif rows[c.name].dtype.kind == "U" and c.missing:
+            frame.loc[np.isnan(stored[:, i]), c.name] = None
+    return frame
