@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.data import DataSpec, ImageCodec, VectorCodec
+from gansmith.data import DataSpec, ImageCodec, TextCodec, VectorCodec
 from gansmith.model import draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
@@ -25,9 +25,14 @@ SPECS = {
     "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec()),
     "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec()),
     "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0))),
+    "text": DataSpec(
+        kind="text",
+        shape=(5,),
+        codec=TextCodec(level="word", vocabulary=("<end>", "<unk>", *"abcdefg"), end=0, unknown=1),
+    ),
 }
-SMALL = {"width": 8}
-"""Fields that set the size of networks, made tiny here."""
+SMALL = {"width": 8, "likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2}
+"""Fields that set the size of networks and the length of stages, made tiny here."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -55,11 +60,24 @@ def step_of(recipe: Recipe, spec: DataSpec, dtype: torch.dtype = torch.float32, 
     return recipe.step_class(nets, recipe.turns(), recipe.optimizers(), recipe.serving, recipe.average(), **arguments)
 
 
+def real(spec: DataSpec, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """A batch as the data layer would encode it: numbers in [-1, 1], or tokens with nothing behind the end."""
+    if isinstance(spec.codec, TextCodec):
+        x = torch.randint(0, len(spec.codec.vocabulary), (BATCH, *spec.shape), generator=generator)
+        return x.masked_fill((x == spec.codec.end).cumsum(1) > 0, spec.codec.end)
+    return (torch.rand(BATCH, *spec.shape, generator=generator) * 2 - 1).to(dtype)
+
+
+def first_spec(kinds: frozenset[str]) -> DataSpec:
+    """Vectors where a recipe takes them, as they are the cheapest; else the first that fits."""
+    return SPECS["vector"] if "vector" in kinds else next(s for s in SPECS.values() if s.kind in kinds)
+
+
 def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice(None)):
     def batch(k: int) -> Batch:
         generator = torch.Generator().manual_seed(k)
         return {
-            "x": (torch.rand(BATCH, *spec.shape, generator=generator) * 2 - 1).to(dtype)[rows],
+            "x": real(spec, generator, dtype)[rows],
             "y": torch.randint(0, 2, (BATCH,), generator=generator)[rows],
         }
 
@@ -158,7 +176,7 @@ def perturbed(value: object) -> object:
 def test_3_no_knob_is_dead(name: str) -> None:
     """Changing any field changes something: from the defaults, or from the recipe with every switch on."""
     recipe = tiny(name)
-    spec = SPECS["vector" if "vector" in recipe.kinds else "grey 8x8"]
+    spec = first_spec(recipe.kinds)
     fields = dataclasses.fields(recipe)
     on = {
         f.name: True if isinstance(v, bool) else type(v)(20)
@@ -192,6 +210,11 @@ def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]
         decoded = spec.codec.decode(samples)
         if spec.kind == "image":  # a network without tanh may leave [-1, 1]; what is decoded is in range
             assert decoded.dtype == "uint8" and decoded.shape == (70, *spec.shape[1:], spec.shape[0])
+        if isinstance(spec.codec, TextCodec):
+            assert samples.dtype == torch.int64 and decoded.shape == (70,) and decoded.dtype.kind == "U"
+            assert samples.min() >= 0 and samples.max() < len(spec.codec.vocabulary)
+            ended = (samples == spec.codec.end).cumsum(1) > 0
+            assert (samples[ended] == spec.codec.end).all(), "something stands behind the end"
         assert torch.equal(samples, draw_samples(recipe, nets, 70, 3))
         assert not torch.equal(samples, draw_samples(recipe, nets, 70, 4))
         # the first k of n are the k: to rounding, as another batch size may take another kernel
@@ -221,7 +244,7 @@ def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: P
 
 def joined(name: str, rank: int | None) -> dict[str, Tensor]:
     """The state after three steps in float64: of the whole batch, or of one rank of two with its half."""
-    spec = SPECS["vector" if "vector" in load_recipe(name).kinds else "grey 8x8"]
+    spec = first_spec(load_recipe(name).kinds)
     ranks = Ranks() if rank is None else Ranks(rank, 2)
     rows = slice(None) if rank is None else slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
     step = step_of(without_dropout(name), spec, torch.float64, ranks=ranks)
@@ -237,7 +260,7 @@ def without_dropout(name: str) -> Recipe:
 
 
 def test_8_two_ranks_equal_one(name: str, tmp_path: Path) -> None:
-    spec = SPECS["vector" if "vector" in load_recipe(name).kinds else "grey 8x8"]
+    spec = first_spec(load_recipe(name).kinds)
     nets = nn.ModuleDict(without_dropout(name).networks(spec))
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules()):
         pytest.skip("batch normalisation takes the statistics of each rank's own rows")

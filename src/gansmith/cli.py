@@ -30,6 +30,7 @@ from ._version import __version__
 from .options import Count, DataOptions, Size, TrainOptions
 
 if TYPE_CHECKING:
+    from .model import Model
     from .recipe import Recipe
 
 T = TypeVar("T")
@@ -144,19 +145,24 @@ class _Sample:
     """Sample i depends on the seed and on i alone, not on how many are drawn."""
     weights: Literal["ema", "raw"] = "ema"
     """The moving average of the weights, or those of the last step."""
+    temperature: float = 1.0
+    """Of text: below 1 likelier and less varied lines, above 1 the opposite."""
     out: Path | None = None
-    """grid.png for one picture of all, a folder for a PNG each, or x.npz for the numbers; RUN/grid.png by default."""
+    """grid.png for one picture of all, a folder for a PNG each, or x.npz for the numbers; RUN/grid.png by default. Text
+    is printed, or goes into lines.txt or x.npz."""
     recipe_file: Path | None = None
     """The .py of the recipe, for a run that used one of your own."""
 
 
 def sample(words: list[str]) -> int:
-    """Draw samples from a run: a grid, a folder of pictures, or an .npz."""
+    """Draw samples from a run: a grid, a folder of pictures, an .npz, or lines of text."""
     options = _parse(_Sample, words, "gansmith sample", sample.__doc__)
     out = options.out or options.run / "grid.png"
     suffix = out.suffix.lower()
-    if suffix not in (".png", ".npz", "") or (suffix and out.is_dir()):
-        raise Usage(f"--out {out}: name a .png for a grid, a .npz for the numbers, or a folder for a PNG each")
+    if suffix not in (".png", ".npz", ".txt", "") or (suffix and out.is_dir()):
+        raise Usage(
+            f"--out {out}: name a .png for a grid, a .npz for the numbers, a .txt for text, or a folder for a PNG each"
+        )
     if not suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and is not an empty folder: pass another --out")
 
@@ -167,12 +173,20 @@ def sample(words: list[str]) -> int:
 
     model = load(options.run, _own(options.recipe_file))
     spec = model.spec
+    text = spec.kind == "text"
+    if (text and options.out and suffix not in (".txt", ".npz")) or (suffix == ".txt" and not text):
+        raise ValueError(f"samples of {options.run} are {spec.kind}: --out {out} does not fit")
     if not suffix and spec.kind != "image":
         raise ValueError(f"samples of {options.run} are vectors, not pictures: pass --out x.npz, or --out cloud.png")
-    x = model.sample(options.num, seed=options.seed, weights=options.weights)
+    x = model.sample(options.num, seed=options.seed, weights=options.weights, given=_sampling(model, options))
+    if text and options.out is None:
+        print("\n".join(x))
+        return 0
     out.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".npz":
         np.savez_compressed(out, x=x, notice=np.array(pictures.COMMENT))
+    elif text:
+        pictures.save_lines(x, out)
     elif suffix == ".png":
         pictures.save(pictures.sheet(x, spec, _real(options.run, x)), out)
     else:
@@ -180,6 +194,21 @@ def sample(words: list[str]) -> int:
         pictures.save_singles(x, out, (float(saved["low"]), float(saved["high"])))
     print(f"{len(x):,} samples of {model.recipe_name} after {model.images:,} images, seed {options.seed}: {out}")
     return 0
+
+
+def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
+    """What the recipe is given beside the number of samples: a row each. Raises `ValueError` if it takes no such."""
+    import torch
+
+    asked = {"temperature": options.temperature} if options.temperature != 1.0 else {}
+    if unknown := sorted(set(asked) - model.recipe.takes):
+        takes = ", ".join(sorted(model.recipe.takes)) or "none"
+        raise ValueError(
+            f"{model.recipe_name} takes no --{unknown[0]} when it samples; of such options it takes {takes}"
+        )
+    if not options.temperature > 0:
+        raise ValueError(f"--temperature is {options.temperature}; it must be above 0, such as 0.8")
+    return {name: torch.full((options.num,), value) for name, value in asked.items()}
 
 
 def data(words: list[str]) -> int:
@@ -193,7 +222,7 @@ def data(words: list[str]) -> int:
 @dataclass(frozen=True, kw_only=True)
 class _Inspect:
     source: Annotated[Positional[str], arg(metavar="SRC")]
-    """A folder, archive, CSV, .npy or .npz, a packed store, or a name such as digits, mnist or toy:ring."""
+    """A folder, archive, CSV, .npy, .npz or .txt, a packed store, or a name such as digits, mnist or toy:ring."""
     options: Annotated[DataOptions, OmitArgPrefixes]
 
 
@@ -210,7 +239,7 @@ def data_inspect(words: list[str]) -> int:
 @dataclass(frozen=True, kw_only=True)
 class _Pack:
     source: Annotated[Positional[str], arg(metavar="SRC")]
-    """A folder, archive, CSV, .npy or .npz, or a name such as digits, mnist or toy:ring."""
+    """A folder, archive, CSV, .npy, .npz or .txt, or a name such as digits, mnist or toy:ring."""
     out: Path
     """The folder of the packed store, which `train --data` takes."""
     options: Annotated[DataOptions, OmitArgPrefixes]
@@ -671,7 +700,7 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
 
 _DATA_HELP = (
     "A folder of pictures (sub-folders are classes), zip, tar, CSV, .npy, .npz or packed store; or digits, mnist, "
-    "fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral."
+    "fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral; text: a .txt of lines, text:FILE.csv#column, toy:oracle."
 )
 _RESUME_HELP = (
     "Continue the run at --out to the last bit, with its recorded options; --images or --minutes may be raised."

@@ -288,7 +288,7 @@ class _Training:
         """Draw the fixed latents, as one frame of the film."""
         if self.ranks.rank > 0:
             return
-        n = FILM_SAMPLES if self.spec.kind == "image" else 2_000
+        n = 2_000 if self.spec.kind == "vector" else FILM_SAMPLES
         encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed)
         samples = self.spec.codec.decode(encoded)
         found = doctor.look(encoded, self.real()) if self.step else {}  # untrained ones are always alike
@@ -298,8 +298,8 @@ class _Training:
             self.say(f"at {self.images:,} images samples are no longer {illness}")
         self.ill = set(found)
         try:
-            image = pictures.sheet(samples, self.spec, self.store.fields["x"])
-            pictures.save(image, self.run.path / "samples" / f"{self.images:012d}.png")
+            path = self.run.path / "samples" / f"{self.images:012d}"
+            pictures.frame(samples, self.spec, self.store.fields["x"], path)
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
 
@@ -323,7 +323,8 @@ class _Training:
 
     def real(self) -> Tensor:
         """The first real batch of the run, encoded: what samples are held against."""
-        return self.feed(0)["x"].float().cpu()
+        x = self.feed(0)["x"].cpu()
+        return x.float() if x.is_floating_point() else x
 
     # --- the loop ---
 
@@ -394,16 +395,18 @@ class _Training:
         path = self.run.path
         if self.images:
             self.picture()
-        pictures.film(sorted((path / "samples").glob("*.png")), path / "film.gif")
+        frames = sorted((path / "samples").glob("*.png"))
+        pictures.film(frames, path / "film.gif")
         pictures.curves(self.run.log(), path / "curves.png")
         rate = self.images / self.seconds if self.seconds else 0.0
         self.say(
             f"done: {self.images:,} images in {self.seconds:.0f} s ({rate:,.0f} a second)\n"
-            f"  {path}/film.gif    the same {FILM_SAMPLES if self.spec.kind == 'image' else 2_000} samples through "
-            f"training; {path}/samples/ holds the frames\n"
+            f"  {path}/{'film.gif' if frames else 'samples/'}    the same "
+            f"{2_000 if self.spec.kind == 'vector' else FILM_SAMPLES} samples through training"
+            f"{f'; {path}/samples/ holds the frames' if frames else ''}\n"
             f"  {path}/curves.png  the terms of each player, read for you\n"
             f"  {path}/model/      the generator\n"
-            f"next: gansmith sample {path} -n 64 --out grid.png\n"
+            f"next: gansmith sample {path} -n 64 --out {'lines.txt' if self.spec.kind == 'text' else 'grid.png'}\n"
             f"      gansmith info {path}\n"
             f"      gansmith train --resume --out {path} --images {_round(2 * self.images)}"
         )

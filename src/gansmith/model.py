@@ -33,9 +33,10 @@ Weights = Literal["ema", "raw"]
 
 
 def draw_samples(recipe: Recipe, nets: nn.ModuleDict, n: int, seed: int, given: Batch = EMPTY) -> Tensor:
-    """Draw n samples in the encoded range (n, ...) on the CPU. The first k of n equal the k drawn alone.
+    """Draw n samples in the encoded range (n, ...) on the CPU, float32 (tokens int64).
 
-    `given` holds tensors with n rows. Networks are put into eval mode for it and left as they were.
+    The first k of n equal the k drawn alone. `given` holds tensors with n rows. Networks are put into eval mode for
+    it and left as they were.
     """
     modes = {net: net.training for net in nets.modules()}
     nets.eval()
@@ -48,9 +49,10 @@ def draw_samples(recipe: Recipe, nets: nn.ModuleDict, n: int, seed: int, given: 
             part = derive(seed, "sample", start)
             torch.manual_seed(part)
             generator.manual_seed(part)
-            rows_given = {k: v[start : start + rows] for k, v in given.items()}
+            rows_given = {k: v[start : start + rows].to(device) for k, v in given.items()}
             with draws(Stream(generator, rows=BLOCK)):
-                blocks.append(recipe.sample(nets, rows, rows_given).to("cpu", torch.float32))
+                found = recipe.sample(nets, rows, rows_given)
+                blocks.append(found.to("cpu", torch.float32 if found.is_floating_point() else found.dtype))
     for net, mode in modes.items():
         net.training = mode
     return torch.cat(blocks)
@@ -139,7 +141,8 @@ class Model:
         return self
 
     def sample(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
-        """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D).
+        """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D);
+        texts (n,) as strings.
 
         Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
         last step. Raises `ValueError` for n < 1 or unknown weights.

@@ -52,6 +52,16 @@ class DataOptions:
     """The resize filter; all but nearest antialias."""
     channels: Literal["auto", "grey", "rgb", "rgba"] = "auto"
     """Colour channels of pictures; auto takes what most of the files have."""
+    text_level: Literal["auto", "word", "character"] = "auto"
+    """What a token of text is; auto takes characters for scripts that put no spaces between words."""
+    text_lowercase: bool = False
+    """Whether text is made lower case."""
+    text_min_count: int = 1
+    """Words that occur less often are unknown ones."""
+    text_max_vocabulary: int = 20_000
+    """Most different words; the rarest others are unknown ones."""
+    text_max_length: int = 0
+    """Longest line in tokens; longer ones are left out. 0 allows 64 words or 160 characters."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,8 @@ class Recipe(ABC):
     """The kinds of data it takes: `DataSpec.kind`."""
     serving: ClassVar[tuple[str, ...]] = ("G",)
     """The networks that `sample` needs: averaged during training and saved with the model."""
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """What `sample` understands in `given`, such as `temperature` (n,)."""
     step_class: ClassVar[type[Step]] = Step
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
 

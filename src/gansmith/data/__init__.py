@@ -4,6 +4,7 @@ from .draw import Draw, Uniform
 from .feed import Feed
 from .spec import Codec, DataSpec, ImageCodec, VectorCodec, codec_from_json
 from .store import Store, open_store
+from .text import TextCodec
 
 __all__ = [
     "Codec",
@@ -12,6 +13,7 @@ __all__ = [
     "Feed",
     "ImageCodec",
     "Store",
+    "TextCodec",
     "Uniform",
     "VectorCodec",
     "codec_from_json",

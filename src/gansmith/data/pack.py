@@ -60,10 +60,12 @@ class Plan:
     digest: str
     kind: Kind
     shape: tuple[int, ...]
-    """Of one stored row: (H, W, C) of a picture, (D,) of a vector."""
+    """Of one stored row: (H, W, C) of a picture, (D,) of a vector, (T,) of a text."""
     dtype: str
     bounds: tuple[float, float] | None
     """The range of stored values that becomes [-1, 1]; None measures it (float pictures, vectors)."""
+    codec: Codec | None = None
+    """The codec, where the source knows it; else it is measured."""
     chunks: np.ndarray
     """Boundaries of the chunks: chunk c holds rows chunks[c] ... chunks[c + 1] - 1 of the source."""
     payloads: Callable[[Sequence[int]], Iterator[tuple[int, Any]]]
@@ -299,7 +301,7 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
         h, w, c = plan.shape
         spec = DataSpec(kind="image", shape=(c, h, w), codec=codec, classes=plan.classes)
     else:
-        spec = DataSpec(kind="vector", shape=plan.shape, codec=codec, classes=plan.classes)
+        spec = DataSpec(kind=plan.kind, shape=plan.shape, codec=codec, classes=plan.classes)
     manifest = {
         "format": FORMAT,
         "digest": plan.digest,
@@ -339,6 +341,8 @@ def quarantine_notes(quarantined: Sequence[Quarantined]) -> list[str]:
 
 def _codec(plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:
     """The codec of the packed rows, measured where the plan does not know it, and what there is to say about it."""
+    if plan.codec is not None:
+        return plan.codec, []
     step = max(_BLOCK // plan.row_bytes, 1)
     blocks = [slice(first, first + step) for first in range(0, len(x), step)]
     if plan.kind == "vector":

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Kind = Literal["image", "vector"]
+Kind = Literal["image", "vector", "text"]
 
 
 class Codec(ABC):
@@ -24,7 +24,7 @@ class Codec(ABC):
 
     @abstractmethod
     def encode(self, raw: Tensor) -> Tensor:
-        """A stored batch to float32 tensors (N, *DataSpec.shape)."""
+        """A stored batch to float32 tensors (N, *DataSpec.shape); text stays int64."""
 
     @abstractmethod
     def decode(self, x: Tensor) -> np.ndarray:
@@ -97,6 +97,10 @@ def codec_from_json(saved: dict[str, Any]) -> Codec:
             return ImageCodec(dtype=dtype, low=low, high=high)
         case {"kind": "vector", "mean": [*mean], "scale": float(scale)}:
             return VectorCodec(mean=tuple(float(v) for v in mean), scale=scale)
+        case {"kind": "text"}:
+            from .text import TextCodec  # it is made of what is defined here
+
+            return TextCodec.from_json(saved)
     raise ValueError(f"unknown codec {str(saved)[:200]}")
 
 
@@ -106,7 +110,7 @@ class DataSpec:
 
     kind: Kind
     shape: tuple[int, ...]
-    """Of one encoded sample: (C, H, W) of an image, (D,) of a vector."""
+    """Of one encoded sample: (C, H, W) of an image, (D,) of a vector, (T,) tokens of a text."""
     codec: Codec
     classes: tuple[str, ...] = ()
     """The names of the labels 0, 1, ...; empty if the data has none."""
@@ -129,7 +133,12 @@ class DataSpec:
     def from_json(cls, saved: dict[str, Any]) -> DataSpec:
         """The spec of `to_json`. Raises `ValueError` if it is anything else."""
         match saved:
-            case {"kind": "image" | "vector" as kind, "shape": [*shape], "codec": {} as codec, "classes": [*classes]}:
+            case {
+                "kind": "image" | "vector" | "text" as kind,
+                "shape": [*shape],
+                "codec": {} as codec,
+                "classes": [*classes],
+            }:
                 if len(shape) == (3 if kind == "image" else 1) and all(isinstance(s, int) and s > 0 for s in shape):
                     return cls(
                         kind=kind, shape=tuple(shape), codec=codec_from_json(codec), classes=tuple(map(str, classes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..options import DataOptions
 from .pack import FORMAT, MANIFEST, Quarantined, pack, sha256_of
 from .sources import recognise
 from .spec import DataSpec
+from .text import TextSource
 
 _DEFAULTS = DataOptions()
 
@@ -31,7 +32,8 @@ class Store:
     """Of the source's listing and the options: equal digests, equal stores."""
     spec: DataSpec
     fields: dict[str, np.ndarray]
-    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, or vectors (N, D) float32; `"y"`: labels (N,) int64."""
+    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, vectors (N, D) float32, tokens (N, T) int32; `"y"`:
+    labels (N,) int64."""
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...]
     """Files or rows left out, and why."""
@@ -95,7 +97,7 @@ def _check(spec: DataSpec, fields: dict[str, np.ndarray], count: int) -> None:
     """That the arrays are samples of this spec, `count` of them."""
     x = fields["x"]
     c_last = (*spec.shape[1:], spec.shape[0]) if spec.kind == "image" else spec.shape
-    allowed = ("uint8", "uint16", "float32") if spec.kind == "image" else ("float32",)
+    allowed = {"image": ("uint8", "uint16", "float32"), "text": ("int32",)}.get(spec.kind, ("float32",))
     if x.shape != (count, *c_last) or x.dtype.name not in allowed or count < 1:
         raise ValueError(f"x.npy holds {x.dtype.name} {x.shape}; {count} samples of shape {c_last} were expected")
     if "y" in fields and (fields["y"].shape != (count,) or fields["y"].dtype != np.int64):
@@ -116,7 +118,7 @@ def cache_dir() -> Path:
 
 
 def open_store(
-    source: str | Path | np.ndarray | Mapping[str, np.ndarray],
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Sequence[str],
     options: DataOptions = _DEFAULTS,
     *,
     out: Path | None = None,
@@ -126,20 +128,22 @@ def open_store(
 
     A source is the folder of a packed store, a folder of pictures (sub-folders are classes), a CSV of files and
     labels, a zip or tar of pictures, an .npy or .npz file, `digits`, `mnist`, `fashion-mnist`, `cifar10` (with
-    `:test` for the other split), `toy:ring`, `toy:grid`, `toy:spiral`; or an array, or {"x": array, "y": labels}.
+    `:test` for the other split), `toy:ring`, `toy:grid`, `toy:spiral`; a .txt of lines, `text:FILE`,
+    `text:FILE.csv#column`, `toy:oracle`; or an array, {"x": array, "y": labels}, or a list of strings.
 
     Raises `FileNotFoundError` if it is not there, `ValueError` if it cannot be used, `OSError` if the disk is full.
     """
     if isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file():
         return Store.open(source)
     found = recognise(source, options, cache_dir(), progress)
-    recorded = {
+    pictures = {
         "size": list(options.size),
         "fit": options.fit,
         "resample": options.resample,
         "antialias": options.resample != "nearest",
         "channels": options.channels,
     }
+    recorded = found.recorded(options) if isinstance(found, TextSource) else pictures
     key = json.dumps([FORMAT, found.identity, recorded], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()
     final = cache_dir() / "stores" / digest if out is None else Path(out)

@@ -13,6 +13,8 @@ from .neighbours import SHOWN, Neighbours
 def section(facts: Facts) -> Child:
     """How near, held against the data's own distances; what that can and cannot show; the pictures."""
     found = facts.neighbours
+    if facts.spec.kind == "text":
+        return tag("p", "Distances between texts are not shown here: gansmith evaluate counts copied lines.")
     if found is None or facts.store is None:
         return tag("p", "Not looked for: that takes a model and the training data.")
     image = facts.spec.kind == "image"

@@ -62,6 +62,8 @@ def kind(spec: DataSpec) -> str:
     """What the samples are: pictures, 32x32, 3 channels."""
     if spec.kind == "vector":
         return f"vectors of {spec.shape[0]:,}"
+    if spec.kind == "text":
+        return f"lines of text of at most {spec.shape[0]:,} tokens"
     channels, height, width = spec.shape
     return f"pictures, {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
 
