@@ -1,5 +1,6 @@
 """The step: whose turn it is, exact randomness, averages, micro-batches, ranks."""
 
+import copy
 import math
 import os
 import subprocess
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith.data import DataSpec, VectorCodec
+from gansmith.penalties import scored, squared_norm
 from gansmith.recipe import EMPTY, Adam, Average, Batch, Ramp, Recipe, Terms, Turn, noise, uniform
 from gansmith.step import Ranks, Setting, Step, Stream, derive, draws  # noqa: F401  (the ranks' script uses Ranks)
 
@@ -280,3 +282,32 @@ def test_bf16_keeps_weights_and_terms_near_float32() -> None:
     for name in a:
         torch.testing.assert_close(a[name].float(), b[name].float(), rtol=0.05, atol=0.02)
     assert all(p.dtype == torch.float32 for p in half.nets.parameters())
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_adam_moves_each_weight_by_its_own_gradient(channels_last: bool) -> None:
+    """Gradients of double backward may lie in memory in another order than their weights; fused Adam ignores it."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(8, 16, 4, 2, 1), nn.Flatten())
+    net.append(nn.Linear(16 * 4 * 4, 1))
+    start = copy.deepcopy(net)
+    x = torch.randn(8, 3, 16, 16)
+
+    def loss(nets: nn.ModuleDict, batch: Batch) -> Terms:
+        scores, slope = scored(nets["D"], batch["x"])
+        return {"score": scores.mean(), "penalty": squared_norm(slope).mean()}
+
+    adam = Adam(0.01, (0.5, 0.9))
+    setting = Setting(channels_last=channels_last)
+    turn = Turn(("D",), loss)
+    nets = nn.ModuleDict({"D": net})
+    step = Step(nets, (turn,), {"D": adam}, (), Average(), seed=0, batch_size=8, setting=setting)
+    plain = torch.optim.Adam(start.parameters(), 0.01, (0.5, 0.9), foreach=False)
+    for k in range(3):
+        step.take(k, lambda _: {"x": x})
+        plain.zero_grad()
+        terms = loss(nn.ModuleDict({"D": start}), {"x": x})
+        (terms["score"] + terms["penalty"]).backward()
+        plain.step()
+    for ours, theirs in zip(net.parameters(), start.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)

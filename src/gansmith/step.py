@@ -292,7 +292,9 @@ class Step:
                 logged[name] = logged[name] + term if name in logged else term
         self.ranks.mean(total)
         for param, gradient in zip(params, total, strict=True):
-            param.grad = gradient
+            # Fused Adam walks through memory and never looks at strides; those of double backward are often others.
+            same = gradient.stride() == param.stride()
+            param.grad = gradient if same else torch.empty_like(param).copy_(gradient)
         for name in turn.nets:
             self.optimizers[name].step()
         for param in params:
