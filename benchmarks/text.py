@@ -33,6 +33,7 @@ from gansmith.step import Batch, Setting, Step
 
 
 def build(recipe: SeqGAN, spec: DataSpec, batch: int, seed: int, precision: str) -> Step:
+    """A step on the CPU."""
     torch.manual_seed(seed)
     nets = nn.ModuleDict(recipe.networks(spec))
     step = Step(
@@ -58,10 +59,8 @@ def nll(step: Step, rows: np.ndarray) -> float:
 
 
 def oracle(args: argparse.Namespace) -> dict[str, Any]:
-    if args.published:
-        truth = Oracle.published(args.published)
-    else:
-        truth = Oracle.seeded(0, vocabulary=args.vocabulary)
+    """Both stages against the oracle."""
+    truth = Oracle.published(args.published) if args.published else Oracle.seeded(0, vocabulary=args.vocabulary)
     words = len(truth.embedding)
     train, held = truth.sample(args.lines, seed=0), truth.sample(2_000, seed=1)
     spec = DataSpec(kind="text", shape=(train.shape[1],), codec=oracle_codec(words))
@@ -108,8 +107,8 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
     plateau = min(line["oracle_nll"] for line in series if line["stage"] == "likelihood")
     best = min(line["oracle_nll"] for line in series if line["stage"] == "adversarial")
     return {
-        "protocol": f"oracle LSTM, {'published parameters' if args.published else 'own parameters, seed 0'}, vocabulary "
-        f"{words}, length 20, {args.lines} training sequences; NLL per token of 2,000 generated sequences",
+        "protocol": f"oracle LSTM, {'published parameters' if args.published else 'own parameters, seed 0'}, "
+        f"vocabulary {words}, length 20, {args.lines} training sequences; NLL per token of 2,000 generated sequences",
         "recipe": asdict(recipe),
         "batch": args.batch,
         "seed": args.seed,
@@ -126,6 +125,7 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def captions(args: argparse.Namespace) -> dict[str, Any]:
+    """Both stages on lines of text, against held-out ones."""
     options = DataOptions(text_min_count=args.min_count, text_max_length=args.max_length)
     store, test = open_store(args.data, options), open_store(args.test, options)
     codec, other = store.spec.codec, test.spec.codec
@@ -181,8 +181,8 @@ def captions(args: argparse.Namespace) -> dict[str, Any]:
             break
     judge("adversarial, temperature 1.0", draw(1.0), nll(step, rows))
     return {
-        "protocol": f"{n} lines against {len(references)} held-out lines of {args.test}, token by token as the tokeniser "
-        "splits them; BLEU with method 1 smoothing, mean over lines",
+        "protocol": f"{n} lines against {len(references)} held-out lines of {args.test}, token by token as the "
+        "tokeniser splits them; BLEU with method 1 smoothing, mean over lines",
         "recipe": asdict(recipe),
         "batch": args.batch,
         "seed": args.seed,
@@ -195,6 +195,7 @@ def captions(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Parse, measure, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("oracle", "captions"))
     parser.add_argument("--published", type=Path, help="the authors' oracle parameters as an .npz")

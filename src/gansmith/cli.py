@@ -310,8 +310,8 @@ class _Evaluate:
     data: str = ""
     """What to hold the run against; by default random samples of the data it was trained on."""
     metrics: tuple[str, ...] = ()
-    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi; by
-    default those that fit the data."""
+    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi; of
+    text: bleu self-bleu variety copying likelihood; by default those that fit the data."""
     num: Annotated[Count, arg(aliases=("-n",))] = Count(10_000)
     """Samples of the model, of the floor and of the control; fewer where there is less held-out data."""
     reference: Count = Count(10_000)

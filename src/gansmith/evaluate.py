@@ -32,6 +32,7 @@ from .data import toy as toys
 from .data.spec import ImageCodec
 from .data.store import cache_dir
 from .encoders import Encoder, cifar_resnet, inception, load_own, score_name, train_own
+from .judge_text import NLL, ORACLE_NLL, TextJudge
 from .metrics.features import wide
 from .model import Model, Weights, draw_samples, load
 from .options import DataOptions, Size
@@ -431,7 +432,7 @@ def evaluate(
     Args:
         run: its directory, or the folder of a saved model, or a model; for the last two `data` must be given.
         data: what to hold it against; by default the data it was trained on.
-        metrics: groups of `ALL_METRICS`; by default those that fit the data.
+        metrics: groups of `ALL_METRICS` (of text: of `judge_text.METRICS`); by default those that fit the data.
         n: samples of the model, of the floor and of the control.
         reference: real samples, drawn at random from the data.
         training: training samples among which near copies are looked for.
@@ -453,20 +454,26 @@ def evaluate(
     """
     began = time.perf_counter()
     model, path, store, options, about = _model(run, data, checkpoint, recipe)
-    judge = Judge(
-        store,
-        data=None if path is None else data,
-        options=options,
-        metrics=metrics,
-        n=n,
-        reference=reference,
-        training=training,
-        encoder=encoder,
-        resize=resize,
-        seed=reference_seed,
-        device=device,
-        say=say,
-    )
+    judge: Judge | TextJudge
+    if store.spec.kind == "text":
+        judged = open_store(data, options, progress=False) if path is not None and data is not None else None
+        judge = TextJudge(store, judged=judged, metrics=metrics, n=n, reference=reference, seed=reference_seed, say=say)
+        judge.attach(model.weights(weights))
+    else:
+        judge = Judge(
+            store,
+            data=None if path is None else data,
+            options=options,
+            metrics=metrics,
+            n=n,
+            reference=reference,
+            training=training,
+            encoder=encoder,
+            resize=resize,
+            seed=reference_seed,
+            device=device,
+            say=say,
+        )
     if model.spec.shape != store.spec.shape:
         raise ValueError(f"the model makes samples of {model.spec.shape}, {store.source} holds {store.spec.shape}")
     protocol = judge.protocol(weights=weights, checkpoint=checkpoint, sample_seed=seed)
@@ -517,24 +524,31 @@ def evaluate_sets(
     """
     began = time.perf_counter()
     truth, made = (open_store(source, options, progress=False) for source in (real, fake))
-    if truth.spec.shape != made.spec.shape or truth.fields["x"].dtype != made.fields["x"].dtype:
+    text = truth.spec.kind == made.spec.kind == "text"
+    if not text and (truth.spec.shape != made.spec.shape or truth.fields["x"].dtype != made.fields["x"].dtype):
         raise ValueError(
             f"{truth.source} holds {_container(truth)}, {made.source} holds {_container(made)}: a score would measure "
             "the difference; pass --size, or convert one of them"
         )
-    judge = Judge(
-        truth,
-        metrics=metrics,
-        n=n,
-        reference=reference,
-        training=training,
-        encoder=encoder,
-        resize=resize,
-        seed=reference_seed,
-        num_fake=len(made),
-        device=device,
-        say=say,
-    )
+    judge: Judge | TextJudge
+    if text:
+        judge = TextJudge(
+            truth, metrics=metrics, n=n, reference=reference, seed=reference_seed, num_fake=len(made), say=say
+        )
+    else:
+        judge = Judge(
+            truth,
+            metrics=metrics,
+            n=n,
+            reference=reference,
+            training=training,
+            encoder=encoder,
+            resize=resize,
+            seed=reference_seed,
+            num_fake=len(made),
+            device=device,
+            say=say,
+        )
     first, second = _suffixes(real), _suffixes(fake)
     if first and second and first != second:
         judge.notes.append(
@@ -545,7 +559,10 @@ def evaluate_sets(
     rows = np.random.Generator(np.random.Philox(key=[seed % 2**64, 10])).permutation(len(made))[: judge.num]
     protocol = judge.protocol(weights="", checkpoint="files", sample_seed=seed)
     about = {"recipe": "files", "fields": {}, "seed": seed, "data": truth.source, "source": made.source, "images": 0}
-    scores = _scores(judge, _rows(made, rows), protocol, about, began)
+    samples = _rows(made, rows)
+    if text:
+        samples = made.spec.codec.decode(torch.from_numpy(samples))
+    scores = _scores(judge, samples, protocol, about, began)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, scores.to_json())
@@ -566,6 +583,11 @@ class Watch:
     ) -> None:
         """Trains the own encoder where it was not yet; leaves the process's random state as it was."""
         self.run, self.path = run, run / "scores" / "training.jsonl"
+        self.judge: Judge | TextJudge
+        if store.spec.kind == "text":
+            self.judge = TextJudge(store, n=min(n, 500), reference=5_000, say=say)
+            self.name = ORACLE_NLL if self.judge.oracle is not None else NLL
+            return
         with torch.random.fork_rng([]):
             groups = ("fd", "prdc", "diversity", "classes") if store.spec.kind == "image" else ("fd", "sliced")
             chosen = (*groups, "modes") if _toy_of(store) else groups
@@ -592,13 +614,16 @@ class Watch:
 def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int, seed: int) -> tuple[str, bool]:
     """Score networks during training; see `Watch.look`."""
     judge = watch.judge
+    if isinstance(judge, TextJudge):
+        judge.attach(nets)
     with torch.random.fork_rng([]):
         encoded = draw_samples(recipe, nets, judge.num, seed)
         values, _ = judge.score(judge.spec.codec.decode(encoded))
     lines = watch.earlier(images)
     finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
-    best = all(values[watch.name] < line["scores"][watch.name] for line in lines)
-    line = {"images": images, "scores": finite, "best": best, "num_fake": judge.num, "key": judge.frechet}
+    own = values.get(watch.name, math.nan)
+    best = all(own < line["scores"][watch.name] for line in lines)
+    line = {"images": images, "scores": finite, "best": best, "num_fake": judge.num, "key": watch.name}
     watch.path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(entry) + "\n" for entry in [*lines, line])
     watch.path.write_text(text, encoding="utf-8")
@@ -609,12 +634,17 @@ def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _scores(judge: Judge, samples: np.ndarray, protocol: Protocol, about: Mapping[str, Any], began: float) -> Scores:
+def _scores(
+    judge: Judge | TextJudge, samples: np.ndarray, protocol: Protocol, about: Mapping[str, Any], began: float
+) -> Scores:
     floor, control, floor_more = judge.yardsticks()
     judge.say("scoring the model")
     values, more = judge.score(samples)
     classes = list(judge.spec.classes)
-    flags = _flags(values, floor, control, more, classes)
+    if isinstance(judge, TextJudge):
+        flags = judge.flags(values, floor, control)
+    else:
+        flags = _flags(values, floor, control, more, classes)
     notes = list(judge.notes)
     dim = protocol.encoder_features
     if judge.num <= dim and judge.frechet in values:
@@ -651,7 +681,8 @@ _BETTER = {
     **dict.fromkeys(("precision", "recall", "density", "coverage", "classes", "modes", "Vendi"), "higher"),
     **dict.fromkeys(("class KL", "duplicates", "exact copies", "reverse KL", "sliced W2", "C2ST"), "lower"),
     **dict.fromkeys(("spread", "confidence", "near copies", "authenticity", "C_T", "high quality"), "floor"),
-    **dict.fromkeys(("mode width", "1-NN real", "1-NN fake"), "floor"),
+    **dict.fromkeys(("mode width", "1-NN real", "1-NN fake", "distinct-2", "tokens a line"), "floor"),
+    **dict.fromkeys((NLL, ORACLE_NLL), "lower"),
 }
 
 
@@ -659,6 +690,8 @@ def better(name: str) -> str:
     """Which direction of a score is better: `lower`, `higher`, or `floor` (as near to the floor as can be)."""
     if name.startswith(("FD", "KD", "FID", "KID")):
         return "lower"
+    if name.startswith(("BLEU", "self-BLEU")):
+        return "floor"
     return "higher" if name.startswith("IS") else _BETTER.get(name, "")
 
 
@@ -700,7 +733,7 @@ def _flags(
 
 
 def _reading(
-    judge: Judge, values: Values, floor: Values, flags: Mapping[str, str], more: Mapping[str, Any]
+    judge: Judge | TextJudge, values: Values, floor: Values, flags: Mapping[str, str], more: Mapping[str, Any]
 ) -> list[str]:
     lines = []
     if judge.frechet in values:
@@ -711,6 +744,12 @@ def _reading(
             f"modes: {values['modes']:.0f} of {more['modes']}; {values['high quality']:.1%} of high quality, of a "
             f"perfect sampler {more['ceiling']:.1%}; reverse KL {_number(values['reverse KL'])}, of a perfect sampler "
             f"about {_number(more['kl_floor'])}"
+        )
+    if "BLEU-4" in values and "self-BLEU-4" in values:
+        lines.append(
+            f"BLEU-4 {_number(values['BLEU-4'])} (held-out lines {_number(floor['BLEU-4'])}) at self-BLEU-4 "
+            f"{_number(values['self-BLEU-4'])} ({_number(floor['self-BLEU-4'])}): a higher BLEU bought with a higher "
+            "self-BLEU is caution, not quality; a lower sampling temperature does the same"
         )
     if "collapsed" in flags:
         words = {"no": "no", "perhaps": "in part", "yes": "YES: samples are much more alike than real ones"}
@@ -794,6 +833,7 @@ def _model(
         data_dir=Path(saved["data_dir"]) if saved.get("data_dir") else None,
         size=Size(saved["size"]),
         **{k: saved[k] for k in ("fit", "resample", "channels")},
+        **{k: v for k, v in saved.items() if k.startswith("text_")},
     )
     if (Path(record["store"]) / "manifest.json").is_file():
         store = Store.open(record["store"])

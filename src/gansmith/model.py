@@ -134,6 +134,10 @@ class Model:
         """The averaged networks that samples are drawn with by default."""
         return self._networks["ema"]
 
+    def weights(self, which: Weights) -> nn.ModuleDict:
+        """The networks with the averaged weights (`ema`) or those of the last step (`raw`)."""
+        return self._networks[which]
+
     def to(self, device: str) -> Model:
         """Move the networks to a device; returns the model."""
         for nets in self._networks.values():
