@@ -6,6 +6,7 @@ floor) and a replay of training lines (the control).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -177,14 +178,17 @@ class TextJudge:
         """Of held-out lines under the model, in nats per token, the end token counted; unknown words are <unk>."""
         length, words = self.spec.shape[0], set(self.codec.vocabulary)
         unknown = self.codec.vocabulary[max(self.codec.unknown, 0)]
-        lines = [[w if w in words else unknown for w in line] for line in self.held if len(line) <= length]
+        fits = [line for line in self.held if len(line) <= length and (self.codec.end >= 0 or len(line) == length)]
+        if not fits:
+            return math.nan
+        lines = [[w if w in words else unknown for w in line] for line in fits]
         rows = torch.from_numpy(self.codec.number_tokens(lines, length)).long()
         log_prob: Any = getattr(net, "log_prob")  # noqa: B009
         device = next(net.parameters()).device
         with torch.no_grad():
             total = sum(float(log_prob(part.to(device)).sum()) for part in rows.split(64))
         count = sum(min(len(line) + (self.codec.end >= 0), length) for line in lines)
-        return -total / max(count, 1)
+        return -total / count
 
 
 def _copying(values: dict[str, float], floor: dict[str, float]) -> str:

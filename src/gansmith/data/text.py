@@ -12,6 +12,7 @@ import csv
 import functools
 import gzip
 import hashlib
+import io
 import json
 import re
 from collections import Counter
@@ -356,7 +357,7 @@ def _utf8(path: Path) -> list[str]:
 
 
 def _csv_column(text: str, column: str, path: Path, suffix: str) -> Iterator[str]:
-    rows = csv.reader(text.splitlines(keepends=True), delimiter="\t" if suffix == ".tsv" else ",")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",")
     head = next(rows, [])
     if column not in head:
         raise ValueError(f"{path} has no column {column!r}; it has {', '.join(head)}")
