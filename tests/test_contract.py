@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.data import ByCondition, Column, DataSpec, ImageCodec, TableCodec, Uniform, VectorCodec
+from gansmith.data import ByCondition, Column, DataSpec, ImageCodec, TableCodec, TextCodec, Uniform, VectorCodec
 from gansmith.model import draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
@@ -78,10 +78,17 @@ SPECS = {
     "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0))),
     "table": table(holes=True)[0],
     "whole table": table(holes=False)[0],
+    "text": DataSpec(
+        kind="text",
+        shape=(5,),
+        codec=TextCodec(level="word", vocabulary=("<end>", "<unk>", *"abcdefg"), end=0, unknown=1),
+    ),
 }
 ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
 SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1, "pac": 2, "hint_rate": 0.1}
-"""Fields that set the size of networks, made tiny here; and chances of cells, so that few rows hold some."""
+SMALL |= {"likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2}
+"""Fields that set the size of networks and the length of stages, made tiny here; and chances of cells, so that few
+rows hold some."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -122,6 +129,13 @@ def fitted(recipe: Recipe, spec: DataSpec) -> DataSpec:
     return dataclasses.replace(spec, codec=codec, shape=codec.shape(spec.shape))
 
 
+def tokens(spec: DataSpec, generator: torch.Generator) -> Tensor:
+    """A batch of text as the data layer would encode it: nothing behind the end."""
+    assert isinstance(spec.codec, TextCodec)
+    x = torch.randint(0, len(spec.codec.vocabulary), (BATCH, *spec.shape), generator=generator)
+    return x.masked_fill((x == spec.codec.end).cumsum(1) > 0, spec.codec.end)
+
+
 def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice(None)):
     def rows_of_a_table(k: int) -> Batch:
         """As the feed makes them; where the codec knows conditions, with those of training by sampling."""
@@ -134,6 +148,8 @@ def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice
         if spec.kind == "table":
             return rows_of_a_table(k)
         generator = torch.Generator().manual_seed(k)
+        if spec.kind == "text":
+            return {"x": tokens(spec, generator)[rows]}
         shapes = {k: part.shape for k, part in spec.parts.items()} or {"x": spec.shape}
         fields = {k: torch.rand(BATCH, *shape, generator=generator) * 2 - 1 for k, shape in shapes.items()}
         return {
@@ -289,6 +305,11 @@ def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]
             decoded = made.codec.decode(samples)
             if spec.pictures:  # a network without tanh may leave [-1, 1]; what is decoded is in range
                 assert decoded.dtype == "uint8" and decoded.shape == (70, *made.shape[1:], made.shape[0])
+            if isinstance(made.codec, TextCodec):
+                assert samples.dtype == torch.int64 and decoded.shape == (70,) and decoded.dtype.kind == "U"
+                assert samples.min() >= 0 and samples.max() < len(made.codec.vocabulary)
+                ended = (samples == made.codec.end).cumsum(1) > 0
+                assert (samples[ended] == made.codec.end).all(), "something stands behind the end"
             assert torch.equal(samples, draw_samples(recipe, nets, 70, 3, given))
             assert not torch.equal(samples, draw_samples(recipe, nets, 70, 4, others))
             # the first k of n are the k: to rounding, as another batch size may take another kernel

@@ -16,7 +16,7 @@ LAYERS = (
     {"pictures", "progress", "step", "augment"},
     {"penalties", "jitter"},
     {"recipe"},
-    {"recipes", "catalog", "run", "tuning", "signals"},
+    {"recipes", "catalog", "judge_text", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
     {"evaluate"},
     {"engine", "info", "sample", "complete", "export", "apply"},

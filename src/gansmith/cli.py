@@ -148,11 +148,13 @@ class _Sample:
     """The moving average of the weights, or those of the last step."""
     truncation: float | None = None
     """psi, for recipes with styles: below 1 fewer odd samples and less variety; by default the recipe's."""
+    temperature: float = 1.0
+    """Of text: below 1 likelier and less varied lines, above 1 the opposite."""
     label: str = ""
     """A class of the data, for recipes that use labels; by default they are drawn."""
     out: Path | None = None
     """grid.png for one picture of all, a folder for a PNG each, x.npz for the numbers, rows.csv or rows.parquet of a
-    table; RUN/grid.png or RUN/rows.csv by default."""
+    table; RUN/grid.png or RUN/rows.csv by default. Text is printed, or goes into lines.txt or x.npz."""
     given: Path | None = None
     """A picture or a folder of pictures to make samples of, for recipes that need a source."""
     direction: Literal["auto", "a2b", "b2a"] = "auto"
@@ -164,14 +166,14 @@ class _Sample:
 
 
 def sample(words: list[str]) -> int:
-    """Draw samples from a run: a grid, a folder of pictures, an .npz, or rows of a table, to conditions too."""
+    """Draw samples from a run: a grid, a folder of pictures, an .npz, lines of text, or rows of a table."""
     options = _parse(_Sample, _gathered(words, "--where"), "gansmith sample", sample.__doc__)
     out = options.out or options.run / "grid.png"
     suffix = out.suffix.lower()
-    if suffix not in (".png", ".npz", "", *TABLES) or (suffix and out.is_dir()):
+    if suffix not in (".png", ".npz", ".txt", "", *TABLES) or (suffix and out.is_dir()):
         raise Usage(
-            f"--out {out}: name a .png for a grid, a .npz for the numbers, or a folder for a PNG each; of a table a "
-            ".csv or .parquet"
+            f"--out {out}: name a .png for a grid, a .npz for the numbers, or a folder for a PNG each; a .txt for "
+            "text; of a table a .csv or .parquet"
         )
     if not suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and is not an empty folder: pass another --out")
@@ -189,12 +191,20 @@ def sample(words: list[str]) -> int:
         return _sample_table(model, options)
     if suffix in TABLES or options.where:
         raise ValueError(f"--out {out.name} and --where are for tables; {options.run} makes data of kind {spec.kind}")
+    text = spec.kind == "text"
+    if (text and options.out and suffix not in (".txt", ".npz")) or (suffix == ".txt" and not text):
+        raise ValueError(f"samples of {options.run} are {spec.kind}: --out {out} does not fit")
     if not suffix and not spec.pictures:
         raise ValueError(f"samples of {options.run} are vectors, not pictures: pass --out x.npz, or --out cloud.png")
     x = model.sample(options.num, seed=options.seed, weights=options.weights, given=_sampling(model, options))
+    if text and options.out is None:
+        print("\n".join(x))
+        return 0
     out.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".npz":
         np.savez_compressed(out, x=x, notice=np.array(pictures.COMMENT))
+    elif text:
+        pictures.save_lines(x, out)
     elif suffix == ".png":
         pictures.save(pictures.sheet(x, spec, _real(options.run, x)), out)
     else:
@@ -211,6 +221,8 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
     asked: dict[str, float] = {}
     if options.truncation is not None:
         asked["truncation"] = options.truncation
+    if options.temperature != 1.0:
+        asked["temperature"] = options.temperature
     if options.label:
         if options.label not in model.spec.classes:
             known = ", ".join(model.spec.classes) or "none"
@@ -221,6 +233,8 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
         raise ValueError(
             f"{model.recipe_name} takes no --{unknown[0]} when it samples; of such options it takes {takes}"
         )
+    if not options.temperature > 0:
+        raise ValueError(f"--temperature is {options.temperature}; it must be above 0, such as 0.8")
     return {name: torch.full((options.num,), value) for name, value in asked.items()}
 
 
@@ -362,7 +376,7 @@ def data(words: list[str]) -> int:
 @dataclass(frozen=True, kw_only=True)
 class _Inspect:
     source: Annotated[Positional[str], arg(metavar="SRC")]
-    """A folder, archive, CSV, .npy or .npz, a packed store, or a name such as digits, mnist or toy:ring."""
+    """A folder, archive, CSV, .npy, .npz or .txt, a packed store, or a name such as digits, mnist or toy:ring."""
     options: Annotated[DataOptions, OmitArgPrefixes]
 
 
@@ -379,7 +393,7 @@ def data_inspect(words: list[str]) -> int:
 @dataclass(frozen=True, kw_only=True)
 class _Pack:
     source: Annotated[Positional[str], arg(metavar="SRC")]
-    """A folder, archive, CSV, .npy or .npz, or a name such as digits, mnist or toy:ring."""
+    """A folder, archive, CSV, .npy, .npz or .txt, or a name such as digits, mnist or toy:ring."""
     out: Path
     """The folder of the packed store, which `train --data` takes."""
     options: Annotated[DataOptions, OmitArgPrefixes]
@@ -450,8 +464,9 @@ class _Evaluate:
     data: str = ""
     """What to hold the run against; by default random samples of the data it was trained on."""
     metrics: tuple[str, ...] = ()
-    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi;
-    of tables: shapes trends efficacy closest. By default those that fit the data."""
+    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi; of
+    text: bleu self-bleu variety copying likelihood; of tables: shapes trends efficacy closest. By default those that
+    fit the data."""
     target: str = ""
     """The column of a table that classifiers are to tell, for efficacy; the last discrete one by default."""
     num: Annotated[Count, arg(aliases=("-n",))] = Count(10_000)
@@ -850,7 +865,8 @@ _DATA_HELP = (
     "A folder of pictures (sub-folders are classes), zip, tar, CSV of files, table (.csv, .parquet; table:FILE says "
     "so), .npy, .npz or packed store; or digits, mnist, fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral. Two "
     "sets of pictures: pairs:SRC or domains:SRC, a folder or zip that holds folders a and b (or "
-    "SRC:FOLDER_A:FOLDER_B); pairs:SRC:left for pictures side by side."
+    "SRC:FOLDER_A:FOLDER_B); pairs:SRC:left for pictures side by side. Text: a .txt of lines, text:FILE.csv#column, "
+    "toy:oracle."
 )
 _RESUME_HELP = (
     "Continue the run at --out to the last bit, with its recorded options; --images or --minutes may be raised."

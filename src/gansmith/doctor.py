@@ -29,6 +29,8 @@ def look(fake: Tensor, real: Tensor) -> dict[str, str]:
 
 
 def _spread(x: Tensor) -> float:
-    """Mean distance between neighbours in the batch."""
+    """Mean distance between neighbours in the batch; of whole numbers, such as tokens, how many differ."""
+    if not x.is_floating_point():
+        return float((x != x.roll(1, 0)).double().mean()) if len(x) > 1 else 0.0
     flat = x.flatten(1).double()
     return float((flat - flat.roll(1, 0)).norm(dim=1).mean()) if len(flat) > 1 else 0.0

@@ -297,11 +297,12 @@ class _Training:
             self.say(f"at {self.images:,} images samples are no longer {illness}")
         self.ill = set(found)
         try:
+            path = self.run.path / "samples" / f"{self.images:012d}"
             if given:
                 image = show_sources(self.spec, self.shown, [(given, samples) for given, samples, _ in ways])
+                pictures.save(image, path.with_suffix(".png"))
             else:
-                image = pictures.sheet(samples, self.spec, self.store.fields["x"])
-            pictures.save(image, self.run.path / "samples" / f"{self.images:012d}.png")
+                pictures.frame(samples, self.spec, self.store.fields["x"], path)
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
 
@@ -338,20 +339,21 @@ class _Training:
 
     def drawn(self, given: Batch) -> tuple[np.ndarray, Tensor]:
         """Samples of the fixed latents, or of the fixed sources: in the data's own units, and encoded."""
-        n = len(next(iter(given.values()))) if given else FILM_SAMPLES if self.spec.pictures else 2_000
+        n = len(next(iter(given.values()))) if given else film_samples(self.spec)
         encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed, given)
         return self.spec.made(given)[1].codec.decode(encoded), encoded
 
     def real(self, given: Batch) -> Tensor:
         """The first real batch of the run, encoded: what samples made of these are held against."""
-        return self.feed(0)[self.spec.made(given)[0]].float().cpu()
+        x = self.feed(0)[self.spec.made(given)[0]].cpu()
+        return x.float() if x.is_floating_point() else x
 
     # --- the loop ---
 
     def filmed(self) -> str:
         """What the film shows."""
         if not self.spec.parts:
-            return f"the same {FILM_SAMPLES if self.spec.pictures else 2_000} samples"
+            return f"the same {film_samples(self.spec)} samples"
         target = " | target" if self.spec.kind == "pairs" and len(self.recipe.given(self.shown)) == 1 else ""
         whose = "held-out" if self.options.validation else "training"
         return f"the same {whose} pictures (source | result{target})"
@@ -422,19 +424,27 @@ class _Training:
         path = self.run.path
         if self.images:
             self.picture()
-        pictures.film(sorted((path / "samples").glob("*.png")), path / "film.gif")
+        frames = sorted((path / "samples").glob("*.png"))
+        pictures.film(frames, path / "film.gif")
         pictures.curves(self.run.log(), path / "curves.png")
         rate = self.images / self.seconds if self.seconds else 0.0
-        use = f"apply {path} INPUT --out OUT" if self.spec.parts else f"sample {path} -n 64 --out grid.png"
+        out = {"table": "rows.csv", "text": "lines.txt"}.get(self.spec.kind, "grid.png")
+        use = f"apply {path} INPUT --out OUT" if self.spec.parts else f"sample {path} -n 64 --out {out}"
         self.say(
             f"done: {self.images:,} images in {self.seconds:.0f} s ({rate:,.0f} a second)\n"
-            f"  {path}/film.gif    {self.filmed()} through training; {path}/samples/ holds the frames\n"
+            f"  {path}/{'film.gif' if frames else 'samples/'}    {self.filmed()} through training"
+            f"{f'; {path}/samples/ holds the frames' if frames else ''}\n"
             f"  {path}/curves.png  the terms of each player, read for you\n"
             f"  {path}/model/      the generator\n"
             f"next: gansmith {use}\n"
             f"      gansmith info {path}\n"
             f"      gansmith train --resume --out {path} --images {_round(2 * self.images)}"
         )
+
+
+def film_samples(spec: DataSpec) -> int:
+    """How many samples a moment of the film shows: pictures and texts one by one, points and rows as a crowd."""
+    return FILM_SAMPLES if spec.pictures or spec.kind == "text" else 2_000
 
 
 def show_sources(spec: DataSpec, rows: Batch, ways: Sequence[tuple[Batch, np.ndarray]]) -> Image.Image:

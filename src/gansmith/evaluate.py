@@ -34,6 +34,7 @@ from .data.store import cache_dir
 from .data.table import TableCodec
 from .data.tabular import rows_like
 from .encoders import Encoder, cifar_resnet, dinov2, inception, load_own, score_name, train_own
+from .judge_text import NLL, ORACLE_NLL, TextJudge
 from .metrics.features import wide
 from .model import Model, Weights, draw_samples, load
 from .options import DataOptions, Size
@@ -482,7 +483,7 @@ def evaluate(
     Args:
         run: its directory, or the folder of a saved model, or a model; for the last two `data` must be given.
         data: what to hold it against; by default the data it was trained on.
-        metrics: groups of `ALL_METRICS`; by default those that fit the data.
+        metrics: groups of `ALL_METRICS` (of text: of `judge_text.METRICS`); by default those that fit the data.
         n: samples of the model, of the floor and of the control.
         reference: real samples, drawn at random from the data.
         training: training samples among which near copies are looked for.
@@ -505,21 +506,27 @@ def evaluate(
     """
     began = time.perf_counter()
     model, path, store, options, about = _model(run, data, checkpoint, recipe)
-    judge = Judge(
-        store,
-        data=None if path is None else data,
-        options=options,
-        metrics=metrics,
-        n=n,
-        reference=reference,
-        training=training,
-        encoder=encoder,
-        resize=resize,
-        seed=reference_seed,
-        target=target,
-        device=device,
-        say=say,
-    )
+    judge: Judge | TextJudge
+    if store.spec.kind == "text":
+        judged = open_store(data, options, progress=False) if path is not None and data is not None else None
+        judge = TextJudge(store, judged=judged, metrics=metrics, n=n, reference=reference, seed=reference_seed, say=say)
+        judge.attach(model.weights(weights))
+    else:
+        judge = Judge(
+            store,
+            data=None if path is None else data,
+            options=options,
+            metrics=metrics,
+            n=n,
+            reference=reference,
+            training=training,
+            encoder=encoder,
+            resize=resize,
+            seed=reference_seed,
+            target=target,
+            device=device,
+            say=say,
+        )
     if model.spec.kind != "table" and model.spec.shape != store.spec.shape:
         raise ValueError(f"the model makes samples of {model.spec.shape}, {store.source} holds {store.spec.shape}")
     protocol = judge.protocol(weights=weights, checkpoint=checkpoint, sample_seed=seed)
@@ -571,24 +578,31 @@ def evaluate_sets(
     began = time.perf_counter()
     truth = open_store(real, options, progress=False)
     made = _as_store(fake, options, truth)
-    if truth.spec.shape != made.spec.shape or truth.fields["x"].dtype != made.fields["x"].dtype:
+    text = truth.spec.kind == made.spec.kind == "text"
+    if not text and (truth.spec.shape != made.spec.shape or truth.fields["x"].dtype != made.fields["x"].dtype):
         raise ValueError(
             f"{truth.source} holds {_container(truth)}, {made.source} holds {_container(made)}: a score would measure "
             "the difference; pass --size, or convert one of them"
         )
-    judge = Judge(
-        truth,
-        metrics=metrics,
-        n=n,
-        reference=reference,
-        training=training,
-        encoder=encoder,
-        resize=resize,
-        seed=reference_seed,
-        num_fake=len(made),
-        device=device,
-        say=say,
-    )
+    judge: Judge | TextJudge
+    if text:
+        judge = TextJudge(
+            truth, metrics=metrics, n=n, reference=reference, seed=reference_seed, num_fake=len(made), say=say
+        )
+    else:
+        judge = Judge(
+            truth,
+            metrics=metrics,
+            n=n,
+            reference=reference,
+            training=training,
+            encoder=encoder,
+            resize=resize,
+            seed=reference_seed,
+            num_fake=len(made),
+            device=device,
+            say=say,
+        )
     first, second = _suffixes(real), _suffixes(fake)
     if first and second and first != second:
         judge.notes.append(
@@ -599,7 +613,10 @@ def evaluate_sets(
     rows = np.random.Generator(np.random.Philox(key=[seed % 2**64, 10])).permutation(len(made))[: judge.num]
     protocol = judge.protocol(weights="", checkpoint="files", sample_seed=seed)
     about = {"recipe": "files", "fields": {}, "seed": seed, "data": truth.source, "source": made.source, "images": 0}
-    scores = _scores(judge, _rows(made, rows), protocol, about, began)
+    samples = _rows(made, rows)
+    if text:
+        samples = made.spec.codec.decode(torch.from_numpy(samples))
+    scores = _scores(judge, samples, protocol, about, began)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, scores.to_json())
@@ -625,6 +642,11 @@ class Watch:
         """
         self.run, self.path = run, run / "scores" / "training.jsonl"
         self.codec = store.spec.codec if codec is None else codec
+        self.judge: Judge | TextJudge
+        if store.spec.kind == "text":
+            self.judge = TextJudge(store, n=min(n, 500), reference=5_000, say=say)
+            self.name = ORACLE_NLL if self.judge.oracle is not None else NLL
+            return
         with torch.random.fork_rng([]):
             groups = {"image": ("fd", "prdc", "diversity", "classes"), "table": ("trends", "shapes")}.get(
                 store.spec.kind, ("fd", "sliced")
@@ -653,14 +675,17 @@ class Watch:
 def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int, seed: int) -> tuple[str, bool]:
     """Score networks during training; see `Watch.look`."""
     judge = watch.judge
+    if isinstance(judge, TextJudge):
+        judge.attach(nets)
     with torch.random.fork_rng([]):
         encoded = draw_samples(recipe, nets, judge.num, seed)
         values, _ = judge.score(watch.codec.decode(encoded))
     lines = watch.earlier(images)
     finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
     sign = -1 if better(watch.name) == "higher" else 1
-    best = all(sign * values[watch.name] < sign * line["scores"][watch.name] for line in lines)
-    line = {"images": images, "scores": finite, "best": best, "num_fake": judge.num, "key": judge.frechet}
+    own = sign * values.get(watch.name, math.nan)
+    best = all(own < sign * line["scores"][watch.name] for line in lines)
+    line = {"images": images, "scores": finite, "best": best, "num_fake": judge.num, "key": watch.name}
     watch.path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(entry) + "\n" for entry in [*lines, line])
     watch.path.write_text(text, encoding="utf-8")
@@ -671,12 +696,17 @@ def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _scores(judge: Judge, samples: np.ndarray, protocol: Protocol, about: Mapping[str, Any], began: float) -> Scores:
+def _scores(
+    judge: Judge | TextJudge, samples: np.ndarray, protocol: Protocol, about: Mapping[str, Any], began: float
+) -> Scores:
     floor, control, floor_more = judge.yardsticks()
     judge.say("scoring the model")
     values, more = judge.score(samples)
     classes = list(judge.spec.classes)
-    flags = _flags(values, floor, control, more, classes)
+    if isinstance(judge, TextJudge):
+        flags = judge.flags(values, floor, control)
+    else:
+        flags = _flags(values, floor, control, more, classes)
     notes = list(judge.notes)
     dim = protocol.encoder_features
     if judge.num <= dim and judge.frechet in values:
@@ -714,7 +744,9 @@ _BETTER = {
     **dict.fromkeys(("class KL", "duplicates", "exact copies", "reverse KL", "sliced W2", "C2ST"), "lower"),
     **dict.fromkeys(("spread", "confidence", "near copies", "authenticity", "C_T", "high quality"), "floor"),
     **dict.fromkeys(("mode width", "1-NN real", "1-NN fake", "nearer to training"), "floor"),
+    **dict.fromkeys(("distinct-2", "tokens a line"), "floor"),
     **dict.fromkeys(("column shapes", "pair trends"), "higher"),
+    **dict.fromkeys((NLL, ORACLE_NLL), "lower"),
 }
 
 
@@ -722,6 +754,8 @@ def better(name: str) -> str:
     """Which direction of a score is better: `lower`, `higher`, or `floor` (as near to the floor as can be)."""
     if name.startswith(("FD", "KD", "FID", "KID")):
         return "lower"
+    if name.startswith(("BLEU", "self-BLEU")):
+        return "floor"
     return "higher" if name.startswith(("IS", "F1", "R2")) else _BETTER.get(name, "")
 
 
@@ -763,7 +797,7 @@ def _flags(
 
 
 def _reading(
-    judge: Judge, values: Values, floor: Values, flags: Mapping[str, str], more: Mapping[str, Any]
+    judge: Judge | TextJudge, values: Values, floor: Values, flags: Mapping[str, str], more: Mapping[str, Any]
 ) -> list[str]:
     lines = []
     if judge.frechet in values:
@@ -774,6 +808,12 @@ def _reading(
             f"modes: {values['modes']:.0f} of {more['modes']}; {values['high quality']:.1%} of high quality, of a "
             f"perfect sampler {more['ceiling']:.1%}; reverse KL {_number(values['reverse KL'])}, of a perfect sampler "
             f"about {_number(more['kl_floor'])}"
+        )
+    if "BLEU-4" in values and "self-BLEU-4" in values:
+        lines.append(
+            f"BLEU-4 {_number(values['BLEU-4'])} (held-out lines {_number(floor['BLEU-4'])}) at self-BLEU-4 "
+            f"{_number(values['self-BLEU-4'])} ({_number(floor['self-BLEU-4'])}): a higher BLEU bought with a higher "
+            "self-BLEU is caution, not quality; a lower sampling temperature does the same"
         )
     if "collapsed" in flags:
         words = {"no": "no", "perhaps": "in part", "yes": "YES: samples are much more alike than real ones"}
@@ -861,6 +901,7 @@ def _model(
         size=Size(saved["size"]),
         columns=str(saved.get("columns", "")),
         **{k: saved[k] for k in ("fit", "resample", "channels")},
+        **{k: v for k, v in saved.items() if k.startswith("text_")},
     )
     if (Path(record["store"]) / "manifest.json").is_file():
         store = Store.open(record["store"])

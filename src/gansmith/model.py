@@ -33,9 +33,10 @@ Weights = Literal["ema", "raw"]
 
 
 def draw_samples(recipe: Recipe, nets: nn.ModuleDict, n: int, seed: int, given: Batch = EMPTY) -> Tensor:
-    """Draw n samples in the encoded range (n, ...) on the CPU. The first k of n equal the k drawn alone.
+    """Draw n samples in the encoded range (n, ...) on the CPU, float32 (tokens int64).
 
-    `given` holds tensors with n rows. Networks are put into eval mode for it and left as they were.
+    The first k of n equal the k drawn alone. `given` holds tensors with n rows. Networks are put into eval mode for
+    it and left as they were.
     """
     modes = {net: net.training for net in nets.modules()}
     nets.eval()
@@ -50,7 +51,8 @@ def draw_samples(recipe: Recipe, nets: nn.ModuleDict, n: int, seed: int, given: 
             generator.manual_seed(part)
             rows_given = {k: v[start : start + rows].to(device) for k, v in given.items()}
             with draws(Stream(generator, rows=BLOCK)):
-                blocks.append(recipe.sample(nets, rows, rows_given).to("cpu", torch.float32))
+                found = recipe.sample(nets, rows, rows_given)
+                blocks.append(found.to("cpu", torch.float32 if found.is_floating_point() else found.dtype))
     for net, mode in modes.items():
         net.training = mode
     return torch.cat(blocks)
@@ -146,8 +148,8 @@ class Model:
 
     def sample(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
         """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D);
-        rows of a table as a structured array (n,), whose fields are the columns in their own types (`rows["age"]`;
-        `pandas.DataFrame(rows)`).
+        texts (n,) as strings; rows of a table as a structured array (n,), whose fields are the columns in their own
+        types (`rows["age"]`; `pandas.DataFrame(rows)`).
 
         Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
         last step. `given`: encoded tensors with n rows, for recipes whose samples are made of something ({"a": ...} for

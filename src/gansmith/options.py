@@ -55,6 +55,16 @@ class DataOptions:
     columns: str = ""
     """What columns of a table are, where it is not what `data inspect` says: age=category,zip=id. One of continuous,
     integer, category, boolean, date, constant, or id, which leaves the column out."""
+    text_level: Literal["auto", "word", "character"] = "auto"
+    """What a token of text is; auto takes characters for scripts that put no spaces between words."""
+    text_lowercase: bool = False
+    """Whether text is made lower case."""
+    text_min_count: int = 1
+    """Words that occur less often are unknown ones."""
+    text_max_vocabulary: int = 20_000
+    """Most different words; the rarest others are unknown ones."""
+    text_max_length: int = 0
+    """Longest line in tokens; longer ones are left out. 0 allows 64 words or 160 characters."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -262,6 +262,28 @@ def _shares(real: np.ndarray, fake: np.ndarray, column: Any) -> tuple[np.ndarray
     return shares[0], shares[1], labels
 
 
+def frame(samples: np.ndarray, spec: DataSpec, real: np.ndarray, path: Path) -> Path:
+    """Write samples as one moment of training: `path` as .png, or for text as .txt, a sample a line.
+
+    Returns the file written. Raises `OSError`, what was there intact.
+    """
+    if spec.kind == "text":
+        path = path.with_suffix(".txt")
+        save_lines(samples, path)
+    else:
+        path = path.with_suffix(".png")
+        save(sheet(samples, spec, real), path)
+    return path
+
+
+def save_lines(samples: np.ndarray, path: Path) -> None:
+    """Write texts (N,) as a UTF-8 file of lines. Raises `OSError`, what was there intact."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text("".join(f"{line}\n" for line in samples), encoding="utf-8")
+    part.replace(path)
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ class Protocol:
     metrics_version: int = METRICS_VERSION
     """Of the metrics' definitions and settings."""
     kind: str
-    """`image` or `vector`."""
+    """`image`, `vector` or `text`."""
     container: str
     """What one sample is, on both sides: dtype and shape, such as `uint8 28x28x1`."""
     packing: str

@@ -5,6 +5,7 @@ from .feed import Feed
 from .spec import Codec, DataSpec, ImageCodec, VectorCodec, codec_from_json
 from .store import Store, open_store
 from .table import Column, Span, TableCodec
+from .text import TextCodec
 
 __all__ = [
     "ByCondition",
@@ -17,6 +18,7 @@ __all__ = [
     "Span",
     "Store",
     "TableCodec",
+    "TextCodec",
     "Uniform",
     "Unpaired",
     "VectorCodec",

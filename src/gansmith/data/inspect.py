@@ -25,6 +25,7 @@ from .sources import PictureSource, choose, recognise, survey
 from .store import Store, cache_dir
 from .table import TableCodec, describe_columns
 from .tabular import TableSource
+from .text import TextSource
 
 _MOST_DECODED = 10_000
 _FEW = 1000
@@ -37,7 +38,7 @@ class Report:
 
     source: str
     kind: str
-    """`image`, `vector` or `table`."""
+    """`image`, `vector`, `pairs`, `domains`, `table` or `text`."""
     found: int
     """Pictures or rows, bad ones included."""
     usable: int
@@ -71,6 +72,8 @@ class Report:
     """Of pairs and domains: what each of the two sets holds."""
     columns: tuple[str, ...] = ()
     """A line for each column of a table."""
+    facts: tuple[str, ...] = ()
+    """What else there is to know of this kind of data, in words."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -121,8 +124,62 @@ def inspect(
         return _of_pictures(found, options, progress)
     if isinstance(found, TableSource):
         return _of_table(found, options)
+    if isinstance(found, TextSource):
+        return _of_text(found, options)
     assert isinstance(found, ArraySource)
     return _of_array(found, options)
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _of_text(source: TextSource, options: DataOptions) -> Report:
+    found, problem = None, ""
+    try:
+        found = source.look(options)
+    except ValueError as error:
+        problem = str(error)
+    lines = source.read() if found is None else found.lines
+    bad = {} if found is None else found.bad
+    places: dict[str | bytes, list[int]] = {}
+    for i, line in enumerate(lines):
+        if i not in bad:
+            places.setdefault(line, []).append(i + 1)
+    groups = [rows for rows in places.values() if len(rows) > 1]
+    usable = len(lines) - len(bad) if found else 0
+    quarantined = tuple(Quarantined(f"line {i + 1}", reason) for i, reason in bad.items() if reason)
+    facts: list[str] = []
+    duplicates = sum(len(rows) - 1 for rows in groups)
+    if found is not None:
+        low, middle, high = (int(v) for v in np.percentile(found.lengths, (0, 50, 100)))
+        total = int(found.lengths.sum())
+        facts = [
+            f"tokens a line: {low} to {high}, median {middle}; {total:,} in all",
+            f"vocabulary: {len(found.codec.vocabulary):,} of {found.words:,} different {found.codec.level}s, special "
+            f"tokens included; {found.unknown / max(total, 1):.2%} of all tokens unknown",
+        ]
+    return Report(
+        source=source.name,
+        kind="text",
+        found=len(lines),
+        usable=usable,
+        decoded=len(lines),
+        modes={},
+        formats={},
+        depths={},
+        classes={},
+        duplicates=duplicates,
+        duplicate_groups=tuple(tuple(f"line {i}" for i in rows[:5]) for rows in groups[:20]),
+        constant=0,
+        quarantined=quarantined,
+        ignored=(),
+        notes=found.notes if found else (),
+        shape=(found.length,) if found else (),
+        dtype="int32" if found else "",
+        problem=problem,
+        warnings=tuple(_warnings(usable, {}, duplicates, 0, len(quarantined))) if found else (),
+        facts=tuple(facts),
+    )
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -468,12 +525,14 @@ def _warnings(usable: int, classes: dict[str, int], duplicates: int, constant: i
 
 def describe(report: Report) -> str:
     """The report as lines of text."""
-    what = {"image": "pictures", "vector": "vectors", "pairs": "pairs", "domains": "pictures a set", "table": "rows"}
+    what = {"image": "pictures", "vector": "vectors", "pairs": "pairs", "domains": "pictures a set"}
+    what |= {"table": "rows", "text": "lines of text"}
     if report.parts:
         return _describe_two(report, what[report.kind])
     lines = [f"{report.source}: {report.found:,} {what[report.kind]}, {report.usable:,} usable"]
     if report.decoded < report.found:
         lines.append(f"  decoded to the last pixel: {report.decoded:,}; of the others only the header was read")
+    lines += [f"  {fact}" for fact in report.facts]
     if report.sizes:
         listed = ", ".join(f"{h}x{w} ({n:,})" for h, w, n in report.sizes[:5])
         more = f" and {report.num_sizes - 5:,} more" if report.num_sizes > 5 else ""
@@ -502,8 +561,8 @@ def describe(report: Report) -> str:
         epochs = 200_000 / report.usable if report.usable else 0.0
         shape = (
             "x".join(map(str, report.shape[1:])) + f" in {report.shape[0]} channels"
-            if report.kind not in ("vector", "table")
-            else f"{report.shape[0]} {'columns' if report.kind == 'table' else 'numbers'}"
+            if report.kind in ("image", "pairs", "domains")
+            else f"{report.shape[0]} { {'table': 'columns', 'text': 'tokens'}.get(report.kind, 'numbers') }"
         )
         lines.append(f"  training would see: {shape}, {report.dtype}; 200,000 samples shown are {epochs:.1f} epochs")
     return "\n".join(lines)

@@ -60,10 +60,12 @@ class Plan:
     digest: str
     kind: Kind
     shape: tuple[int, ...]
-    """Of one stored row: (H, W, C) of a picture, (D,) of a vector."""
+    """Of one stored row: (H, W, C) of a picture, (D,) of a vector, (T,) of a text."""
     dtype: str
     bounds: tuple[float, float] | None
     """The range of stored values that becomes [-1, 1]; None measures it (float pictures, vectors)."""
+    codec: Codec | None = None
+    """The codec, where the source knows it; else it is measured."""
     chunks: np.ndarray
     """Boundaries of the chunks: chunk c holds rows chunks[c] ... chunks[c + 1] - 1 of the source."""
     payloads: Callable[[Sequence[int]], Iterator[tuple[int, Any]]]
@@ -74,8 +76,6 @@ class Plan:
     """The name of a row of the source, for the list of quarantined ones."""
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
-    codec: Codec | None = None
-    """Where the plan knows it already: of tables."""
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...] = ()
     ignored: tuple[str, ...] = ()

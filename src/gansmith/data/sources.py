@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..options import DataOptions
-from . import toy
+from . import text, toy
 from .arrays import ArraySource, Rows, from_file, from_memory
 from .known import KNOWN, known_source
 from .listing import Bytes, Files, Folder, Listing, Table, Tar, Zip, printable
@@ -45,7 +45,10 @@ class Source(Protocol):
 
 
 def recognise(
-    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any, options: DataOptions, cache: Path, progress: bool
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Sequence[str] | Any,
+    options: DataOptions,
+    cache: Path,
+    progress: bool,
 ) -> Source:
     """Tell what a source is, by its name and its content.
 
@@ -53,29 +56,33 @@ def recognise(
     """
     from . import paired  # which is made of the sources below
 
+    if isinstance(source, (list, tuple)) or (isinstance(source, np.ndarray) and source.dtype.kind in "UO"):
+        return text.from_lines(source)
     if isinstance(source, (np.ndarray, Mapping)):
         if isinstance(source, Mapping) and "a" in source:
             return paired.from_arrays(source)
         return from_memory(source)
     if is_frame(source):
         return table_source(source)
-    text = str(source)
-    name, _, split = text.partition(":")
+    spelt = str(source)
+    name, _, split = spelt.partition(":")
     if name in ("pairs", "domains"):
         return paired.from_text("pairs" if name == "pairs" else "domains", split)
     if name == "toy":
-        return _toy(split)
+        return text.oracle_source() if split == "oracle" else _toy(split)
     if name == "table":
-        return table_source(split, text)
+        return table_source(split, spelt)
+    if name == "text":
+        return text.from_file(split)
     if name in KNOWN:
         return known_source(name, split or "train", options.data_dir, cache, progress)
-    path = Path(source)
+    path = Path(spelt)
     if path.is_dir():
         return paired.found_in(path) or PictureSource(Folder(path))
     if not path.exists():
         raise FileNotFoundError(
-            f"there is no {text!r}: give a folder, a .csv, .parquet, .zip, .tar, .npy or .npz file, or one of "
-            f"{', '.join(KNOWN)}, {', '.join(f'toy:{n}' for n in toy.NAMES)}"
+            f"there is no {spelt!r}: give a folder, a .csv, .parquet, .zip, .tar, .npy, .npz or .txt file, or one of "
+            f"{', '.join(KNOWN)}, {', '.join(f'toy:{n}' for n in (*toy.NAMES, 'oracle'))}"
         )
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
@@ -84,11 +91,15 @@ def recognise(
         return table_source(path)
     if suffix == ".csv":
         return PictureSource(Table(path))
+    if spelt.lower().endswith((".txt", ".txt.gz")):
+        return text.from_file(spelt)
     if zipfile.is_zipfile(path):
         return PictureSource(Zip(path))
     if tarfile.is_tarfile(path):
         return PictureSource(Tar(path))
-    raise ValueError(f"{text} is no source that is known: a folder, or a .csv, .parquet, .zip, .tar, .npy or .npz file")
+    raise ValueError(
+        f"{spelt} is no source that is known: a folder, or a .csv, .parquet, .zip, .tar, .npy, .npz or .txt file"
+    )
 
 
 def _toy(name: str) -> ArraySource:

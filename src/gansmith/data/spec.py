@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Kind = Literal["image", "vector", "pairs", "domains", "table"]
+Kind = Literal["image", "vector", "pairs", "domains", "table", "text"]
 
 
 class Codec(ABC):
@@ -25,7 +25,7 @@ class Codec(ABC):
 
     @abstractmethod
     def encode(self, raw: Tensor) -> Tensor:
-        """A stored batch to float32 tensors (N, *DataSpec.shape)."""
+        """A stored batch to float32 tensors (N, *DataSpec.shape); text stays int64."""
 
     @abstractmethod
     def decode(self, x: Tensor) -> np.ndarray:
@@ -110,6 +110,10 @@ def codec_from_json(saved: dict[str, Any]) -> Codec:
             from .table import TableCodec  # it is built on this module
 
             return TableCodec.from_json(saved)
+        case {"kind": "text"}:
+            from .text import TextCodec  # it is made of what is defined here
+
+            return TextCodec.from_json(saved)
     raise ValueError(f"unknown codec {str(saved)[:200]}")
 
 
@@ -119,7 +123,8 @@ class DataSpec:
 
     kind: Kind
     shape: tuple[int, ...]
-    """Of one encoded sample: (C, H, W) of an image, (D,) of a vector, (W,) of a table's encoded row."""
+    """Of one encoded sample: (C, H, W) of an image, (D,) of a vector, (W,) of a table's encoded row, (T,) tokens of a
+    text."""
     codec: Codec
     classes: tuple[str, ...] = ()
     """The names of the labels 0, 1, ...; empty if the data has none."""
@@ -167,7 +172,7 @@ class DataSpec:
                     whole = parts["b"]
                     return cls(kind=kind, shape=whole.shape, codec=whole.codec, parts=parts)
             case {
-                "kind": "image" | "vector" | "table" as kind,
+                "kind": "image" | "vector" | "table" | "text" as kind,
                 "shape": [*shape],
                 "codec": {} as codec,
                 "classes": [*classes],

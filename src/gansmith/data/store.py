@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from .paired import DomainSource, fields_of, pack_domains
 from .sources import recognise
 from .spec import DataSpec
 from .table import TableCodec
+from .text import TextSource
 
 _DEFAULTS = DataOptions()
 
@@ -33,9 +34,9 @@ class Store:
     """Of the source's listing and the options: equal digests, equal stores."""
     spec: DataSpec
     fields: dict[str, np.ndarray]
-    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, vectors (N, D) float32, or rows of a table
-    (N, D) float64; `"y"`: labels (N,) int64. Of pairs and domains `"a"` and `"b"`: pictures (N, H, W, C), of domains
-    not as many of both."""
+    """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, vectors (N, D) float32, rows of a table (N, D) float64,
+    tokens (N, T) int32; `"y"`: labels (N,) int64. Of pairs and domains `"a"` and `"b"`: pictures (N, H, W, C), of
+    domains not as many of both."""
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...]
     """Files or rows left out, and why."""
@@ -109,7 +110,7 @@ def _check(spec: DataSpec, fields: dict[str, np.ndarray], count: int) -> None:
     """That the arrays are samples of this spec, `count` of them."""
     x = fields["x"]
     c_last = (*spec.shape[1:], spec.shape[0]) if spec.kind == "image" else spec.shape
-    allowed = ("uint8", "uint16", "float32") if spec.kind == "image" else ("float32",)
+    allowed = {"image": ("uint8", "uint16", "float32"), "text": ("int32",)}.get(spec.kind, ("float32",))
     if isinstance(spec.codec, TableCodec):
         c_last, allowed = (len(spec.codec.columns),), ("float64",)
     if x.shape != (count, *c_last) or x.dtype.name not in allowed or count < 1:
@@ -132,7 +133,7 @@ def cache_dir() -> Path:
 
 
 def open_store(
-    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any,
+    source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Sequence[str] | Any,
     options: DataOptions = _DEFAULTS,
     *,
     out: Path | None = None,
@@ -143,7 +144,8 @@ def open_store(
     A source is the folder of a packed store, a folder of pictures (sub-folders are classes), a CSV of files and
     labels, a table (.csv, .csv.gz, .tsv, .parquet, a pandas DataFrame; `table:FILE` says so), a zip or tar of
     pictures, an .npy or .npz file, `digits`, `mnist`, `fashion-mnist`, `cifar10` (with
-    `:test` for the other split), `toy:ring`, `toy:grid`, `toy:spiral`; or an array, or {"x": array, "y": labels}.
+    `:test` for the other split), `toy:ring`, `toy:grid`, `toy:spiral`; a .txt of lines, `text:FILE`,
+    `text:FILE.csv#column`, `toy:oracle`; or an array, {"x": array, "y": labels}, or a list of strings.
 
     Two sets of pictures, a and b: `pairs:SRC` (a folder or zip that holds folders a and b, or A and B, or trainA and
     trainB; files of one name but for the suffix are a pair) or `domains:SRC` (the same, unaligned);
@@ -157,13 +159,14 @@ def open_store(
     if isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file():
         return Store.open(source)
     found = recognise(source, options, cache_dir(), progress)
-    recorded = {
+    pictures: dict[str, Any] = {
         "size": list(options.size),
         "fit": options.fit,
         "resample": options.resample,
         "antialias": options.resample != "nearest",
         "channels": options.channels,
     }
+    recorded = found.recorded(options) if isinstance(found, TextSource) else pictures
     if options.columns:  # only then: the digests of all other stores stay what they were
         recorded["columns"] = options.columns
     key = json.dumps([FORMAT, found.identity, recorded], sort_keys=True)

@@ -103,8 +103,8 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
     store = _data(record, missing)
     neighbours = None
     if drawn is not None and store is not None:
-        # Columns have no common unit, and cells may be missing: of tables `evaluate` tells the closest records.
-        neighbours = search(drawn.averaged[:512], store) if spec.kind != "table" else None
+        # Columns have no common unit, cells may be missing, and distances between token numbers say nothing.
+        neighbours = search(drawn.averaged[:512], store) if spec.kind not in ("table", "text") else None
         warnings += _seen(drawn.averaged, spec, store)
     progress, log = _progress(run)
     if not progress["finished"]:
@@ -160,7 +160,7 @@ def _draw(run: Run, own: type[Recipe] | None, spec: DataSpec, seed: int, missing
         missing.append(f"There is no model to draw from: {error}")
         return None
     # More than are shown, to look for the nearest among them; raw ones are only shown.
-    averaged = raw = 2_000
+    averaged = raw = 24 if spec.kind == "text" else 2_000
     if spec.kind == "image":
         raw = grid_size(spec)
         averaged = max(raw, 256 if max(spec.shape[-2:]) <= 64 else 32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -20,6 +20,9 @@ _FILM_BYTES = 1_800_000
 
 def section(facts: Facts) -> Child:
     """A few moments side by side, and the film of all."""
+    if texts := text_frames(facts.run):
+        moments = [texts[i] for i in spaced(len(texts), 6)]
+        return [figure(lines(path.read_text(encoding="utf-8").splitlines()[:5]), when(path)) for path in moments]
     kept = frames(facts.run)
     if not kept:
         return tag("p", "No frames yet: they come while the run trains.")
@@ -52,6 +55,16 @@ def frames(run: Run) -> list[Path]:
             continue
         found.append(path)
     return found
+
+
+def text_frames(run: Run) -> list[Path]:
+    """The frames of a run on text: a file of lines each."""
+    return sorted((run.path / "samples").glob("*.txt"))
+
+
+def lines(texts: Iterable[str]) -> Html:
+    """Texts as a list, a line each."""
+    return tag("ul", [tag("li", text) for text in texts])
 
 
 def when(frame: Path) -> str:

@@ -15,6 +15,8 @@ def section(facts: Facts) -> Child:
     found = facts.neighbours
     if facts.spec.kind == "table":
         return tag("p", "Of tables gansmith evaluate RUN --data HELDOUT.csv tells whether samples are training rows.")
+    if facts.spec.kind == "text":
+        return tag("p", "Distances between texts are not shown here: gansmith evaluate counts copied lines.")
     if found is None or facts.store is None:
         return tag("p", "Not looked for: that takes a model and the training data.")
     image = facts.spec.kind == "image"

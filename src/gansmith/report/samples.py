@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .facts import Facts
-from .film import frames, still, when
+from .film import frames, lines, still, text_frames, when
 from .images import grid_size, sheet
 from .markup import Child, figure, tag
 from .spaced import spaced
@@ -15,12 +15,19 @@ def section(facts: Facts) -> Child:
     """The samples drawn; without a model, those drawn last during training."""
     spec, drawn, real = facts.spec, facts.drawn, facts.shown_data
     if drawn is None:
+        if texts := text_frames(facts.run):
+            shown = texts[-1].read_text(encoding="utf-8").splitlines()[:24]
+            return figure(lines(shown), f"As drawn during training, after {when(texts[-1])}.")
         if not (kept := frames(facts.run)):
             return tag("p", "No samples yet: a run draws some at its start, and saves a model at its first checkpoint.")
         return figure(
             still(kept[-1], 640, "samples during training", facts),
             f"As drawn during training, after {when(kept[-1])}.",
             class_="half",
+        )
+    if spec.kind == "text":
+        return tag(
+            "div", figure(lines(drawn.averaged), f"After {drawn.images:,} images, seed {facts.seed}, unselected.")
         )
     after = f"after {drawn.images:,} images, seed {facts.seed}, unselected"
     what = "; grey: training data" if spec.kind == "vector" and len(real) else ""

@@ -64,6 +64,8 @@ def kind(spec: DataSpec) -> str:
         return f"vectors of {spec.shape[0]:,}"
     if spec.kind == "table":
         return f"rows of a table, encoded as {spec.shape[0]:,} numbers"
+    if spec.kind == "text":
+        return f"lines of text of at most {spec.shape[0]:,} tokens"
     channels, height, width = spec.shape
     return f"pictures, {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
 

@@ -1,0 +1,220 @@
+"""SeqGAN against its own first stage: the oracle protocol, and captions.
+
+    python -m benchmarks.text oracle --vocabulary 1000
+    python -m benchmarks.text captions --data captions.txt.gz --test test.txt.gz
+
+`oracle`: G learns by maximum likelihood to a plateau of the oracle's NLL of its lines, then through D's rewards. The
+protocol of the paper is --vocabulary 5000 --width 100 --rollouts 16 and 18,840 likelihood steps; any other budget is
+written into the result as what it is. `captions`: BLEU against held-out lines and self-BLEU of the likelihood-only
+generator at several temperatures, and of the adversarial one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks import save
+from gansmith.data import DataSpec, Feed, TextCodec, Uniform, open_store
+from gansmith.data.text import Oracle, oracle_codec
+from gansmith.metrics import text as scores
+from gansmith.model import draw_samples
+from gansmith.nets.sequence import Generator
+from gansmith.options import DataOptions
+from gansmith.recipes.seqgan import SeqGAN
+from gansmith.step import Batch, Setting, Step
+
+
+def build(recipe: SeqGAN, spec: DataSpec, batch: int, seed: int, precision: str) -> Step:
+    """A step on the CPU."""
+    torch.manual_seed(seed)
+    nets = nn.ModuleDict(recipe.networks(spec))
+    step = Step(
+        nets,
+        recipe.turns(),
+        recipe.optimizers(),
+        recipe.serving,
+        recipe.average(),
+        seed=seed,
+        batch_size=batch,
+        setting=Setting("cpu", precision),
+    )
+    return step
+
+
+def nll(step: Step, rows: np.ndarray) -> float:
+    """Of real lines under G, in nats per token of a full-length line."""
+    g = step.nets["G"]
+    assert isinstance(g, Generator)
+    with torch.no_grad():
+        parts = [-g.log_prob(torch.from_numpy(part.astype(np.int64))).sum() for part in np.array_split(rows, 8)]
+    return float(torch.stack(parts).sum() / rows.size)
+
+
+def oracle(args: argparse.Namespace) -> dict[str, Any]:
+    """Both stages against the oracle."""
+    truth = Oracle.published(args.published) if args.published else Oracle.seeded(0, vocabulary=args.vocabulary)
+    words = len(truth.embedding)
+    train, held = truth.sample(args.lines, seed=0), truth.sample(2_000, seed=1)
+    spec = DataSpec(kind="text", shape=(train.shape[1],), codec=oracle_codec(words))
+    recipe = SeqGAN(
+        likelihood_steps=args.likelihood_steps,
+        discriminator_steps=args.discriminator_steps,
+        discriminator_moves=args.moves,
+        rollouts=args.rollouts,
+        rollout_keep=args.keep,
+        baseline=args.baseline,
+        width=args.width,
+        g_lr=args.g_lr,
+        d_lr=args.d_lr,
+    )
+    step = build(recipe, spec, args.batch, args.seed, args.precision)
+
+    def batches(k: int) -> Batch:
+        return {"x": torch.from_numpy(train[Uniform().rows(args.seed, k, args.batch, len(train))].astype(np.int64))}
+
+    series: list[dict[str, float]] = []
+
+    def look(k: int, stage: str) -> None:
+        made = draw_samples(recipe, step.nets, 2_000, 5).numpy()
+        line = {"step": k, "oracle_nll": float(truth.nll(made).mean()), "nll_held_out": nll(step, held)}
+        line |= {"seconds": round(time.process_time() - began, 1), "duplicates": scores.duplicates(made.tolist())}
+        series.append({"stage": stage} | line)
+        print(
+            " ".join(f"{a} {b:.4g}" if isinstance(b, float) else f"{a} {b}" for a, b in series[-1].items()), flush=True
+        )
+
+    began = time.process_time()
+    second = args.likelihood_steps + args.discriminator_steps
+    for k in range(second + args.adversarial_steps):
+        if k < args.likelihood_steps and k % max(args.likelihood_steps // 12, 1) == 0:
+            look(k, "likelihood")
+        elif k == args.likelihood_steps or (k > second and (k - second) % args.look == 0):
+            look(k, "likelihood" if k == args.likelihood_steps else "adversarial")
+        found = step.take(k, batches)
+        if k >= args.likelihood_steps and k % args.look == 0:
+            print({name: round(float(v), 4) for name, v in found.items()}, flush=True)
+        if time.process_time() - began > args.minutes * 60:
+            break
+    look(k + 1, "adversarial")
+    plateau = min(line["oracle_nll"] for line in series if line["stage"] == "likelihood")
+    best = min(line["oracle_nll"] for line in series if line["stage"] == "adversarial")
+    return {
+        "protocol": f"oracle LSTM, {'published parameters' if args.published else 'own parameters, seed 0'}, "
+        f"vocabulary {words}, length 20, {args.lines} training sequences; NLL per token of 2,000 generated sequences",
+        "recipe": asdict(recipe),
+        "batch": args.batch,
+        "seed": args.seed,
+        "oracle_nll_of_itself": float(truth.nll(held).mean()),
+        "oracle_nll_of_random_tokens": float(truth.nll(np.random.default_rng(0).integers(0, words, held.shape)).mean()),
+        "likelihood_plateau": plateau,
+        "adversarial_last": series[-1]["oracle_nll"],
+        "adversarial_best": best,
+        "gain_last": plateau - series[-1]["oracle_nll"],
+        "nll_held_out_rise": series[-1]["nll_held_out"]
+        - min(line["nll_held_out"] for line in series if line["stage"] == "likelihood"),
+        "series": series,
+    }
+
+
+def captions(args: argparse.Namespace) -> dict[str, Any]:
+    """Both stages on lines of text, against held-out ones."""
+    options = DataOptions(text_min_count=args.min_count, text_max_length=args.max_length)
+    store, test = open_store(args.data, options), open_store(args.test, options)
+    codec, other = store.spec.codec, test.spec.codec
+    assert isinstance(codec, TextCodec) and isinstance(other, TextCodec)
+    known = set(codec.vocabulary)
+    held = [line for line in other.tokens(np.asarray(test.fields["x"])) if len(line) <= store.spec.shape[0]]
+    real = codec.tokens(np.asarray(store.fields["x"]))
+    n = args.num
+    order = np.random.default_rng(0).permutation(len(held))
+    references, floor = [held[i] for i in order[n:]][: args.references], [held[i] for i in order[:n]]
+    written = [tuple(w if w in known else codec.vocabulary[codec.unknown] for w in line) for line in floor]
+    rows = codec.number_tokens(written, store.spec.shape[0])
+    recipe = SeqGAN(
+        likelihood_steps=args.likelihood_steps,
+        discriminator_steps=args.discriminator_steps,
+        discriminator_moves=args.moves,
+        rollouts=args.rollouts,
+        width=args.width,
+        hidden=args.hidden,
+        embedding=args.hidden,
+        g_lr=args.g_lr,
+        d_lr=args.d_lr,
+        baseline=args.baseline,
+    )
+    step = build(recipe, store.spec, args.batch, args.seed, args.precision)
+    feed = Feed(store, codec, recipe.draw(), seed=args.seed, batch_size=args.batch)
+    found: dict[str, Any] = {}
+
+    def judge(name: str, lines: list[tuple[str, ...]], held_out: float | None = None) -> None:
+        both = scores.bleu(lines, references), scores.self_bleu(lines)
+        found[name] = {f"BLEU-{k}": v for k, v in both[0].items()} | {f"self-BLEU-{k}": v for k, v in both[1].items()}
+        found[name] |= {"distinct-2": scores.distinct(lines, 2), "copies": scores.copies(lines, real)}
+        found[name] |= {"NLL of held-out lines": held_out} if held_out is not None else {}
+        print(name, {k: round(v, 3) for k, v in found[name].items()}, flush=True)
+
+    def draw(temperature: float) -> list[tuple[str, ...]]:
+        given = {"temperature": torch.full((n,), temperature)}
+        return codec.tokens(draw_samples(recipe, step.nets, n, 5, given).numpy())
+
+    judge("held-out lines (floor)", floor)
+    judge("training lines (control)", [real[i] for i in np.random.default_rng(1).permutation(len(real))[:n]])
+    began = time.process_time()
+    total = args.likelihood_steps + args.discriminator_steps + args.adversarial_steps
+    for k in range(total):
+        if k == args.likelihood_steps:
+            for temperature in (1.0, 0.9, 0.8, 0.7):
+                judge(f"likelihood only, temperature {temperature}", draw(temperature), nll(step, rows))
+            print(f"{time.process_time() - began:.0f} s", flush=True)
+        terms = step.take(k, feed)
+        if k % args.look == 0:
+            print(k, {name: round(float(v), 4) for name, v in terms.items()}, flush=True)
+        if time.process_time() - began > args.minutes * 60:
+            break
+    judge("adversarial, temperature 1.0", draw(1.0), nll(step, rows))
+    return {
+        "protocol": f"{n} lines against {len(references)} held-out lines of {args.test}, token by token as the "
+        "tokeniser splits them; BLEU with method 1 smoothing, mean over lines",
+        "recipe": asdict(recipe),
+        "batch": args.batch,
+        "seed": args.seed,
+        "vocabulary": len(codec.vocabulary),
+        "adversarial_steps": k + 1 - args.likelihood_steps - args.discriminator_steps,
+        "cpu_seconds": round(time.process_time() - began),
+        "scores": found,
+        "examples": codec.decode(draw_samples(recipe, step.nets, 5, 5)).tolist(),
+    }
+
+
+def main() -> None:
+    """Parse, measure, save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("oracle", "captions"))
+    parser.add_argument("--published", type=Path, help="the authors' oracle parameters as an .npz")
+    parser.add_argument("--data", help="training lines")
+    parser.add_argument("--test", help="held-out lines")
+    parser.add_argument("--name", required=True, help="of the file in results/")
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--baseline", action="store_true")
+    for name, default in (
+        *(("vocabulary", 5_000), ("lines", 10_000), ("batch", 64), ("seed", 0), ("look", 10), ("hidden", 32)),
+        *(("likelihood_steps", 18_840), ("discriminator_steps", 200), ("adversarial_steps", 200), ("moves", 15)),
+        *(("rollouts", 16), ("width", 100), ("num", 1_000), ("references", 5_000), ("min_count", 1), ("max_length", 0)),
+    ):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    for name, value in (("keep", 0.0), ("g_lr", 1e-2), ("d_lr", 1e-4), ("minutes", 15.0)):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
+    args = parser.parse_args()
+    save(args.name, oracle(args) if args.what == "oracle" else captions(args))
+
+
+if __name__ == "__main__":
+    main()

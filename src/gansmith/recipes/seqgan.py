@@ -1,0 +1,128 @@
+"""SeqGAN: a recurrent generator of text, rewarded by a discriminator for every token through policy gradients.
+
+Source: Yu, Zhang, Wang, Yu, "SeqGAN: Sequence Generative Adversarial Nets with Policy Gradient", 2017,
+    arXiv:1609.05473, Algorithm 1, Eq. 1, 4, 5 and 8, section 3.2. Defaults: sections 4 and 5 and the authors' code.
+Differs from the paper: D sees fresh samples of G at each of `discriminator_moves` moves, where the paper draws 10,000
+    and passes over them several times. One Adam for both of G's stages. No gradient clipping.
+Expect: "G/nll" falls to a plateau in the first stage; then "D/fake" falls; then "G/policy" is a loss without a scale.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .. import losses
+from ..data import TextCodec
+from ..nets import sequence
+from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn, uniform
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeqGAN(Recipe):
+    """Sequence GAN with policy gradient; see the module's docstring."""
+
+    kinds: ClassVar[frozenset[str]] = frozenset({"text"})
+    takes: ClassVar[frozenset[str]] = frozenset({"temperature"})
+
+    likelihood_steps: int = 18_840
+    """Steps in which G alone learns by maximum likelihood (120 epochs of 10,000 lines, 64 a step)."""
+    discriminator_steps: int = 200
+    """Steps after them in which D alone learns; from then on both move."""
+    discriminator_moves: int = 15
+    """Moves of D in each of its steps, each on a fresh batch of real and of drawn lines."""
+    rollouts: int = 16
+    """Ways in which a line is continued from each of its tokens, whose mean score is that token's reward (N)."""
+    rollout_keep: float = 0.0
+    """Share of its old weights that the network which continues lines keeps each step: 0 is G itself, as in
+    Algorithm 1; the authors' code has 0.8."""
+    baseline: bool = False
+    """Take the reward of the tokens before away from each reward: the same gradient on average, less noise."""
+    embedding: int = 32
+    """Length of G's vector of a token; D's is twice as long."""
+    hidden: int = 32
+    """Units of G's LSTM."""
+    width: int = 100
+    """Feature maps of D's narrowest windows; others have up to twice as many."""
+    dropout: float = 0.25
+    """Share of D's features that are dropped in training."""
+    penalty: float = 0.2
+    """Weight of the squared norm (halved) of D's last layer."""
+    g_lr: float = 1e-2
+    """Adam's step size, of G."""
+    d_lr: float = 1e-4
+    """Adam's step size, of D."""
+
+    def networks(self, data: DataSpec) -> dict[str, nn.Module]:
+        assert isinstance(data.codec, TextCodec)
+        words, (length,), end = len(data.codec.vocabulary), data.shape, data.codec.end
+        nets: dict[str, nn.Module] = {
+            "G": sequence.Generator(words, length, self.embedding, self.hidden, end=end),
+            "D": sequence.Discriminator(words, length, 2 * self.embedding, self.width, self.dropout),
+        }
+        return nets | ({"R": sequence.Follower(nets["G"], self.rollout_keep)} if self.rollout_keep else {})
+
+    def optimizers(self) -> dict[str, Adam]:
+        return {"G": Adam(self.g_lr, (0.9, 0.999)), "D": Adam(self.d_lr, (0.9, 0.999))}
+
+    def turns(self) -> tuple[Turn, ...]:
+        first, second = self.likelihood_steps, self.likelihood_steps + self.discriminator_steps
+        return (
+            Turn(("G",), self.likelihood_loss, stop=first),
+            Turn(("G",), self.policy_loss, start=second),
+            Turn(("D",), self.discriminator_loss, start=first, repeat=self.discriminator_moves),
+        )
+
+    def average(self) -> Average:
+        return Average(half_life=0)  # G itself is sampled: few steps of the last stage change much
+
+    def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
+        return _g(nets)(uniform(_g(nets).head.weight, n, _g(nets).length), given.get("temperature"))
+
+    def likelihood_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
+        """Negative log-likelihood of real lines, a token."""
+        return {"nll": -_g(nets).log_prob(batch["x"]).sum(1).mean() / batch["x"].shape[1]}
+
+    def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
+        """Eq. 5."""
+        with torch.no_grad():
+            fake = self.sample(nets, len(batch["x"]))
+        real_scores, fake_scores = nets["D"](torch.cat((batch["x"], fake))).chunk(2)
+        decay = torch.stack([p.square().sum() for p in _d(nets).head.parameters()]).sum() / 2
+        return {
+            "real": losses.logistic_real(real_scores),
+            "fake": losses.logistic_fake(fake_scores),
+            "decay": self.penalty * decay,
+        }
+
+    def policy_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
+        """Eq. 8, a token: a gradient step on it is one up the expected reward."""
+        with torch.no_grad():
+            if isinstance(follower := dict(nets.items()).get("R"), sequence.Follower):
+                follower.follow(_g(nets), batch["step"])
+            lines = self.sample(nets, len(batch["x"]))
+            rewards = self.rewards(nets, lines)
+        return {"policy": -(_g(nets).log_prob(lines) * rewards).sum(1).mean() / lines.shape[1]}
+
+    def rewards(self, nets: nn.ModuleDict, lines: Tensor) -> Tensor:
+        """Eq. 4: of each token (N, T) of lines (N, T), how real D finds lines that begin as this one up to it."""
+        n, length = lines.shape
+        policy = _g(nets, "R") if self.rollout_keep else _g(nets)
+        ways = policy.rollouts(lines, uniform(policy.head.weight, n, self.rollouts, length, length))
+        scores = _d(nets).certain(ways[:, :, 0 if self.baseline else 1 :].flatten(0, 2)).sigmoid()
+        before = scores.view(n, self.rollouts, -1).mean(1)
+        found = torch.cat((before, _d(nets).certain(lines).sigmoid()[:, None]), 1)
+        return found.diff(dim=1) if self.baseline else found
+
+
+def _g(nets: nn.ModuleDict, role: str = "G") -> sequence.Generator:
+    net = nets[role].net if role == "R" else nets[role]
+    assert isinstance(net, sequence.Generator)
+    return net
+
+
+def _d(nets: nn.ModuleDict) -> sequence.Discriminator:
+    net = nets["D"]
+    assert isinstance(net, sequence.Discriminator)
+    return net
