@@ -21,7 +21,7 @@ from gansmith.model import draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
 
-BATCH = 12  # so that packs of 2 and 3 samples divide it, and of 2 its half
+BATCH = 24  # packs of 2 and 3 samples and groups of 4 divide it and its half
 
 
 def two(kind: Any, a: tuple[int, ...], b: tuple[int, ...]) -> DataSpec:
