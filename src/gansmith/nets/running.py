@@ -16,16 +16,16 @@ class Running(nn.Module):
     """
 
     mean: Tensor
-    total: Tensor
-    count: Tensor
+    latest: Tensor
+    parts: Tensor
     seen: Tensor
 
     def __init__(self, *shape: int, half_life: float):
         super().__init__()
         self.half_life = half_life
         self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("total", torch.zeros(shape))  # of this step so far
-        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("latest", torch.zeros(shape))  # the mean of this step so far
+        self.register_buffer("parts", torch.zeros(()))  # micro-batches in it
         self.register_buffer("seen", torch.zeros(()))  # images shown when the last step observed something
 
     @torch.no_grad()
@@ -40,15 +40,15 @@ class Running(nn.Module):
         rate = math.log(2) / self.half_life
         # The first weight is 1, so that the mean is not pulled to 0, where it starts.
         weight = torch.expm1(-rate * passed) / torch.expm1(-rate * images).clamp_max(-1e-12)
-        mean = self.mean.lerp(self.total / self.count.clamp_min(1), weight.expand_as(self.mean))
+        mean = self.mean.lerp(self.latest, weight.expand_as(self.mean))
         self.mean.copy_(torch.where(new, mean, self.mean))
-        self.total.copy_(torch.where(new, 0.0, self.total))
-        self.count.copy_(torch.where(new, 0.0, self.count))
+        self.latest.copy_(torch.where(new, 0.0, self.latest))
+        self.parts.copy_(torch.where(new, 0.0, self.parts))
         self.seen.copy_(images)
         return passed
 
     @torch.no_grad()
     def add(self, values: Tensor) -> None:
-        """Take in values (N, *shape) of the step that was begun."""
-        self.total.add_(values.detach().to(self.total).sum(0))
-        self.count.add_(len(values))
+        """Take in values (N, *shape) of the step that was begun; its micro-batches are alike in size."""
+        self.parts.add_(1)
+        self.latest.add_((values.detach().to(self.latest).mean(0) - self.latest) / self.parts)
