@@ -82,7 +82,7 @@ def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None
     _networks(run, build_recipe(saved, recipe), console)
 
 
-_KINDS = {"image": "images", "vector": "vectors", "pairs": "pairs of images", "domains": "images a domain"}
+_KINDS = {"pairs": "pairs of images", "domains": "images a domain"}
 
 
 def _what(run: Run) -> list[tuple[str, str]]:
@@ -96,7 +96,7 @@ def _what(run: Run) -> list[tuple[str, str]]:
     return [
         ("run", str(run.path)),
         ("recipe", f"{record['recipe']['name']} ({fields})"),
-        ("data", f"{data['source']}: {data['count']:,} {_KINDS[spec.kind]} of {shape}{classes}"),
+        ("data", f"{data['source']}: {data['count']:,} {_KINDS.get(spec.kind, f'{spec.kind}s')} of {shape}{classes}"),
         ("setting", f"{setting['precision']}{layout} on {setting['device']}, {record['options']['batch_size']} a step"),
     ]
 
