@@ -87,11 +87,12 @@ def _what(run: Run) -> list[tuple[str, str]]:
     fields = ", ".join(f"{k}={v}" for k, v in record["recipe"]["fields"].items())
     shape = "x".join(map(str, spec.shape))
     classes = f", {len(spec.classes)} classes" if spec.classes else ""
+    what = "rows" if spec.kind == "table" else f"{spec.kind}s"
     layout = " channels-last" if setting["channels_last"] else ""
     return [
         ("run", str(run.path)),
         ("recipe", f"{record['recipe']['name']} ({fields})"),
-        ("data", f"{data['source']}: {data['count']:,} {spec.kind}s of {shape}{classes}"),
+        ("data", f"{data['source']}: {data['count']:,} {what} of {shape}{classes}"),
         ("setting", f"{setting['precision']}{layout} on {setting['device']}, {record['options']['batch_size']} a step"),
     ]
 
