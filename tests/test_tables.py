@@ -365,10 +365,12 @@ def test_ctgan_learns_the_columns_and_what_ties_them(generator: tuple[Path, Mode
     held = open_store_text(made_up(2_000, seed=1), simple.parent / "held.csv", codec)
     shapes, trends = column_shapes(held, fake, discrete), pair_trends(held, fake, discrete)
     print(f"ctgan: shapes {shapes.mean():.3f}, trends {np.nanmean(trends):.3f}, kind and x {trends[0, 1]:.3f}")
-    assert shapes.mean() > 0.85 and trends[0, 1] > 0.75
     random = np.random.default_rng(0)
     alone = np.stack([random.permutation(held[:, j]) for j in range(4)], 1)  # right columns, nothing ties them
-    assert pair_trends(held, alone, discrete)[0, 1] < 0.65
+    control = pair_trends(held, alone, discrete)
+    print(f"shuffled columns: trends {np.nanmean(control):.3f}, kind and x {control[0, 1]:.3f}")
+    assert shapes.mean() > 0.85 and trends[0, 1] > 0.68
+    assert control[0, 1] < 0.6
 
 
 def open_store_text(text: str, path: Path, codec: TableCodec) -> np.ndarray:

@@ -82,7 +82,7 @@ def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None
     _networks(run, build_recipe(saved, recipe), console)
 
 
-_KINDS = {"pairs": "pairs of images", "domains": "images a domain"}
+_KINDS = {"pairs": "pairs of images", "domains": "images a domain", "table": "rows", "text": "lines"}
 
 
 def _what(run: Run) -> list[tuple[str, str]]:
@@ -92,11 +92,12 @@ def _what(run: Run) -> list[tuple[str, str]]:
     fields = ", ".join(f"{k}={v}" for k, v in record["recipe"]["fields"].items())
     shape = "x".join(map(str, spec.shape))
     classes = f", {len(spec.classes)} classes" if spec.classes else ""
+    what = _KINDS.get(spec.kind, f"{spec.kind}s")
     layout = " channels-last" if setting["channels_last"] else ""
     return [
         ("run", str(run.path)),
         ("recipe", f"{record['recipe']['name']} ({fields})"),
-        ("data", f"{data['source']}: {data['count']:,} {_KINDS.get(spec.kind, f'{spec.kind}s')} of {shape}{classes}"),
+        ("data", f"{data['source']}: {data['count']:,} {what} of {shape}{classes}"),
         ("setting", f"{setting['precision']}{layout} on {setting['device']}, {record['options']['batch_size']} a step"),
     ]
 
