@@ -1,6 +1,6 @@
 """Tables: ctgan beside plain samplers and real rows; gain beside plain imputers. Prints and records, losses included.
 
-    python -m benchmarks.tables --adult adult.csv.gz --letter letter.csv.gz [--images 600k] [--gain-steps 10000]
+    python -m benchmarks.tabular --adult adult.csv.gz --letter letter.csv.gz [--images 600k] [--gain-steps 10000]
 
 adult: 10,000 rows are held out, drawn with the seed; the models see the others alone. F1 is the mean of a decision
 tree, AdaBoost, logistic regression and an MLP that learn from as many rows as there are real ones for training, and
