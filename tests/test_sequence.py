@@ -11,7 +11,7 @@ from gansmith.data import DataSpec, TextCodec
 from gansmith.model import draw_samples
 from gansmith.nets.sequence import Discriminator, Follower, Generator, alive, pick
 from gansmith.recipes.seqgan import SeqGAN
-from gansmith.step import Stream, draws
+from gansmith.step import Step, Stream, draws
 
 
 def generator(words: int = 5, length: int = 4, end: int = 0, spread: float = 3.0) -> Generator:
@@ -215,3 +215,34 @@ def test_rewards_raise_what_the_discriminator_likes() -> None:
         optimizer.step()
         means.append(float(draw_samples(recipe, nets, 64, 0).float().sum(1).mean()))
     assert means[0] < 18 and np.mean(means[-5:]) > 22, means[::10]  # 32 is the most
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.8])
+def test_micro_batches_draw_what_the_whole_batch_draws(keep: float) -> None:
+    """The slices of noise are right in every stage, and the follower moves once a step, however often it is asked."""
+    codec = TextCodec(level="word", vocabulary=tuple("abcdefg"), end=0)
+    spec = DataSpec(kind="text", shape=(4,), codec=codec)
+    recipe = SeqGAN(
+        rollouts=2,
+        width=4,
+        hidden=4,
+        embedding=4,
+        dropout=0.0,
+        likelihood_steps=1,
+        discriminator_steps=1,
+        discriminator_moves=2,
+        rollout_keep=keep,
+    )
+
+    def state(parts: int) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        nets = nn.ModuleDict(recipe.networks(spec)).double()
+        arguments = (recipe.turns(), recipe.optimizers(), recipe.serving, recipe.average())
+        step = Step(nets, *arguments, seed=1, batch_size=8, micro_batches=parts)
+        for k in range(4):
+            step.take(k, lambda i: {"x": torch.randint(1, 7, (8, 4), generator=torch.Generator().manual_seed(i))})
+        return step.state()
+
+    whole = state(1)
+    for key, value in state(2).items():
+        torch.testing.assert_close(value, whole[key], rtol=1e-7, atol=1e-10, msg=key)

@@ -67,7 +67,7 @@ def test_rare_words_are_unknown_and_counted() -> None:
     assert codec.decode(torch.from_numpy(codec.numbers(["A ZEBRA."], 4))).tolist() == ["a <unk>."]
     assert len(codec.vocabulary) == 2 + 5
     limited = open_store(LINES, DataOptions(text_max_vocabulary=3)).spec.codec
-    assert isinstance(limited, TextCodec) and limited.vocabulary[2:] == (".", "a", "A")
+    assert isinstance(limited, TextCodec) and limited.vocabulary[2:] == (".", "A", "a")
 
 
 def test_equal_lengths_need_no_end() -> None:
