@@ -80,7 +80,7 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
     def batches(k: int) -> Batch:
         return {"x": torch.from_numpy(train[Uniform().rows(args.seed, k, args.batch, len(train))].astype(np.int64))}
 
-    series: list[dict[str, float]] = []
+    series: list[dict[str, Any]] = []
 
     def look(k: int, stage: str) -> None:
         made = draw_samples(recipe, step.nets, 2_000, 5).numpy()

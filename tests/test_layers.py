@@ -13,8 +13,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     {"_version", "extras", "options", "protocol"},
     {"data", "losses", "nets", "metrics", "doctor"},
-    {"pictures", "progress", "step", "augment"},
-    {"penalties", "jitter"},
+    {"pictures", "progress", "step"},
+    {"penalties", "jitter", "augment"},
     {"recipe"},
     {"recipes", "catalog", "judge_text", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},

@@ -56,7 +56,9 @@ def recognise(
     """
     from . import paired  # which is made of the sources below
 
-    if isinstance(source, (list, tuple)) or (isinstance(source, np.ndarray) and source.dtype.kind in "UO"):
+    if isinstance(source, (list, tuple)) or (
+        isinstance(source, np.ndarray) and source.ndim == 1 and source.dtype.kind in "UO"
+    ):
         return text.from_lines(source)
     if isinstance(source, (np.ndarray, Mapping)):
         if isinstance(source, Mapping) and "a" in source:

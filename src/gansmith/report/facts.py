@@ -105,7 +105,7 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
     if drawn is not None and store is not None:
         # Columns have no common unit, cells may be missing, and distances between token numbers say nothing.
         neighbours = search(drawn.averaged[:512], store) if spec.kind not in ("table", "text") else None
-        warnings += _seen(drawn.averaged, spec, store)
+        warnings += _seen(drawn.averaged, spec, store) if spec.kind != "text" else []
     progress, log = _progress(run)
     if not progress["finished"]:
         warnings.append(
