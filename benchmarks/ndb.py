@@ -53,7 +53,7 @@ def measured(training: np.ndarray, others: dict[str, np.ndarray]) -> Iterator[di
     from gansmith import metrics
 
     def pixels(x: np.ndarray) -> Tensor:
-        return torch.from_numpy(x.reshape(len(x), -1)).float() / 255
+        return torch.from_numpy(x.reshape(len(x), -1).astype(np.float32) / 255)
 
     known = pixels(training)
     clusters = metrics.fit_clusters(known, num_clusters=BINS, seed=SEED)
