@@ -194,7 +194,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     spec = two("domains", (3, 16, 16), (3, 16, 16))
     recipe = CycleGAN(width=4, blocks=1)
     nets = nn.ModuleDict(recipe.networks(spec))
-    save_model(tmp_path / "model", recipe, "cyclegan", spec, nets, copy.deepcopy(nets), 0)
+    served = nn.ModuleDict({role: copy.deepcopy(nets[role]) for role in recipe.serving})
+    save_model(tmp_path / "model", recipe, "cyclegan", spec, nets, served, 0)
     source = folder(tmp_path / "in")
     words = ["apply", str(tmp_path / "model"), str(source), "--out", str(tmp_path / "out"), "--direction", "b2a"]
     assert main(words) == 0
