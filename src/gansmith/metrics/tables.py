@@ -199,13 +199,13 @@ def _learners(classify: bool, seed: int) -> dict[str, Any]:
         return {
             "decision tree": DecisionTreeRegressor(max_depth=15, random_state=seed),
             "ridge": Ridge(),
-            "MLP": MLPRegressor((50,), max_iter=50, random_state=seed),
+            "MLP": MLPRegressor(hidden_layer_sizes=(50,), max_iter=50, random_state=seed),
         }
     return {
         "decision tree": DecisionTreeClassifier(max_depth=15, class_weight="balanced", random_state=seed),
         "AdaBoost": AdaBoostClassifier(random_state=seed),
         "logistic regression": LogisticRegression(class_weight="balanced", max_iter=50, random_state=seed),
-        "MLP": MLPClassifier((50,), max_iter=50, random_state=seed),
+        "MLP": MLPClassifier(hidden_layer_sizes=(50,), max_iter=50, random_state=seed),
     }
 
 
