@@ -1,5 +1,6 @@
 """What README and CONTRIBUTING tell people to type works."""
 
+import json
 import re
 import subprocess
 import sys
@@ -63,3 +64,13 @@ def test_the_readme_names_every_recipe_and_command(readme: str) -> None:
         assert f"gansmith {name}" in text, f"{readme} does not show gansmith {name}"
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", text):
         assert (ROOT / picture).is_file(), f"{readme} shows {picture}, which is not there"
+
+
+def test_the_table_of_faults_is_the_measured_one() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "metrics.json").read_text())["metamorphic"]["deviations"]
+    lines = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("| score | blur |"))
+    faults = [cell.strip() for cell in lines[start].strip("| ").split("|")][1:]
+    for line in lines[start + 2 : start + 2 + len(next(iter(measured.values())))]:
+        score, *values = (cell.strip().strip("*") for cell in line.strip("| ").split("|"))
+        assert [float(v) for v in values] == [measured[fault][score] for fault in faults], score

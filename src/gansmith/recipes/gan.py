@@ -25,7 +25,7 @@ class GAN(Recipe):
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100
-    """Length of the noise vector."""
+    """Length of the noise vector; data of few columns want about as few."""
     width: int = 256
     """Units of G's first layer and D's last; the two layers beside have 2 and 4 times as many."""
     dropout: float = 0.3

@@ -2,9 +2,12 @@
 
 Source: Huang et al., "The GAN is dead; long live the GAN! A Modern GAN Baseline", 2025, arXiv:2501.05441, Eq. 2
     (relativistic pairing), Eq. 4 and 5 (R1 and R2, both at every step), appendix on hyper-parameters (schedules).
-Differs from the paper: strided convolutions with layer norm in G instead of residual networks, plain fully connected
-    ones for vectors and tiny pictures, and a higher step size; no schedule of Adam's beta2, no augmentation.
+Differs from the paper: by default strided convolutions with layer norm in G, which learn MNIST several times as fast
+    as residual networks without norm (`nets`); fully connected ones for vectors and tiny pictures; a higher step size;
+    no schedule of Adam's beta2, no augmentation.
 Expect: "D/pairing" starts at 0.69, drops, and climbs back towards it as the fakes get better; r1 and r2 stay alike.
+    MNIST, 32 x 32, defaults, two minutes on two cores (98,688 images), seed 0: Frechet distance 8.1 on a classifier of
+    99.4 % (held-out digits 0.3, untrained 338; dcgan in the same time 16.0), each class 8 % or more.
     Ring of 8 Gaussians, width 16, z_dim 2, gamma 0.1, batch 64, 160,000 images, seeds 0-2: all 8 modes, 49 to 57 % of
     high quality. Digits, defaults, batch 64, 200,000 images, seeds 0-2: a logistic regression fitted on real digits
     gives each class 7 % or more and is 0.91 to 0.92 sure at the median (real held-out digits: 0.94).
@@ -29,16 +32,16 @@ class R3GAN(Recipe):
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 64
-    """Length of the noise vector."""
+    """Length of the noise vector; data of few columns want about as few."""
     nets: Literal["auto", "conv", "resnet", "mlp"] = "auto"
-    """The networks: auto takes mlp for vectors and pictures of at most 12 x 12 pixels, conv above. resnet (G with
-    residual blocks) is an experiment: half as fast, and not yet seen to learn MNIST."""
+    """The networks: auto takes mlp for vectors and pictures of at most 12 x 12 pixels, conv above. resnet is the
+    paper's kind, residual without any norm: slower, and it wants an lr of 3e-4 or less."""
     width: int = 32
     """conv, resnet: channels at half the picture's size, doubled at every halving, up to 8 times. mlp: layers are 8
     times as wide."""
     gamma: float = 0.0
-    """Weight of R1 and R2. 0 takes 0.01 for each value of a sample (10 for 32 x 32 grey pixels), so that the slope that
-    is punished is that per pixel. Raise it if training oscillates, lower it if samples stay blurred."""
+    """Weight of R1 and R2. 0 takes 0.001 for each value of a picture (1 for 32 x 32 grey pixels), 0.1 for vectors.
+    Raise it if training oscillates, lower it if samples stay blurred."""
     lr: float = 1e-3
     """Adam's step size, of both networks."""
     burn_in_images: float = 0.0
@@ -62,12 +65,15 @@ class R3GAN(Recipe):
                 "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=image),
                 "D": mlp.Discriminator(data.shape, widths),
             }
-        generator: nn.Module = (
-            resnet.Generator(self.z_dim, data.shape, self.width)
-            if self.nets == "resnet"
-            else conv.Generator(self.z_dim, data.shape, self.width, norm="layer")
-        )
-        return {"G": generator, "D": conv.Discriminator(data.shape, self.width, norm="none")}
+        if self.nets == "resnet":
+            return {
+                "G": resnet.Generator(self.z_dim, data.shape, self.width),
+                "D": resnet.Discriminator(data.shape, self.width),
+            }
+        return {
+            "G": conv.Generator(self.z_dim, data.shape, self.width, norm="layer"),
+            "D": conv.Discriminator(data.shape, self.width, norm="none"),
+        }
 
     def optimizers(self) -> dict[str, Adam]:
         burn_in = self.burn_in_images
@@ -86,7 +92,7 @@ class R3GAN(Recipe):
         with torch.no_grad():
             fake = self.sample(nets, len(real))
         scores, slope = scored(nets["D"], torch.cat((real, fake)))
-        gamma: float | Tensor = self.gamma or 0.01 * real[0].numel()
+        gamma: float | Tensor = self.gamma or (0.001 * real[0].numel() if real.dim() > 2 else 0.1)
         if self.burn_in_images:
             gamma = Ramp(gamma, gamma * self.gamma_decay, self.burn_in_images).at(batch["images"])
         r1, r2 = squared_norm(slope).chunk(2)

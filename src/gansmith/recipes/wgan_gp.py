@@ -27,7 +27,7 @@ class WGANGP(Recipe):
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 128
-    """Length of the noise vector."""
+    """Length of the noise vector; data of few columns want about as few."""
     width: int = 64
     """Pictures: channels at half size, doubled at every halving, up to 8 times. Vectors: layers are 8 times as wide."""
     penalty: float = 10.0
