@@ -13,8 +13,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     {"_version", "extras", "options", "protocol"},
     {"data", "losses", "nets", "metrics", "doctor"},
-    {"pictures", "progress", "step", "augment"},
-    {"penalties"},
+    {"pictures", "progress", "step"},
+    {"penalties", "augment"},
     {"recipe"},
     {"recipes", "catalog", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
