@@ -47,7 +47,8 @@ class StyleGAN2(Recipe):
     ada_images: float = 500_000
     """ada: images that its strength takes at least from 0 to 1; fewer for short runs."""
     gamma: float = 0.0
-    """Weight of R1. 0 takes 1e-5 for each pixel (0.01 at 32 x 32, as the ADA paper for CIFAR-10)."""
+    """Weight of R1. 0 takes 1e-5 for each pixel (the paper's 10 at 1024 x 1024), and at least 0.3. Raise it if D wins
+    and samples lose their variety; the ADA paper has 0.01 for CIFAR-10, with much larger networks."""
     r1_every: int = 16
     """R1 is taken once in so many steps, and so many times as strong."""
     path_length: float = 2.0
@@ -142,7 +143,7 @@ class StyleGAN2(Recipe):
 
     def slope_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """R1 at augmented real pictures, for all the steps that it is not taken at."""
-        y, gamma = self.labels_of(batch), self.gamma or 1e-5 * batch["x"][0, 0].numel()
+        y, gamma = self.labels_of(batch), self.gamma or max(1e-5 * batch["x"][0, 0].numel(), 0.3)
         with torch.no_grad():
             shown = nets["A"](batch["x"])
         r1 = zero_centred(lambda x: nets["D"](x, y), shown)
