@@ -5,7 +5,8 @@ Source: Zhu, Park, Isola & Efros, "Unpaired Image-to-Image Translation using Cyc
     section 5.2 (identity loss of half that weight), section 7.1 and 7.2 (Adam 2e-4, linear decay, networks).
 Differs from the paper: D and G move on batches of their own; lr is constant unless `decay_images` is given; samples
     come from averaged weights; identity is on everywhere, as in the released code (the paper has it for paintings).
-Expect: "cycle" terms fall and stay the largest; D's terms start near 0.5 and 0, settle about 0.1 to 0.25 each.
+Expect: "cycle" terms fall; D's terms start near 0.5 and 0 and come towards 0.125 each, where D cannot tell. How well it
+    translates has not been measured here yet.
 """
 
 from dataclasses import dataclass

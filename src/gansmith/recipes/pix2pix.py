@@ -7,7 +7,9 @@ Differs from the paper: norm is by instance at every batch size, which is what t
     size of 1 (so nothing depends on batch mates, and training and sampling see the same network); D and G move on
     batches of their own; lr is constant unless `decay_images` is given (the released code decays it to 0 over the
     second half); samples come from averaged weights.
-Expect: "G/l1" falls and levels out; "D/real" and "D/fake" start at 0.35 (halved) and stay well above 0.
+Expect: "G/l1" falls and levels out; "D/real" and "D/fake" start at 0.35 (halved), and near 0 D tells all apart and
+    L1 alone teaches G. Digits of 8 x 8 pixels to a fixed colouring, width 16, lr 1e-3, batch 16, 6,000 images, seed 0:
+    mean absolute error 11.3 of 255 on digits that were not trained on.
 """
 
 from dataclasses import dataclass
