@@ -24,7 +24,7 @@ LABELLED = DataSpec(kind="image", shape=(3, 8, 8), codec=ImageCodec(), classes=(
 
 
 def tiny(**changes: Any) -> StyleGAN2:
-    return StyleGAN2(**({"width": 8, "max_width": 16, "z_dim": 12} | changes))
+    return StyleGAN2(**({"width": 8, "max_width": 16, "z_dim": 12, "path_length": 2.0} | changes))
 
 
 def step_of(recipe: StyleGAN2, spec: DataSpec = SPEC, dtype: torch.dtype = torch.float32, **options: Any) -> Step:
@@ -277,7 +277,7 @@ def test_lazy_r1_is_scaled_by_its_interval(every: int, gamma: float) -> None:
 
 
 def test_adam_of_lazy_players() -> None:
-    recipe = StyleGAN2(betas=(0.5, 0.99), r1_every=16, path_every=4)
+    recipe = StyleGAN2(betas=(0.5, 0.99), path_length=2.0, r1_every=16, path_every=4)
     assert recipe.optimizers()["D"] == Adam(2.5e-3 * 16 / 17, (0.5 ** (16 / 17), 0.99 ** (16 / 17)))
     assert recipe.optimizers()["G"] == Adam(2.5e-3 * 4 / 5, (0.5 ** (4 / 5), 0.99 ** (4 / 5)))
     assert StyleGAN2(path_length=0.0).optimizers()["G"] == Adam(2.5e-3)
