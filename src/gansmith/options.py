@@ -85,7 +85,10 @@ class TrainOptions(DataOptions):
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto times a few steps in fp32 and bf16, and in both memory layouts, and keeps the fastest."""
+    """auto times a few steps in fp32 and bf16, and keeps the fastest. To have equal bits from equal seeds on a machine
+    that is busy now and then, choose this and the layout yourself."""
+    layout: Literal["auto", "nchw", "nhwc"] = "auto"
+    """How pictures lie in memory: nchw by channel, nhwc by pixel (channels last). auto times a few steps in both."""
     log_every: Count = Count(1_000)
     """Images between lines of log.jsonl."""
     sample_every: Count = Count(0)

@@ -92,7 +92,7 @@ def choose_setting(
     milliseconds of each, too; the threads are set.
     """
     precisions = ("fp32", "bf16") if options.precision == "auto" else (options.precision,)
-    layouts = (False, True) if spec.pictures else (False,)
+    layouts = {"auto": (False, True), "nchw": (False,), "nhwc": (True,)}[options.layout] if spec.pictures else (False,)
     threads = torch.get_num_threads()
 
     def timed(candidates: list[Candidate]) -> dict[Candidate, float]:
