@@ -539,7 +539,7 @@ def describe(report: Report) -> str:
         lines.append(f"  height x width: {listed}{more}")
     lines += [f"  {line}" for line in report.columns]
     for title, counts in (("format", report.formats), ("pixels", report.modes), ("depth", report.depths)):
-        if counts:
+        if counts and report.kind not in ("table", "text"):
             lines.append(f"  {title}: {_listed(counts)}")
     if report.classes:
         lines.append(f"  {len(report.classes)} classes: {_listed(report.classes)}")
