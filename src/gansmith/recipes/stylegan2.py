@@ -10,7 +10,8 @@ Differs from the paper: sized for a CPU by default (`paper_f` and `paper_cifar` 
     shown, after augmentation; groups of the minibatch deviation are neighbouring rows.
 Expect: the defaults were not yet seen to learn. Digits, ada_images 1e5, seed 0: path_length 2, R1 at 6e-4 (batch 64,
     51,200 images): samples were near-averages of all digits; with R1 at 0.3 (batch 32) they looked like digits at
-    25,600 images and had lost their variety at 64,000, while "G/path_length" fell from 0.27 to 0.014; with the defaults (batch 32,
+    25,600 images and had lost their variety at 64,000, while "G/path_length" fell from 0.27 to 0.014;
+    with the defaults (batch 32,
     67,008 images) G showed one digit at a time: certainty 0.53 with raw weights, 0.34 averaged, of a logistic
     regression as in tests/test_learns.py, whole classes missing. With r1_every 1, gamma 1, lr 1e-3 (batch 32, 21,344
     images) samples were digits of many kinds, looked at and not scored: try these first on small pictures.
