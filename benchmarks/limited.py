@@ -27,7 +27,7 @@ def main() -> None:
     """Train, judge, and record."""
     import gansmith
     from gansmith.data import open_store
-    from gansmith.evaluate import Judge
+    from gansmith.judge import Judge
     from gansmith.model import build_recipe, draw_samples
     from gansmith.options import Count, Size
     from gansmith.recipe import Recipe

@@ -11,10 +11,12 @@ import torch
 import gansmith
 from gansmith.cli import main
 from gansmith.data import open_store
-from gansmith.evaluate import Judge, Watch, better, evaluate, evaluate_sets, table
+from gansmith.evaluate import Watch, evaluate, evaluate_sets
+from gansmith.judge import Judge
 from gansmith.model import load
 from gansmith.options import Count, TrainOptions
 from gansmith.protocol import KEYS, Protocol, differences, read_scores, scores_of
+from gansmith.reading import better, table
 
 TINY = TrainOptions(images=Count(640), batch_size=32, sample_every=Count(640), precision="fp32", device="cpu")
 

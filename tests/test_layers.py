@@ -18,6 +18,8 @@ LAYERS = (
     {"recipe"},
     {"recipes", "catalog", "judge_text", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
+    {"judge"},
+    {"reading"},
     {"evaluate"},
     {"engine", "info", "sample", "complete", "export", "apply"},
     {"studio", "bench", "report"},

@@ -510,6 +510,7 @@ def evaluate(words: list[str]) -> int:
         raise Usage(f"--{min(packing).replace('_', '-')} is for --real and --fake: a run knows how its data was packed")
 
     from . import evaluate as judge
+    from .reading import table
 
     shared: dict[str, Any] = {
         "metrics": options.metrics,
@@ -536,7 +537,7 @@ def evaluate(words: list[str]) -> int:
             fresh=options.fresh,
             **shared,
         )
-    print(judge.table(scores))
+    print(table(scores))
     if options.run is not None and (options.run / "run.json").is_file():
         print(f"\nsaved: {options.run / 'scores' / scores.file_name}")
     return 0
