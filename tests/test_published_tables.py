@@ -52,7 +52,7 @@ def test_claims_are_paired_by_seed() -> None:
     rows += [row("r3gan", s, 25, "grid") for s in (0, 1)]
     said = toys.claims({"rows": rows})
     assert toys.changes({"rows": rows}, "ring", "raw", "modes") == [3, 1, 2]
-    assert "| packing gains more than one ring mode | 2.0 ± 0.6 | 3 | yes |" in said
+    assert "| packing gains more than one ring mode | 2.0 ± 0.6 | 3 | on average |" in said  # 1.7 errors beyond the bar
     assert "| packing lowers reverse KL on the ring | -0.045 ± 0.017 | 3 | yes |" in said
     assert "| packing gains grid modes | - | 0 | too few seeds |" in said
     assert "| r3gan finds at least 24.5 of 25 grid modes | 25.0 ± 0.0 | 2 | too few seeds |" in said
