@@ -270,17 +270,17 @@ def test_lazy_r1_is_scaled_by_its_interval(every: int, gamma: float) -> None:
     recipe = tiny(r1_every=every, gamma=gamma)
     nets = nn.ModuleDict(recipe.networks(SPEC) | {"D": Plane(SPEC.shape)})
     found = recipe.slope_loss(nets, feed()(0))["r1"]
-    expected = every * (gamma or 0.3) / 2 * nets["D"].weight.square().sum()
+    expected = every * (gamma or 1.0) / 2 * nets["D"].weight.square().sum()
     torch.testing.assert_close(found, expected)
     (turn,) = (t for t in recipe.turns() if t.loss == recipe.slope_loss)
     assert turn.every == every
 
 
 def test_adam_of_lazy_players() -> None:
-    recipe = StyleGAN2(betas=(0.5, 0.99), path_length=2.0, r1_every=16, path_every=4)
+    recipe = StyleGAN2(betas=(0.5, 0.99), path_length=2.0, r1_every=16, path_every=4, lr=2.5e-3)
     assert recipe.optimizers()["D"] == Adam(2.5e-3 * 16 / 17, (0.5 ** (16 / 17), 0.99 ** (16 / 17)))
     assert recipe.optimizers()["G"] == Adam(2.5e-3 * 4 / 5, (0.5 ** (4 / 5), 0.99 ** (4 / 5)))
-    assert StyleGAN2(path_length=0.0).optimizers()["G"] == Adam(2.5e-3)
+    assert StyleGAN2(path_length=0.0, lr=2.5e-3).optimizers()["G"] == Adam(2.5e-3)
     assert len(StyleGAN2(path_length=0.0).turns()) == 3
 
 
