@@ -8,10 +8,11 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 
 Differs from the paper: sized for a CPU by default (`paper_f` and `paper_cifar` have the papers' sizes); pictures of any
     size and shape, as the constant that G starts from has 4 to 7 pixels a side; R1 punishes the slope at what D is
     shown, after augmentation; groups of the minibatch deviation are neighbouring rows.
-Expect: "D/real" and "D/fake" between 0.5 and 0.65, "D/r1" falls slowly. Digits, gamma 1, batch 32, fp32, 8 minutes of one
-    core (238,336 images), seed 0: judged as by `python -m benchmarks.demo --recipe stylegan2 --batch-size 32 --minutes 8`,
-    confidence 0.94 (real 0.96), each class 4.4 % or more. With R1 every 16 steps at 0.3 samples lost their variety,
-    and with path length regularisation too. CIFAR-10 has not been trained.
+Expect: "D/real" and "D/fake" between 0.5 and 0.65, "D/r1" falls slowly. Digits, gamma 1, batch 32, fp32, 8 minutes of
+    one core (238,336 images), seed 0: judged as by
+    `python -m benchmarks.demo --recipe stylegan2 --batch-size 32 --minutes 8`, confidence 0.94 (real 0.96), each class
+    4.4 % or more. With R1 every 16 steps at 0.3 samples lost their variety, and with path length regularisation too.
+    CIFAR-10 has not been trained.
 """
 
 from dataclasses import dataclass
