@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--images", type=Count.parse, default=Count(0))
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--recipe", default="r3gan")
+    parser.add_argument("--name", default="demo", help="of the file in results/")
     options = parser.parse_args()
     judge = Judge()
     real = judge.real()
@@ -90,7 +91,7 @@ def main() -> None:
             row["untrained"] = judge.judge(model.spec.codec.decode(draw_samples(model.recipe, fresh, 500, 0)))
         rows.append(row)
         print(row)
-    save("demo", {"recipe": options.recipe, "batch_size": options.batch_size, "real": real, "rows": rows})
+    save(options.name, {"recipe": options.recipe, "batch_size": options.batch_size, "real": real, "rows": rows})
 
 
 if __name__ == "__main__":
