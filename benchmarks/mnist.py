@@ -75,8 +75,8 @@ def main() -> None:
     budget = {"minutes": options.minutes, "images": int(options.images), "batch_size": options.batch_size}
     if options.keep and (path := RESULTS / f"{options.name}.json").is_file():
         before = read_json(path)
-        if any(before[k] != v for k, v in budget.items()):
-            raise SystemExit(f"{path} is of another budget: { ({k: before[k] for k in budget}) }; give another --name")
+        if any(before.get(k) != v for k, v in budget.items()):
+            raise SystemExit(f"{path} is of another budget: { ({k: before.get(k) for k in budget}) }; give another --name")
         rows = before["rows"]
 
     def record() -> None:
