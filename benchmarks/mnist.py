@@ -76,7 +76,9 @@ def main() -> None:
     if options.keep and (path := RESULTS / f"{options.name}.json").is_file():
         before = read_json(path)
         if any(before.get(k) != v for k, v in budget.items()):
-            raise SystemExit(f"{path} is of another budget: { ({k: before.get(k) for k in budget}) }; give another --name")
+            raise SystemExit(
+                f"{path} is of another budget: { ({k: before.get(k) for k in budget}) }; give another --name"
+            )
         rows = before["rows"]
 
     def record() -> None:
