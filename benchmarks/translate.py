@@ -17,6 +17,7 @@ Interrupted, the same command with the same --work goes on where it stopped.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--cycle-images", type=Count.parse, default=Count(3_000))
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=4e-4, help="of pix2pix; the paper's 2e-4 is for a batch of one")
     parser.add_argument("--cycle-width", type=int, default=16)
     parser.add_argument("--cycle-lr", type=float, default=4e-4, help="the paper's 2e-4 is for a batch of one")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
@@ -160,16 +162,14 @@ def main() -> None:
         )
     }
     print({"held-out pairs": len(label)} | rows | accuracy, flush=True)
-    cycle = CycleGAN(
-        width=given.cycle_width,
-        lr=given.cycle_lr,
-        constant_images=given.cycle_images / 2,
-        decay_images=given.cycle_images / 2,
-    )
+    # Constant, then to 0 in a straight line: the schedule of both papers' released code.
+    cycle_half, half = given.cycle_images / 2, given.images / 2
+    cycle = CycleGAN(width=given.cycle_width, lr=given.cycle_lr, constant_images=cycle_half, decay_images=cycle_half)
+    pix2pix = Pix2Pix(width=given.width, lr=given.lr, constant_images=half, decay_images=half)
     for seed in given.seeds:
         for name, recipe in (
-            ("pix2pix", Pix2Pix(width=given.width)),
-            ("l1", Pix2Pix(width=given.width, adversarial=0.0)),
+            ("pix2pix", pix2pix),
+            ("l1", dataclasses.replace(pix2pix, adversarial=0.0)),
         ):
             if "pix2pix" not in given.recipes:
                 continue
@@ -201,6 +201,7 @@ def main() -> None:
             "cycle_images": given.cycle_images,
             "batch_size": given.batch_size,
             "width": given.width,
+            "lr": given.lr,
             "cycle_width": given.cycle_width,
             "cycle_lr": given.cycle_lr,
             "precision": given.precision,
