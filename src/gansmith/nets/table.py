@@ -100,41 +100,62 @@ def packs(rows: Tensor, pack: int) -> Tensor:
     return rows[: full * pack].reshape(full, pack * rows.shape[1])
 
 
-class Imputer(nn.Module):
-    """A row beside a second vector of its size (a mask, or a hint) to a number in every place: (N, 2 W) to (N, W).
-
-    Two hidden layers with ReLU, then logits. Knows which places belong to one column, and which are one-hot.
-    """
+class Cells(nn.Module):
+    """Which places of an encoded row (W,) make up one cell, and which of them are one-hot; nothing that learns."""
 
     columns: Tensor
     binary: Tensor
+    weight: Tensor
 
-    def __init__(self, codec: TableCodec, hidden: int, missing_rate: float):
+    def __init__(self, codec: TableCodec):
         super().__init__()
         self.size, spans = codec.width, codec.spans
-        sizes = (2 * self.size, hidden, hidden, self.size)
-        layers: list[nn.Module] = []
-        for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after), nn.ReLU()]
-            nn.init.xavier_normal_(layers[-2].weight)  # ty: ignore[invalid-argument-type]
-            nn.init.zeros_(layers[-2].bias)  # ty: ignore[invalid-argument-type]
-        self.layers = nn.Sequential(*layers[:-1])
         of_place = [s.column for s in spans for _ in range(s.width)]
         order = {column: k for k, column in enumerate(dict.fromkeys(of_place))}
         self.num_columns = len(order)
+        self.places = tuple((s.kind != "scalar", s.start, s.end) for s in spans)
         self.register_buffer("columns", torch.tensor([order[c] for c in of_place]), persistent=False)
         hot = [s.kind != "scalar" for s in spans for _ in range(s.width)]
         self.register_buffer("binary", torch.tensor(hot), persistent=False)
+        share = [1.0 / s.width for s in spans for _ in range(s.width)]
+        self.register_buffer("weight", torch.tensor(share), persistent=False)
         rows = max((sum(c.counts) + c.missing for c in codec.columns), default=1)
-        gone = [codec.columns[c].missing / max(rows, 1) for c in of_place]
-        self.hidden = 0.0 if any(gone) else missing_rate
-        """Share of the cells to hide."""
-        self.share = 1.0 - (sum(gone) / max(len(gone), 1) or self.hidden)
-        """Share of the places that are then known."""
+        self.gone = [codec.columns[c].missing / max(rows, 1) for c in of_place]
+        """Share of the cells that are missing, of each place."""
 
     def by_column(self, values: Tensor) -> Tensor:
         """One value a column (N, num_columns) to one a place (N, W)."""
         return values[:, self.columns]
+
+    def error(self, made: Tensor, x: Tensor, asked: Tensor) -> Tensor:
+        """The root of the mean squared error of the cells `asked` (N, W), (): numbers in units of their observed range;
+        of a category half the squared distance to its one-hot vector (1 where it is wrong and sure). NaN without cells.
+        """
+        squared = torch.where(asked, made - x.nan_to_num(), 0.0).square() * torch.where(self.binary, 0.5, 1.0)
+        return (squared.sum() / (asked * self.weight).sum()).sqrt()
+
+
+class Imputer(nn.Module):
+    """A row beside a second vector of its size (a mask, or a hint) to a number in every place: (N, 2 W) to (N, W).
+
+    Two hidden layers with ReLU, then logits.
+    """
+
+    def __init__(self, codec: TableCodec, hidden: int, missing_rate: float):
+        super().__init__()
+        self.cells = Cells(codec)
+        size = codec.width
+        layers: list[nn.Module] = []
+        for before, after in pairwise((2 * size, hidden, hidden, size)):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+            nn.init.xavier_normal_(layers[-2].weight)  # ty: ignore[invalid-argument-type]
+            nn.init.zeros_(layers[-2].bias)  # ty: ignore[invalid-argument-type]
+        self.layers = nn.Sequential(*layers[:-1])
+        gone = self.cells.gone
+        self.hidden = 0.0 if any(gone) else missing_rate
+        """Share of the cells to hide."""
+        self.share = 1.0 - (sum(gone) / max(len(gone), 1) or self.hidden)
+        """Share of the places that are then known."""
 
     def forward(self, x: Tensor, beside: Tensor) -> Tensor:
         """Logits (N, W)."""
