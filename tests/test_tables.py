@@ -438,7 +438,7 @@ def test_observed_cells_are_untouched_byte_for_byte(imputer: tuple[Path, Model],
 
 
 def test_a_generator_completes_nothing(generator: tuple[Path, Model], simple: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="train gain"):
+    with pytest.raises(ValueError, match="train impute_gan"):
         complete(generator[1], simple, tmp_path / "out.csv")
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .running import Running
 
 if TYPE_CHECKING:
     from ..data import TableCodec
@@ -135,6 +138,11 @@ class Cells(nn.Module):
         return (squared.sum() / (asked * self.weight).sum()).sqrt()
 
 
+def kept(batch: Mapping[str, Tensor]) -> Tensor:
+    """The rows `x` (N, W) of a batch as losses may see them: NaN where a cell is missing or `held` out."""
+    return batch["x"].masked_fill(batch["held"], torch.nan) if "held" in batch else batch["x"]
+
+
 class Imputer(nn.Module):
     """A row beside a second vector of its size (a mask, or a hint) to a number in every place: (N, 2 W) to (N, W).
 
@@ -160,3 +168,109 @@ class Imputer(nn.Module):
     def forward(self, x: Tensor, beside: Tensor) -> Tensor:
         """Logits (N, W)."""
         return self.layers(torch.cat((x, beside), 1))
+
+
+class Pre(nn.Module):
+    """x + W2 relu(W1 norm(x)): (N, width) to (N, width). It starts as the identity."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        last = nn.Linear(2 * width, width)
+        nn.init.zeros_(last.weight)
+        self.layers = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(), last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width) to (N, width)."""
+        return x + self.layers(x)
+
+
+class Completer(nn.Module):
+    """What is known of a row to a guess at all of it, and to draws about the guess.
+
+    Inside, numbers are in standard deviations from their column's mean, both running means of what was observed, so
+    that a column with far outliers counts as much as any. A number also comes as sines and cosines of several
+    frequencies, with which a network follows steps that it would else smooth over (Gorishniy et al., "On Embeddings
+    for Numerical Features in Tabular Deep Learning", 2022, arXiv:2203.05556, section 3.3).
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, codec: TableCodec, width: int, blocks: int, waves: int, z_dim: int):
+        super().__init__()
+        self.cells, self.z_dim = Cells(codec), z_dim
+        size = codec.width
+        self.seen = Running(3, size, half_life=200_000)
+        self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(waves), persistent=False)
+        self.numbers = [start for hot, start, _ in self.cells.places if not hot]
+        self.first = nn.Linear(2 * size + 2 * waves * len(self.numbers), width)
+        self.blocks = nn.Sequential(*(Pre(width) for _ in range(blocks)), nn.LayerNorm(width))
+        self.last = nn.Linear(width, size)
+        if z_dim:
+            self.drawer = nn.Sequential(nn.Linear(width + z_dim, width), nn.ReLU(), nn.Linear(width, size))
+
+    def observe(self, x: Tensor, there: Tensor, images: Tensor) -> None:
+        """Take rows (N, W) of which the cells `there` are known into the means and deviations."""
+        self.seen.advance(images)
+        some = torch.where(there, x, 0.0)
+        self.seen.add(torch.stack((there.to(x.dtype), some, some * some), 1))
+
+    def scale(self) -> tuple[Tensor, Tensor]:
+        """Means and deviations (W,) of numbers; 0 and 1 of categories. As of a uniform number until some were seen."""
+        count, total, squares = self.seen.mean
+        prior = 1e-3
+        mean = (total + prior / 2) / (count + prior)
+        variance = (squares + prior / 3) / (count + prior) - mean.square()
+        hot = self.cells.binary
+        return torch.where(hot, 0.0, mean), torch.where(hot, 1.0, variance.clamp_min(1e-8).sqrt())
+
+    def standard(self, x: Tensor) -> Tensor:
+        """Encoded rows (N, W) as the networks see them."""
+        mean, deviation = self.scale()
+        return (x.nan_to_num() - mean) / deviation
+
+    def row(self, raw: Tensor) -> Tensor:
+        """The way back, of raw outputs: numbers, and probabilities of categories."""
+        mean, deviation = self.scale()
+        numbers = mean + deviation * raw
+        parts = [raw[:, a:b].softmax(1) if hot else numbers[:, a:b] for hot, a, b in self.cells.places]
+        return torch.cat(parts, 1)
+
+    def forward(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoded rows (N, W) of which the cells `known` may be seen to features (N, width) and raw outputs (N, W):
+        standardised numbers and logits.
+        """
+        there = known.to(self.frequencies.dtype)
+        angle = x.nan_to_num()[:, self.numbers, None] * self.frequencies
+        mask = there[:, self.numbers, None]
+        waves = torch.cat((angle.sin() * mask, angle.cos() * mask), 2).flatten(1)
+        features = self.blocks(self.first(torch.cat((self.standard(x) * there, there, waves), 1)))
+        return features, self.last(features)
+
+    def drawn(self, features: Tensor, raw: Tensor, z: Tensor) -> Tensor:
+        """Another raw output about a guess: what is added depends on features and noise (N, z_dim)."""
+        return raw + self.drawer(torch.cat((features, z), 1))
+
+    def chosen(self, raw: Tensor, u: Tensor, temperature: float) -> Tensor:
+        """Raw outputs as D sees rows: standardised numbers, Gumbel-softmax of categories, from uniform (N, W)."""
+        noisy = raw - (-(u.to(raw.dtype).clamp(1e-6, 1 - 1e-6)).log()).log()
+        parts = [(noisy if hot else raw)[:, a:b] for hot, a, b in self.cells.places]
+        return torch.cat(
+            [(p / temperature).softmax(1) if hot else p for (hot, *_), p in zip(self.cells.places, parts, strict=True)],
+            1,
+        )
+
+    def missed(self, first: Tensor, second: Tensor, x: Tensor, asked: Tensor) -> Tensor:
+        """The error of the mean of what two raw outputs come from, in the cells `asked`; mean over all cells, ().
+
+        Numbers: the product of their two errors. Where both are draws of one distribution it is in expectation the
+        squared error of its mean, whatever its spread. Categories: the cross-entropy of the mean probabilities.
+        """
+        target = self.standard(x)
+        parts = []
+        for hot, a, b in self.cells.places:
+            if hot:
+                both = torch.stack([F.log_softmax(raw[:, a:b], 1) for raw in (first, second)])
+                parts.append(-((both.logsumexp(0) - math.log(2)) * target[:, a:b] * asked[:, a:b]).sum(1))
+            else:
+                parts.append(((first - target) * (second - target) * asked)[:, a])
+        return torch.stack(parts, 1).mean()

@@ -86,7 +86,7 @@ class GAIN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 10 and 11: the cross-entropy of the cells that D was not told of."""
-        x = kept(batch)
+        x = table.kept(batch)
         there = self.there(nets, x)
         with torch.no_grad():
             made, _ = self.fill(nets, x, there)
@@ -96,7 +96,7 @@ class GAIN(Recipe):
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 12 to 14: missing cells are to pass for known ones, and known ones to come out as they are."""
-        x = kept(batch)
+        x = table.kept(batch)
         there = self.there(nets, x)
         made, own = self.fill(nets, x, there)
         logits, asked = self.guessed(nets, x, made, there)
@@ -117,14 +117,9 @@ class GAIN(Recipe):
 
     def errors(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Of the observed cells that losses leave out."""
-        x, known = batch["x"], kept(batch)
+        x, known = batch["x"], table.kept(batch)
         made, _ = self.fill(nets, known, ~known.isnan())
         return {self.chosen_by: _cells(nets).error(made, x, known.isnan() & ~x.isnan())}
-
-
-def kept(batch: Batch) -> Tensor:
-    """The rows (N, W) as losses may see them: NaN where a cell is missing or held out."""
-    return batch["x"].masked_fill(batch["held"], torch.nan) if "held" in batch else batch["x"]
 
 
 def _cells(nets: nn.ModuleDict) -> table.Cells:
