@@ -41,7 +41,6 @@ TREES, ROUNDS = 10, 2
 GANS: dict[str, tuple[Recipe, int, int]] = {
     "gain": (GAIN(), 10_000, 128),
     "impute_gan": (ImputeGAN(), 4_000, 256),
-    "impute_gan without D": (ImputeGAN(adversarial=0.0), 4_000, 256),
 }
 """By name: recipe, steps, rows a step."""
 Imputer = Callable[[np.ndarray, TableCodec, int], np.ndarray]

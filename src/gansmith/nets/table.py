@@ -195,9 +195,9 @@ class Completer(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, codec: TableCodec, width: int, blocks: int, waves: int, z_dim: int):
+    def __init__(self, codec: TableCodec, width: int, blocks: int, waves: int):
         super().__init__()
-        self.cells, self.z_dim = Cells(codec), z_dim
+        self.cells = Cells(codec)
         size = codec.width
         self.seen = Running(3, size, half_life=200_000)
         self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(waves), persistent=False)
@@ -205,8 +205,6 @@ class Completer(nn.Module):
         self.first = nn.Linear(2 * size + 2 * waves * len(self.numbers), width)
         self.blocks = nn.Sequential(*(Pre(width) for _ in range(blocks)), nn.LayerNorm(width))
         self.last = nn.Linear(width, size)
-        if z_dim:
-            self.drawer = nn.Sequential(nn.Linear(width + z_dim, width), nn.ReLU(), nn.Linear(width, size))
 
     def observe(self, x: Tensor, there: Tensor, images: Tensor) -> None:
         """Take rows (N, W) of which the cells `there` are known into the means and deviations."""
@@ -246,10 +244,6 @@ class Completer(nn.Module):
         features = self.blocks(self.first(torch.cat((self.standard(x) * there, there, waves), 1)))
         return features, self.last(features)
 
-    def drawn(self, features: Tensor, raw: Tensor, z: Tensor) -> Tensor:
-        """Another raw output about a guess: what is added depends on features and noise (N, z_dim)."""
-        return raw + self.drawer(torch.cat((features, z), 1))
-
     def chosen(self, raw: Tensor, u: Tensor, temperature: float) -> Tensor:
         """Raw outputs as D sees rows: standardised numbers, Gumbel-softmax of categories, from uniform (N, W)."""
         noisy = raw - (-(u.to(raw.dtype).clamp(1e-6, 1 - 1e-6)).log()).log()
@@ -274,3 +268,15 @@ class Completer(nn.Module):
             else:
                 parts.append(((first - target) * (second - target) * asked)[:, a])
         return torch.stack(parts, 1).mean()
+
+
+class Drawer(nn.Module):
+    """Features (N, width) of a row and noise (N, z_dim) to what a draw adds to the guess (N, W): two layers."""
+
+    def __init__(self, width: int, z_dim: int, size: int):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(width + z_dim, width), nn.ReLU(), nn.Linear(width, size))
+
+    def forward(self, features: Tensor, z: Tensor) -> Tensor:
+        """(N, width) and (N, z_dim) to (N, W)."""
+        return self.layers(torch.cat((features, z), 1))
