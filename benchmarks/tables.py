@@ -39,7 +39,6 @@ PAGES: dict[Path, Shown] = {
         "adult": ("tables_adult", tabular.table),
         "conditions": ("tables_adult", tabular.conditions_table),
         "letter": ("imputing", lambda results: imputing.table(results, "letter")),
-        "credit": ("imputing", lambda results: imputing.table(results, "credit")),
         "fraud": ("fraud", fraud.table),
     },
 }

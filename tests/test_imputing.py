@@ -12,6 +12,7 @@ from benchmarks import imputing
 from torch import nn
 
 import gansmith
+from gansmith import cli
 from gansmith.complete import complete, fill
 from gansmith.data import HeldOut, TableCodec, open_store
 from gansmith.data.table import select
@@ -203,6 +204,10 @@ def test_only_a_recipe_that_draws_is_asked_for_draws(waves: Path, tmp_path: Path
     run = gansmith.train(GAIN(width=8), waves, options(200), out=tmp_path / "run")
     with pytest.raises(ValueError, match="train impute_gan, or leave out --draw"):
         fill(gansmith.load(run.path), made_up(3), draw=True)
+    source = write(tmp_path / "holes.csv", made_up(3))
+    words = ["apply", str(run.path), str(source), "--out", str(tmp_path / "full.csv")]
+    assert cli.main(words) == 0
+    assert cli.main([*words, "--draw"]) == 1
 
 
 # --- the benchmark ----------------------------------------------------------------------------------------------------

@@ -335,6 +335,10 @@ def apply(words: list[str]) -> int:
     model = load(options.run, _own(options.recipe_file)).to(options.device)
     if model.spec.kind == "table":
         return _complete(model, options)
+    if options.draw:
+        raise ValueError(
+            f"--draw is for the holes of a table; {options.run} is of kind {model.spec.kind}: leave it out"
+        )
     done = applying.apply(
         model,
         options.input,

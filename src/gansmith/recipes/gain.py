@@ -4,9 +4,10 @@ Source: Yoon, Jordon & van der Schaar, "GAIN: Missing Data Imputation using Gene
     arXiv:1806.02920, Algorithm 1; hint of section 3.3 (Eq. 6), losses Eq. 10 to 14.
 Differs from the paper: the hint is withheld from each column with a chance of its own (1 - `hint_rate`), not from one
     column a row; sums are divided by how many cells are expected in them; a category is one-hot, and its places share
-    mask and hint.
-Expect: "G/reconstruction" falls fast; that of known cells says little of the missing ones. On a complete table cells
-    are hidden at random to learn from. What was measured beside simpler imputers: docs/tabular.md.
+    mask and hint. A share of the observed cells is left out of the losses, and the weights that fill them best serve.
+Expect: "G/reconstruction" falls fast; that of known cells says little of the missing ones: read the held-out error in
+    scores/training.jsonl. On a complete table cells are hidden at random to learn from. What was measured beside
+    simpler imputers, which are better: docs/tabular.md.
 """
 
 from dataclasses import dataclass
