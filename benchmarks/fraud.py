@@ -30,7 +30,7 @@ from gansmith.sample import sample_where
 
 from . import RESULTS, save
 
-FEW, PRECISION, TARGET, STEPS, BATCH = 40, 0.95, "Class", 500, 100
+FEW, PRECISION, TARGET, STEPS, BATCH = 40, 0.95, "Class", 300, 100
 TOOLS = ("nothing", "class weights", "random oversampling", "SMOTE", "ctgan of all rows", "ctgan of frauds")
 LEARNERS = ("logistic regression", "gradient boosting")
 

@@ -216,7 +216,7 @@ class Watch:
 
         `codec` decodes the samples: the recipe's own, where it is not the one the store proposes.
         """
-        self.run = run
+        self.run, self.path = run, run / "scores" / "training.jsonl"
         self.codec = store.spec.codec if codec is None else codec
         self.judge: Judge | TextJudge
         if store.spec.kind == "text":
