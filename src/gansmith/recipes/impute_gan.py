@@ -8,7 +8,9 @@ Source: none for the whole. Guesses: cells that are there are hidden at random a
 How it works: G guesses every hidden cell; that is what `apply` writes, and no part of the game. A small network N
     adds noise to the guess, so that D cannot tell the completed row from the real one: D sees either, the guess, and
     which cells were known; no hint is needed. `apply --draw` writes such draws: several show how sure a cell is.
-Expect: "G/guess" is in units of each column's variance (and nats). What was measured: docs/tabular.md.
+Expect: "G/guess" is in units of each column's variance (and nats) and falls to the end; "N/pairing" stays near 0.7.
+    UCI letter, 20 % of the cells hidden, defaults, batch 256, 1,024,000 rows, seed 0: RMSE .0721 of guesses and .0897
+    of draws; MICE .1130, extra-trees .0640 (`python -m benchmarks.imputing`; docs/tabular.md).
 """
 
 from dataclasses import dataclass
