@@ -222,7 +222,9 @@ class _Training:
         tensors, meta = found
         sums = {k: tensors.pop(k) for k in list(tensors) if k.startswith("log.")}
         self.taker.load_state(tensors, meta["moves"])
-        self.sums = {k[4:]: v.to(self.setting.device) for k, v in sums.items()}
+        # Of each rank its own; of all alike, if they are no longer as many.
+        own = {k[4:]: v[self.ranks.rank] if len(v) == self.ranks.world else v.mean(0) for k, v in sums.items()}
+        self.sums = {k: v.to(self.setting.device) for k, v in own.items()}
         self.counts = dict(meta["counts"])
         self.step, self.seconds = meta["step"], meta["seconds"]
         self.last_checkpoint = self.run.checkpoint_path(self.step)
@@ -233,6 +235,7 @@ class _Training:
     def save(self, finished: bool = False) -> None:
         """Save a checkpoint and the model. A full disk costs this checkpoint, not the run, unless it is the last."""
         self.check()
+        sums = self.ranks.gather(torch.stack(list(self.sums.values()))) if self.sums else torch.empty(1, 0)
         if self.ranks.rank > 0:
             return
         meta = {
@@ -243,7 +246,8 @@ class _Training:
             "counts": self.counts,
             "finished": finished,
         }
-        tensors = self.taker.state() | {f"log.{k}": v for k, v in self.sums.items()}
+        tensors = self.taker.state()
+        tensors |= {f"log.{k}": v.clone() for k, v in zip(self.sums, sums.unbind(1), strict=True)}
         try:
             self.last_checkpoint = self.run.save(tensors, meta, self.options.keep).path
             self.save_model("model")
