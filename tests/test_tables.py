@@ -407,6 +407,16 @@ def test_training_is_scored_and_resumed(simple: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.stored(50, seed=1), second.stored(50, seed=1))
 
 
+def test_an_imputer_is_neither_scored_nor_looked_at_as_if_it_drew_rows(
+    simple: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match="samples drawn from noise"):
+        gansmith.train(GAIN(width=8), simple, dataclasses.replace(options(800, 100), evaluate_every=Count(400)))
+    gansmith.train(GAIN(width=8), simple, options(800, 100), out=tmp_path / "run")
+    said = capfd.readouterr().err
+    assert "alike" not in said and f"gansmith apply {tmp_path / 'run'}" in said
+
+
 # --- completion -------------------------------------------------------------------------------------------------------
 
 

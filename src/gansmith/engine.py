@@ -294,8 +294,9 @@ class _Training:
             return
         ways = [(given, *self.drawn(given)) for given in self.recipe.given(self.shown)]
         given, samples, encoded = ways[0]
-        # Untrained samples are always alike, and so are completions of nothing.
-        found = doctor.look(encoded, self.real(given)) if self.step and "x" not in self.recipe.takes else {}
+        # Untrained samples are always alike, and so is what was made of nothing by a recipe that needs something.
+        varied = given or self.recipe.from_noise
+        found = doctor.look(encoded, self.real(given)) if self.step and varied else {}
         for illness in found.keys() - self.ill:
             self.say(f"warning at {self.images:,} images: {found[illness]}")
         for illness in self.ill - found.keys():
@@ -434,7 +435,7 @@ class _Training:
         pictures.curves(self.run.log(), path / "curves.png")
         rate = self.images / self.seconds if self.seconds else 0.0
         out = {"table": "rows.csv", "text": "lines.txt"}.get(self.spec.kind, "grid.png")
-        use = f"apply {path} INPUT --out OUT" if self.spec.parts else f"sample {path} -n 64 --out {out}"
+        use = f"sample {path} -n 64 --out {out}" if self.recipe.from_noise else f"apply {path} INPUT --out OUT"
         self.say(
             f"done: {self.images:,} images in {self.seconds:.0f} s ({rate:,.0f} a second)\n"
             f"  {path}/{'film.gif' if frames else 'samples/'}    {self.filmed()} through training"
@@ -553,10 +554,10 @@ def _check_options(recipe: Recipe, options: TrainOptions) -> None:
     for what, least in (("images", 0), ("batch_size", 1), ("micro_batches", 1), ("keep", 1), ("log_every", 1)):
         if getattr(options, what) < least:
             raise ValueError(f"--{what.replace('_', '-')} is {getattr(options, what)}; it must be at least {least}")
-    if options.evaluate_every and not recipe.kinds.isdisjoint({"pairs", "domains"}):
+    if options.evaluate_every and not recipe.from_noise:
         raise ValueError(
-            "--evaluate-every scores samples drawn from noise; this recipe makes its samples of sources: leave it out, "
-            "and look at the run's samples/, made of the pictures of --validation"
+            "--evaluate-every scores samples drawn from noise; this recipe makes its samples of what it is given: "
+            "leave it out, and look at the run's samples/, or at what gansmith apply makes of data not trained on"
         )
     if options.minutes < 0:
         raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")
