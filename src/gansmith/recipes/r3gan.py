@@ -11,9 +11,9 @@ Expect: "D/pairing" starts at 0.69, drops, and climbs back towards it as the fak
     and lr 3e-4 it is 43.9 after 44,096 images. Stacked MNIST, 4 minutes: 989 of 1,000 modes (docs/tables.md).
     Ring of 8 Gaussians, width 16, z_dim 2, gamma 0.1, batch 64, 160,000 images, seeds 0-2: all 8 modes, 49 to 57 % of
     high quality. Digits, defaults, batch 64, 200,000 images, seed 0: a logistic regression fitted on real digits gives
-    each class 7 % or more and is 0.91 sure at the median (real held-out digits: 0.94). After 60,000 images (`--precision
-    fp32 --layout nchw`, `gansmith evaluate`) the distance on `own` is 9.5 and 12.6 for seeds 0 and 1; with gamma 0.2 it
-    is 13.6 and 10.3, with 0.064 (as much a value as conv takes) 15.6 and 17.
+    each class 7 % or more and is 0.91 sure at the median (real held-out digits: 0.94). After 60,000 images (in fp32,
+    `gansmith evaluate`) FD-own is 9.5 and 12.6 for seeds 0 and 1; with gamma 0.2 it is 13.6 and 10.3, with 0.064 (as
+    much a value as conv takes) 15.6 and 17.
 """
 
 from dataclasses import dataclass
