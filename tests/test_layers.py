@@ -16,7 +16,7 @@ LAYERS = (
     {"pictures", "progress", "step"},
     {"penalties", "jitter", "augment"},
     {"recipe"},
-    {"recipes", "catalog", "judge_text", "run", "tuning", "signals"},
+    {"recipes", "catalog", "judge_rows", "judge_text", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
     {"judge"},
     {"reading"},

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith import penalties
+from gansmith.recipes.r3gan import R3GAN
 from gansmith.step import Stream, draws
 
 SHAPE = (3, 5, 4)
@@ -126,3 +127,11 @@ def test_squares_are_float32_under_autocast() -> None:
         found = penalties.zero_centred(net, x)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, exact, rtol=0.03, atol=0)
+
+
+def test_r3gan_weighs_its_penalties_by_the_networks_it_takes() -> None:
+    digits, cifar, point = torch.Size((1, 8, 8)), torch.Size((3, 32, 32)), torch.Size((2,))
+    assert R3GAN().weight(digits) == R3GAN(nets="mlp").weight(digits) == pytest.approx(0.64)
+    assert R3GAN(nets="conv").weight(digits) == R3GAN(nets="resnet").weight(digits) == pytest.approx(0.064)
+    assert R3GAN().weight(cifar) == pytest.approx(3.072)
+    assert R3GAN().weight(point) == 0.1

@@ -226,7 +226,9 @@ class _Training:
         tensors, meta = found
         sums = {k: tensors.pop(k) for k in list(tensors) if k.startswith("log.")}
         self.taker.load_state(tensors, meta["moves"])
-        self.sums = {k[4:]: v.to(self.setting.device) for k, v in sums.items()}
+        # Of each rank its own; of all alike, if they are no longer as many.
+        own = {k[4:]: v[self.ranks.rank] if len(v) == self.ranks.world else v.mean(0) for k, v in sums.items()}
+        self.sums = {k: v.to(self.setting.device) for k, v in own.items()}
         self.counts = dict(meta["counts"])
         self.step, self.seconds = meta["step"], meta["seconds"]
         self.last_checkpoint = self.run.checkpoint_path(self.step)
@@ -237,6 +239,7 @@ class _Training:
     def save(self, finished: bool = False) -> None:
         """Save a checkpoint and the model. A full disk costs this checkpoint, not the run, unless it is the last."""
         self.check()
+        sums = self.ranks.gather(torch.stack(list(self.sums.values()))) if self.sums else torch.empty(1, 0)
         if self.ranks.rank > 0:
             return
         meta = {
@@ -247,7 +250,8 @@ class _Training:
             "counts": self.counts,
             "finished": finished,
         }
-        tensors = self.taker.state() | {f"log.{k}": v for k, v in self.sums.items()}
+        tensors = self.taker.state()
+        tensors |= {f"log.{k}": v.clone() for k, v in zip(self.sums, sums.unbind(1), strict=True)}
         try:
             self.last_checkpoint = self.run.save(tensors, meta, self.options.keep).path
             if not self.recipe.chosen_by or not earlier_scores(self.run.path, self.images + 1):
@@ -295,8 +299,9 @@ class _Training:
             return
         ways = [(given, *self.drawn(given)) for given in self.recipe.given(self.shown)]
         given, samples, encoded = ways[0]
-        # Untrained samples are always alike, and so are completions of nothing.
-        found = doctor.look(encoded, self.real(given)) if self.step and "x" not in self.recipe.takes else {}
+        # Untrained samples are always alike, and so is what was made of nothing by a recipe that needs something.
+        varied = given or self.recipe.from_noise
+        found = doctor.look(encoded, self.real(given)) if self.step and varied else {}
         for illness in found.keys() - self.ill:
             self.say(f"warning at {self.images:,} images: {found[illness]}")
         for illness in self.ill - found.keys():
@@ -456,7 +461,7 @@ class _Training:
         pictures.curves(self.run.log(), path / "curves.png")
         rate = self.images / self.seconds if self.seconds else 0.0
         out = {"table": "rows.csv", "text": "lines.txt"}.get(self.spec.kind, "grid.png")
-        use = f"apply {path} INPUT --out OUT" if self.spec.parts else f"sample {path} -n 64 --out {out}"
+        use = f"sample {path} -n 64 --out {out}" if self.recipe.from_noise else f"apply {path} INPUT --out OUT"
         self.say(
             f"done: {self.images:,} images in {self.seconds:.0f} s ({rate:,.0f} a second)\n"
             f"  {path}/{'film.gif' if frames else 'samples/'}    {self.filmed()} through training"
@@ -582,10 +587,10 @@ def _check_options(recipe: Recipe, options: TrainOptions) -> None:
     for what, least in (("images", 0), ("batch_size", 1), ("micro_batches", 1), ("keep", 1), ("log_every", 1)):
         if getattr(options, what) < least:
             raise ValueError(f"--{what.replace('_', '-')} is {getattr(options, what)}; it must be at least {least}")
-    if options.evaluate_every and not recipe.kinds.isdisjoint({"pairs", "domains"}):
+    if options.evaluate_every and not recipe.from_noise and not recipe.chosen_by:
         raise ValueError(
-            "--evaluate-every scores samples drawn from noise; this recipe makes its samples of sources: leave it out, "
-            "and look at the run's samples/, made of the pictures of --validation"
+            "--evaluate-every scores samples drawn from noise; this recipe makes its samples of what it is given: "
+            "leave it out, and look at the run's samples/, or at what gansmith apply makes of data not trained on"
         )
     if options.minutes < 0:
         raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")

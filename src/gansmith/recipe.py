@@ -65,6 +65,9 @@ class Recipe(ABC):
     takes: ClassVar[frozenset[str]] = frozenset()
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
     `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess)."""
+    from_noise: ClassVar[bool] = True
+    """Whether `sample` makes new samples like the data of noise alone: they can be scored during training, and are
+    looked at for variety. Recipes that change or complete what they are given say False."""
     step_class: ClassVar[type[Step]] = Step
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
 

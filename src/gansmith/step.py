@@ -216,6 +216,14 @@ class Ranks:
         parts = flat.split([t.numel() for t in tensors])
         torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
 
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The tensor (...) of every rank: (world, ...), the same on all of them."""
+        everyone = tensor.new_empty((self.world, *tensor.shape))
+        if self.world == 1:
+            return everyone.copy_(tensor)
+        torch.distributed.all_gather_into_tensor(everyone, tensor.contiguous())
+        return everyone
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -348,9 +356,8 @@ class Step:
         stream = Stream(self._generator, part, parts, rank=self.ranks.rank, world=self.ranks.world)
         with draws(stream), self.setting.autocast():
             terms = turn.loss(self.nets, batch)
-            loss = torch.stack(
-                [term.float() if term.dtype == torch.bfloat16 else term for term in terms.values()]
-            ).sum()
+            terms = {name: term.float() if term.dtype == torch.bfloat16 else term for name, term in terms.items()}
+            loss = torch.stack(list(terms.values())).sum()
         found = torch.autograd.grad(loss * share, params, allow_unused=True)
         if all(g is None for g in found):
             raise ValueError(

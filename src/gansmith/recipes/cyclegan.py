@@ -40,6 +40,7 @@ class CycleGAN(Recipe):
 
     kinds: ClassVar[frozenset[str]] = frozenset({"domains", "pairs"})
     serving: ClassVar[tuple[str, ...]] = ("G_ab", "G_ba")
+    from_noise: ClassVar[bool] = False
 
     width: int = 64
     """Channels at full size of G, and of D's first layer."""

@@ -33,6 +33,7 @@ class ImputeGAN(Recipe):
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"x", "draw"})
     serving: ClassVar[tuple[str, ...]] = ("G", "N")
+    from_noise: ClassVar[bool] = False
     chosen_by: ClassVar[str] = "RMSE of held-out cells"
 
     width: int = 128
