@@ -511,7 +511,9 @@ def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
             f"{store.spec.kind}: choose one of {', '.join(fit)}{how}"
         )
     codec = recipe.codec(store.spec, store.fields)
-    return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape))
+    classes, y = store.spec.classes, store.fields.get("y")
+    counts = tuple(np.bincount(y, minlength=len(classes)).tolist()) if classes and y is not None else ()
+    return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape), counts=counts)
 
 
 def _store(data: Any, options: TrainOptions, ranks: Ranks) -> Store:
