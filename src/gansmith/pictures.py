@@ -30,7 +30,7 @@ _COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 1
 # --- samples ----------------------------------------------------------------------------------------------------------
 
 
-def sheet(samples: np.ndarray, spec: DataSpec, real: np.ndarray) -> Image.Image:
+def sheet(samples: np.ndarray, spec: DataSpec, real: np.ndarray, columns: int = 0) -> Image.Image:
     """One picture of many samples in the data's own units: a grid of pictures, a cloud of points over real ones, or
     the columns of a table beside the real ones.
 
@@ -39,7 +39,7 @@ def sheet(samples: np.ndarray, spec: DataSpec, real: np.ndarray) -> Image.Image:
     """
     if spec.pictures:
         saved = spec.codec.to_json()
-        return grid(samples, bounds=(float(saved["low"]), float(saved["high"])))
+        return grid(samples, columns, bounds=(float(saved["low"]), float(saved["high"])))
     every = max(len(real) // 4_000, 1)
     if spec.kind == "table":
         return marginals(samples, np.asarray(real[::every]), spec.codec.columns)  # ty: ignore[missing-attribute]
@@ -262,8 +262,9 @@ def _shares(real: np.ndarray, fake: np.ndarray, column: Any) -> tuple[np.ndarray
     return shares[0], shares[1], labels
 
 
-def frame(samples: np.ndarray, spec: DataSpec, real: np.ndarray, path: Path) -> Path:
+def frame(samples: np.ndarray, spec: DataSpec, real: np.ndarray, path: Path, columns: int = 0) -> Path:
     """Write samples as one moment of training: `path` as .png, or for text as .txt, a sample a line.
+    `columns`: of a grid of pictures; 0 makes it about square.
 
     Returns the file written. Raises `OSError`, what was there intact.
     """
@@ -272,7 +273,7 @@ def frame(samples: np.ndarray, spec: DataSpec, real: np.ndarray, path: Path) -> 
         save_lines(samples, path)
     else:
         path = path.with_suffix(".png")
-        save(sheet(samples, spec, real), path)
+        save(sheet(samples, spec, real, columns), path)
     return path
 
 
