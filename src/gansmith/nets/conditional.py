@@ -152,7 +152,7 @@ class Spectral(nn.Module):
 
     def __init__(self, weight: Tensor):
         super().__init__()
-        self.register_buffer("u", F.normalize(torch.randn(len(weight)), dim=0))
+        self.register_buffer("u", F.normalize(torch.randn(len(weight), dtype=weight.dtype), dim=0))
         for _ in range(10):
             self._iterate(weight.detach().flatten(1))
 
