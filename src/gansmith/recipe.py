@@ -64,7 +64,8 @@ class Recipe(ABC):
     """The networks that `sample` needs: averaged during training and saved with the model."""
     takes: ClassVar[frozenset[str]] = frozenset()
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
-    `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled)."""
+    `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"z"` (noise, as long as the field `z_dim`),
+    `"code"` (below the field `categories`) with `"continuous"` (as many as that field says)."""
     step_class: ClassVar[type[Step]] = Step
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
 
