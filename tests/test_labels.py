@@ -21,6 +21,7 @@ from gansmith.judge import Judge
 from gansmith.metrics import agreement
 from gansmith.nets import conditional
 from gansmith.options import Count
+from gansmith.protocol import read_scores
 from gansmith.recipe import Batch, Recipe, load_recipe
 from gansmith.recipes.acgan import ACGAN
 from gansmith.recipes.adcgan import ADCGAN
@@ -350,6 +351,8 @@ def test_evaluate_asks_for_labels(tmp_path: Path) -> None:
     assert scores.better["label accuracy"] == "higher"
     assert 0 <= scores.scores["label accuracy, lowest"] <= scores.scores["label accuracy"] <= 1
     assert scores.control["label accuracy"] == pytest.approx(1 / 8, abs=0.1)
+    (file,) = (tmp_path / "run" / "scores").glob("*.json")
+    assert len(scores.by_class) == 8 and read_scores(file).by_class == scores.by_class
     assert any("a fixed classifier sees the class asked for" in line for line in scores.reading)
 
 

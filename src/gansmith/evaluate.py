@@ -324,6 +324,7 @@ def _scores(
         run={**about, "metrics": list(judge.metrics)},
         class_histogram=tuple(more.get("shares", ())),
         class_histogram_floor=tuple(floor_more.get("shares", ())),
+        by_class=tuple(None if math.isnan(v) else v for v in more.get("asked", {}).get("by_class", ())),
         closest=tuple((i, j, d) for i, j, d in more.get("closest", [])),
         seconds=round(time.perf_counter() - began, 2),
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -400,6 +401,6 @@ def _joined(kept: Scores, new: Scores) -> Scores:
     values: dict[str, Any] = {name: {**getattr(kept, name), **getattr(new, name)} for name in names}
     metrics = list(dict.fromkeys([*kept.run.get("metrics", ()), *new.run["metrics"]]))
     reading = tuple(dict.fromkeys([*kept.reading, *new.reading]))
-    for name in ("closest", "class_histogram", "class_histogram_floor"):
+    for name in ("closest", "class_histogram", "class_histogram_floor", "by_class"):
         values[name] = getattr(new, name) or getattr(kept, name)
     return dataclasses.replace(new, **values, run={**new.run, "metrics": metrics}, reading=reading)
