@@ -90,15 +90,16 @@ def test_gaussian_is_the_negative_log_density_without_its_constant(learned: bool
     torch.testing.assert_close(found, -density.sum(1).mean())
 
 
-def test_contrast_is_eq_8_of_contragan() -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_contrast_is_eq_8_of_contragan(together: bool) -> None:
     samples, centres, y, t = sphere(8, 5, 0), sphere(8, 5, 1), torch.tensor([0, 1, 0, 2, 1, 0, 3, 3]), 0.7
     total = 0.0
     for i in range(8):
         own = math.exp(samples[i] @ centres[i] / t)
         pair = [math.exp(samples[i] @ samples[k] / t) for k in range(8)]
-        near = own + sum(pair[k] for k in range(8) if k != i and y[k] == y[i])
+        near = own + sum(pair[k] for k in range(8) if together and k != i and y[k] == y[i])
         total -= math.log(near / (own + sum(pair[k] for k in range(8) if k != i)))
-    assert float(losses.contrast(samples, centres, y, t)) == pytest.approx(total / 8)
+    assert float(losses.contrast(samples, centres, y, t, together)) == pytest.approx(total / 8)
     assert torch.isfinite(losses.contrast(samples, centres, y, 1e-3))
 
 

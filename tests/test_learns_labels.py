@@ -36,7 +36,10 @@ TASKS: dict[str, tuple[Recipe, int]] = {
     "acgan": (ACGAN(width=16, z_dim=32, lr=2e-3), 40_000),
     "projection": (ProjectionGAN(width=16, z_dim=32, lr=1e-3, discriminator_moves=2), 20_000),
     "reacgan": (ReACGAN(width=16, z_dim=32, lr=1e-3, discriminator_moves=2), 20_000),
-    "contragan": (ContraGAN(width=16, z_dim=32, lr=1e-3, discriminator_moves=2), 20_000),
+    "contragan": (
+        ContraGAN(width=16, z_dim=32, lr=1e-3, discriminator_moves=2, temperature=0.2, together=False),
+        30_000,
+    ),
     "tacgan": (TACGAN(width=16, z_dim=32, lr=2e-3), 40_000),
     "adcgan": (ADCGAN(width=16, z_dim=32, lr=1e-3, discriminator_moves=2), 20_000),
     "infogan": (InfoGAN(width=24, z_dim=16, lr=5e-4), 100_000),

@@ -105,17 +105,19 @@ def _relations(labels: Tensor) -> tuple[Tensor, Tensor]:
     return other, other & (labels[:, None] == labels[None, :])
 
 
-def contrast(samples: Tensor, classes: Tensor, labels: Tensor, temperature: float) -> Tensor:
+def contrast(samples: Tensor, classes: Tensor, labels: Tensor, temperature: float, together: bool = True) -> Tensor:
     """The conditional contrastive (2C) loss: a sample is to be near its class and others of it, far from the rest.
 
     `samples` (N, D) and the vectors `classes` (N, D) of their classes have length 1. All pairs of the batch count.
+    Samples of a class that lie together in the wrong place are punished little, so that classes may end up exchanged;
+    without `together`, only a sample's own class counts as near (Eq. 7), as the authors advise against that.
     Kang & Park, "ContraGAN: Contrastive Learning for Conditional Image Generation", 2020, arXiv:2006.12681, Eq. 8.
     """
     samples, classes = _full(samples), _full(classes)
     other, alike = _relations(labels)
     pairs = samples @ samples.mT / temperature
     own = (samples * classes).sum(1, keepdim=True) / temperature
-    near = torch.cat((own, pairs.masked_fill(~alike, -torch.inf)), 1).logsumexp(1)
+    near = torch.cat((own, pairs.masked_fill(~alike, -torch.inf)), 1).logsumexp(1) if together else own[:, 0]
     return (torch.cat((own, pairs.masked_fill(~other, -torch.inf)), 1).logsumexp(1) - near).mean()
 
 

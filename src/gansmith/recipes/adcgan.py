@@ -3,7 +3,8 @@
 Source: Hou et al., "Conditional GANs with Auxiliary Discriminative Classifier", 2022, arXiv:2107.10060, section 4 (C_d
     tells y+ of real samples and y- of fakes; G raises log C_d(y+) - log C_d(y-); weight 1; hinge loss).
 Differs from the paper: DCGAN's shapes with conditional batch norm in G and spectral norm in D, not BigGAN's; fully
-    connected ones for vectors and pictures up to 12 x 12.
+    connected ones for vectors and pictures up to 12 x 12. The classifier's last layer has no spectral norm: of so few
+    features it could then hardly tell classes apart.
 Expect: EXPECT
 """
 
@@ -42,10 +43,10 @@ class ADCGAN(Recipe):
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         share = conditional.chances(data.classes, data.counts, "adcgan")
         trunk = conditional.Trunk(data.shape, self.width, pooled=True)
-        return {
-            "G": conditional.Steered(self.z_dim, data.shape, self.width, share),
-            "D": conditional.spectral(conditional.Heads(trunk, (2 * len(share),))),
-        }
+        heads = conditional.Heads(trunk, (2 * len(share),))
+        conditional.spectral(heads.trunk)
+        conditional.spectral(heads.score)
+        return {"G": conditional.Steered(self.z_dim, data.shape, self.width, share), "D": heads}
 
     def optimizers(self) -> dict[str, Adam]:
         return {"G": Adam(self.lr, self.betas), "D": Adam(self.lr, self.betas)}

@@ -39,6 +39,9 @@ class ContraGAN(Recipe):
     """Weight of the 2C loss in both players' losses (lambda)."""
     temperature: float = 1.0
     """What similarities are divided by (t)."""
+    together: bool = True
+    """Whether other samples of its class count as near to a sample (Eq. 8). The classes that G makes may then be the
+    data's in another order: the authors advise --no-together against it."""
     discriminator_moves: int = 5
     """D's moves for each of G."""
     lr: float = 2e-4
@@ -87,4 +90,4 @@ class ContraGAN(Recipe):
 
     def relations(self, samples: Tensor, classes: Tensor, y: Tensor) -> Tensor:
         """The weighted 2C loss."""
-        return self.contrast_weight * losses.contrast(samples, classes, y, self.temperature)
+        return self.contrast_weight * losses.contrast(samples, classes, y, self.temperature, self.together)
