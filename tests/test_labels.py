@@ -16,6 +16,7 @@ from gansmith import losses
 from gansmith.asked import Asked, asked, label_of, label_sheet, takes_labels
 from gansmith.cli import main
 from gansmith.data import DataSpec, ImageCodec, VectorCodec, open_store, toy
+from gansmith.encoders import Encoder
 from gansmith.evaluate import evaluate
 from gansmith.judge import Judge
 from gansmith.metrics import agreement
@@ -332,6 +333,42 @@ def test_the_judge_sees_whether_samples_are_what_was_asked() -> None:
     assert codes["code accuracy"] == 1.0
     wrong, _ = judge.score(points, (mode + 3) % 8)
     assert wrong["label accuracy"] == 0.0
+
+
+class Brightest(nn.Module):
+    """A classifier of 8 x 8 pictures with one bright pixel: which of the first ten it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1 / 255))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = x.flatten(1) * self.scale
+        return features, 20 * features[:, :10]
+
+
+def test_the_judge_asks_the_encoder_for_the_class_of_pictures() -> None:
+    y = np.arange(120) % 10
+    x = np.zeros((120, 8, 8, 1), np.uint8)
+    x.reshape(120, 64)[np.arange(120), y] = 255
+    facts = {"held_out": {"accuracy": 0.97, "of": "classes", "count": 12}}
+    shape, settings = (1, 8, 8), {"dim": 64, "classes": 10, "sha256": "", "resize": "none", "scaling": "x / 255"}
+    encoder = Encoder(name="tiny", net=Brightest(), shape=shape, fits=shape, facts=facts, **settings)
+    judge = Judge(
+        open_store({"x": x, "y": y}), metrics=("diversity",), encoder=encoder, n=60, reference=60, training=60
+    )
+    values, more = judge.score(x[:60], y[:60])
+    assert values["label accuracy"] == 1.0 and more["asked"]["real"] == 0.97
+    assert more["asked"]["control"] < 0.3
+    half, more = judge.score(x[:60], np.where(y[:60] == 3, 4, y[:60]))
+    assert half["label accuracy"] == pytest.approx(0.9) and half["label accuracy, lowest"] == pytest.approx(0.5)
+    assert math.isnan(more["asked"]["by_class"][3])
+    blind = Judge(
+        open_store({"x": x, "y": y}), metrics=("diversity",), encoder="pixels", n=60, reference=60, training=60
+    )
+    assert (
+        "label accuracy" not in blind.score(x[:60], y[:60])[0] and "no classifier of these classes" in blind.notes[-1]
+    )
 
 
 def size(path: Path) -> tuple[int, int]:
