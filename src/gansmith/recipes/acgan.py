@@ -5,7 +5,11 @@ Source: Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GAN
     class joins the noise).
 Differs from the paper: DCGAN's shapes for pictures, fully connected for vectors and pictures up to 12 x 12; noise is
     normal; non-saturating loss for G.
-Expect: EXPECT
+Expect: "D/class_real" and "D/class_fake" fall towards 0, "D/real" and "D/fake" to about 0.69. Digits, width 16,
+    z_dim 32, lr 2e-3, batch 64, 40,000 images, seed 0: of 1,000 samples 100.0 % are of the class asked for, as a
+    logistic regression of real digits sees them (it is right on 93.4 % of held-out real ones); of the least class
+    100.0 %; with the classes exchanged 10.5 %; its certainty 0.976 (`pytest -s -m "slow or not slow"
+    tests/test_learns_labels.py`).
 """
 
 from dataclasses import dataclass

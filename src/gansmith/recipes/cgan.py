@@ -4,7 +4,10 @@ Source: Mirza & Osindero, "Conditional Generative Adversarial Nets", 2014, arXiv
     (fully connected networks, label one-hot, cross-entropy); losses of Goodfellow et al., 2014, Eq. 1.
 Differs from the paper: the label joins the first layer (a one-hot input to a linear layer is a map of its own, added),
     not the second; LeakyReLU instead of maxout; Adam instead of momentum; normal noise; non-saturating loss for G.
-Expect: EXPECT
+Expect: "D/real" and "D/fake" about 0.6. Digits, width 16, z_dim 16, lr 2e-3, dropout 0.1, batch 64, 60,000 images,
+    seed 0: of 1,000 samples 97.7 % are of the class asked for, as a logistic regression of real digits sees them
+    (it is right on 93.4 % of held-out real ones); of the least class 95.1 %; with the classes exchanged 10.5 %; its
+    certainty 0.964 (`pytest -s -m "slow or not slow" tests/test_learns_labels.py`).
 """
 
 from dataclasses import dataclass
