@@ -69,13 +69,13 @@ def table(holes: bool) -> tuple[DataSpec, np.ndarray]:
 
 
 SPECS = {
-    "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec()),
-    "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec()),
+    "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec(), classes=("a", "b")),
+    "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec(), classes=("a", "b")),
     "pairs 8x8": two("pairs", (1, 8, 8), (1, 8, 8)),
     "pairs 17x24": two("pairs", (3, 17, 24), (3, 17, 24)),
     "domains 8x8": two("domains", (1, 8, 8), (1, 8, 8)),
     "domains 17x24": two("domains", (3, 17, 24), (3, 17, 24)),
-    "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0))),
+    "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)), classes=("a", "b")),
     "table": table(holes=True)[0],
     "whole table": table(holes=False)[0],
     "text": DataSpec(

@@ -18,7 +18,7 @@ LAYERS = (
     {"recipe"},
     {"recipes", "catalog", "judge_rows", "judge_text", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
-    {"judge"},
+    {"judge", "asked"},
     {"reading"},
     {"evaluate"},
     {"engine", "info", "sample", "complete", "export", "apply"},

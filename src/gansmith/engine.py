@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from . import doctor, pictures
 from ._version import __version__
+from .asked import film_labels
 from .data import DataSpec, Store, open_store
 from .evaluate import Watch, earlier_scores, note_scores
 from .model import build_recipe, draw_samples, recipe_record, save_model
@@ -193,6 +194,7 @@ class _Training:
                 torch.distributed.broadcast(tensor, 0)
         self.feed = build_feed(recipe, spec, store, options, setting, ranks)
         self.shown = self.sources()
+        self.labels = film_labels(recipe, self.taker.average, spec)  # of the film's pictures: a class a row
         self.step = 0
         self.seconds = 0.0  # of training alone: pictures and checkpoints do not count
         self.sums: dict[str, Tensor] = {}
@@ -313,7 +315,7 @@ class _Training:
                 image = show_sources(self.spec, self.shown, [(given, samples) for given, samples, _ in ways])
                 pictures.save(image, path.with_suffix(".png"))
             else:
-                pictures.frame(samples, self.spec, self.store.fields["x"], path)
+                pictures.frame(samples, self.spec, self.store.fields["x"], path, columns=8 if self.labels else 0)
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
 
@@ -370,8 +372,9 @@ class _Training:
 
     def drawn(self, given: Batch) -> tuple[np.ndarray, Tensor]:
         """Samples of the fixed latents, or of the fixed sources: in the data's own units, and encoded."""
-        n = len(next(iter(given.values()))) if given else film_samples(self.spec)
-        encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed, given)
+        asked = given or self.labels
+        n = len(next(iter(asked.values()))) if asked else film_samples(self.spec)
+        encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed, asked)
         return self.spec.made(given)[1].codec.decode(encoded), encoded
 
     def real(self, given: Batch) -> Tensor:
@@ -384,7 +387,11 @@ class _Training:
     def filmed(self) -> str:
         """What the film shows."""
         if not self.spec.parts:
-            return f"the same {film_samples(self.spec)} samples"
+            return (
+                f"the same {len(self.labels['label'])} samples, a class a row"
+                if self.labels
+                else (f"the same {film_samples(self.spec)} samples")
+            )
         target = " | target" if self.spec.kind == "pairs" and len(self.recipe.given(self.shown)) == 1 else ""
         whose = "held-out" if self.options.validation else "training"
         return f"the same {whose} pictures (source | result{target})"
@@ -549,7 +556,9 @@ def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
             f"{store.spec.kind}: choose one of {', '.join(fit)}{how}"
         )
     codec = recipe.codec(store.spec, store.fields)
-    return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape))
+    classes, y = store.spec.classes, store.fields.get("y")
+    counts = tuple(np.bincount(y, minlength=len(classes)).tolist()) if classes and y is not None else ()
+    return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape), counts=counts)
 
 
 def _store(data: Any, options: TrainOptions, ranks: Ranks) -> Store:

@@ -301,9 +301,37 @@ class Judge:
 
     # --- scores ---
 
-    def score(self, fake: np.ndarray) -> tuple[Values, dict[str, Any]]:
-        """Scores of samples (num, ...) as the data stores them; beside them class shares and closest pairs."""
-        return self._measure(self._side(np.asarray(fake)), self._known["held"])
+    def score(self, fake: np.ndarray, asked: np.ndarray | None = None, codes: int = 0) -> tuple[Values, dict[str, Any]]:
+        """Scores of samples (num, ...) as the data stores them; beside them class shares and closest pairs.
+
+        `asked`: the label (num,) that each was asked to have, or, if `codes` is not 0, its code in [0, codes).
+        """
+        side = self._side(np.asarray(fake))
+        values, more = self._measure(side, self._known["held"])
+        if asked is not None:
+            values |= self._obeyed(side, asked, codes, more)
+        return values, more
+
+    def _obeyed(self, fake: _Side, asked: np.ndarray, codes: int, more: dict[str, Any]) -> Values:
+        """Whether samples are what was asked for, as a fixed classifier sees them: the encoder, or a toy's modes."""
+        classes, real = len(self.spec.classes), math.nan
+        if self.toy:
+            seen = torch.cdist(fake.features.double(), torch.from_numpy(toys.centres(self.toy))).argmin(1)
+        elif fake.probabilities is not None and self.encoder is not None and self.encoder.classes == classes:
+            seen = fake.probabilities.argmax(1)
+            held = dict(self.encoder.facts.get("held_out", {}))
+            real = float(held["accuracy"]) if held.get("of") == "classes" else math.nan
+        else:
+            self.notes.append(
+                "whether samples are of the class asked for was not scored: no classifier of these classes"
+            )
+            return {}
+        found = M.agreement(asked, seen.numpy(), classes, seed=self.seed, codes=codes)
+        name = "code accuracy" if codes else "label accuracy"
+        least = float(np.nanmin(found.by_class))
+        more["asked"] = {"name": name, "real": real, "control": found.control, "by_class": found.by_class}
+        more["asked"]["mapping"] = found.mapping
+        return {name: found.accuracy, f"{name}, lowest": least}
 
     def yardsticks(self) -> tuple[Values, Values, dict[str, Any]]:
         """The scores of the floor and of the control, and what else the floor gave; kept in the cache."""

@@ -73,3 +73,65 @@ def relativistic(higher: Tensor, lower: Tensor) -> Tensor:
     "The GAN is dead; long live the GAN!", 2025, arXiv:2501.05441, Eq. 2.
     """
     return F.softplus(_full(lower) - _full(higher)).mean()
+
+
+# --- classes and codes ------------------------------------------------------------------------------------------------
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """-log softmax(logits)[label]: logits (N, K) as a linear layer gives them, labels (N,) int64.
+
+    Logits, not probabilities: a softmax before it would squash the gradient (once more) to next to nothing.
+    """
+    return F.cross_entropy(_full(logits), labels)
+
+
+def gaussian(mean: Tensor, target: Tensor, log_deviation: Tensor | None = None) -> Tensor:
+    """-log N(target; mean, deviation^2), summed over the K values of (N, K) and without the constant; deviation 1 where
+    none is given.
+
+    Chen et al., "InfoGAN", 2016, arXiv:1606.03657, section 6: Q of a continuous code is a factored Gaussian.
+    """
+    error = _full(target) - _full(mean)
+    if log_deviation is None:
+        return error.square().sum(1).mean() / 2
+    width = _full(log_deviation)
+    return ((error * torch.exp(-width)).square() / 2 + width).sum(1).mean()
+
+
+def _relations(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Which pairs (N, N) are of two different samples, and which of those are of one class."""
+    other = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    return other, other & (labels[:, None] == labels[None, :])
+
+
+def contrast(samples: Tensor, classes: Tensor, labels: Tensor, temperature: float, together: bool = True) -> Tensor:
+    """The conditional contrastive (2C) loss: a sample is to be near its class and others of it, far from the rest.
+
+    `samples` (N, D) and the vectors `classes` (N, D) of their classes have length 1. All pairs of the batch count.
+    Samples of a class that lie together in the wrong place are punished little, so that classes may end up exchanged;
+    without `together`, only a sample's own class counts as near (Eq. 7), as the authors advise against that.
+    Kang & Park, "ContraGAN: Contrastive Learning for Conditional Image Generation", 2020, arXiv:2006.12681, Eq. 8.
+    """
+    samples, classes = _full(samples), _full(classes)
+    other, alike = _relations(labels)
+    pairs = samples @ samples.mT / temperature
+    own = (samples * classes).sum(1, keepdim=True) / temperature
+    near = torch.cat((own, pairs.masked_fill(~alike, -torch.inf)), 1).logsumexp(1) if together else own[:, 0]
+    return (torch.cat((own, pairs.masked_fill(~other, -torch.inf)), 1).logsumexp(1) - near).mean()
+
+
+def data_to_data(samples: Tensor, classes: Tensor, labels: Tensor, margin: float, temperature: float) -> Tensor:
+    """The data-to-data cross-entropy (D2D-CE): a sample is to be near its class and far from samples of other classes.
+
+    `samples` (N, D) and the vectors `classes` (N, D) of their classes have length 1. What is nearer to its class than
+    `margin`, or less like another sample than 1 - `margin`, is good enough and gives no gradient.
+    Kang et al., "Rebooting ACGAN", 2021, arXiv:2111.01118, section 3 (D2D-CE), the second margin being 1 minus the
+    first as in the authors' code; which shifts the negatives' exponents alone against overflow, and so is another loss.
+    """
+    samples, classes = _full(samples), _full(classes)
+    other, alike = _relations(labels)
+    own = ((samples * classes).sum(1, keepdim=True) - margin).clamp_max(0) / temperature
+    pairs = (samples @ samples.mT - (1 - margin)).clamp_min(0) / temperature
+    negatives = pairs.masked_fill(~(other & ~alike), -torch.inf)
+    return (torch.cat((own, negatives), 1).logsumexp(1) - own[:, 0]).mean()

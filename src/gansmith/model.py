@@ -153,7 +153,8 @@ class Model:
 
         Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
         last step. `given`: encoded tensors with n rows, for recipes whose samples are made of something ({"a": ...} for
-        pairs and domains; `gansmith.apply` takes pictures as they are).
+        pairs and domains; `gansmith.apply` takes pictures as they are), or can be asked for ({"label": tensor of
+        numbers into `spec.classes`}, {"code": ...} of InfoGAN, {"z": noise}).
         Raises `ValueError` for n < 1, unknown weights, or a missing or unknown `given`.
         """
         stored = self.stored(n, seed=seed, weights=weights, given=given)
@@ -164,6 +165,7 @@ class Model:
         if n < 1:
             raise ValueError(f"cannot draw {n} samples: ask for at least 1")
         nets = self.weights(weights)
+        _check_rows(self.spec, given, n)
         if self.spec.parts and not (given.keys() and given.keys() < self.spec.parts.keys()):
             raise ValueError(
                 f"samples of {self.recipe_name} are made of pictures, and {sorted(given) or 'nothing'} is given: pass "
@@ -171,6 +173,19 @@ class Model:
             )
         drawn = draw_samples(self.recipe, nets, n, seed, given)
         return self.spec.made(given)[1].codec.decode(drawn)
+
+
+def _check_rows(spec: DataSpec, given: Batch, n: int) -> None:
+    """Raises `ValueError` for given tensors of another length than n, and for labels that no class has."""
+    for name, rows in given.items():
+        if len(rows) != n:
+            raise ValueError(f"given {name!r} has {len(rows)} rows for {n} samples: give it a row for each")
+    y = given.get("label")
+    if y is not None and (y.is_floating_point() or y.min() < 0 or y.max() >= len(spec.classes)):
+        raise ValueError(
+            f"labels are {y.unique().tolist()[:5]}; they must be whole numbers from 0 to {len(spec.classes) - 1}, the "
+            f"classes {', '.join(spec.classes)[:200] or 'of which there are none'}"
+        )
 
 
 def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:

@@ -64,7 +64,8 @@ class Recipe(ABC):
     """The networks that `sample` needs: averaged during training and saved with the model."""
     takes: ClassVar[frozenset[str]] = frozenset()
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
-    `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess)."""
+    `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess),
+    `"z"` (noise, as long as the field `z_dim`), `"code"` (below the field `categories`) with `"continuous"` (as many as that field says)."""
     from_noise: ClassVar[bool] = True
     """Whether `sample` makes new samples like the data of noise alone: they can be scored during training, and are
     looked at for variety. Recipes that change or complete what they are given say False."""

@@ -31,7 +31,11 @@ class _Sample:
     temperature: float = 1.0
     """Of text: below 1 likelier and less varied lines, above 1 the opposite."""
     label: str = ""
-    """A class of the data, for recipes that use labels; by default they are drawn."""
+    """A class of the data, by name or number, for recipes that use labels; by default they are drawn, as often as the
+    data has them."""
+    sweep: Literal["none", "label", "code"] = "none"
+    """label: a sheet with a class a row, each column of one noise vector. code: InfoGAN's, with a category a row and
+    each continuous code from -1 to 1 from left to right. -n says about how many samples."""
     out: Path | None = None
     """grid.png for one picture of all, a folder for a PNG each, x.npz for the numbers, rows.csv or rows.parquet of a
     table; RUN/grid.png or RUN/rows.csv by default. Text is printed, or goes into lines.txt or x.npz."""
@@ -79,6 +83,8 @@ def sample(words: list[str]) -> int:
         raise ValueError(f"samples of {options.run} are {spec.kind}: --out {out} does not fit")
     if not suffix and not spec.pictures:
         raise ValueError(f"samples of {options.run} are vectors, not pictures: pass --out x.npz, or --out cloud.png")
+    if options.sweep != "none":
+        return _sample_sheet(model, options, out)
     x = model.sample(options.num, seed=options.seed, weights=options.weights, given=_sampling(model, options))
     if text and options.out is None:
         print("\n".join(x))
@@ -107,10 +113,9 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
     if options.temperature != 1.0:
         asked["temperature"] = options.temperature
     if options.label:
-        if options.label not in model.spec.classes:
-            known = ", ".join(model.spec.classes) or "none"
-            raise ValueError(f"--label {options.label}: the classes of {options.run} are {known}")
-        asked["label"] = model.spec.classes.index(options.label)
+        from ..asked import label_of
+
+        asked["label"] = label_of(model.spec, options.label)
     if unknown := sorted(set(asked) - model.recipe.takes):
         takes = ", ".join(sorted(model.recipe.takes)) or "none"
         raise ValueError(
@@ -119,6 +124,24 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
     if not options.temperature > 0:
         raise ValueError(f"--temperature is {options.temperature}; it must be above 0, such as 0.8")
     return {name: torch.full((options.num,), value) for name, value in asked.items()}
+
+
+def _sample_sheet(model: Model, options: _Sample, out: Path) -> int:
+    """A sheet with a class or a code a row."""
+    from .. import asked, pictures
+
+    if options.label or not model.spec.pictures or out.suffix.lower() != ".png":
+        raise ValueError(
+            f"--sweep {options.sweep} makes a sheet of pictures: pass --out sheet.png, and no --label"
+            if model.spec.pictures
+            else f"--sweep is for pictures; {options.run} makes data of kind {model.spec.kind}"
+        )
+    kind = asked.label_sheet if options.sweep == "label" else asked.code_sheet
+    found = kind(model, options.num, seed=options.seed, weights=options.weights)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pictures.save(pictures.sheet(found.samples, model.spec, found.samples[:0], found.columns), out)
+    print(f"{len(found.samples):,} samples of {model.recipe_name}, {found.what}; seed {options.seed}: {out}")
+    return 0
 
 
 def _sample_of(options: _Sample, model: Model, out: Path) -> int:

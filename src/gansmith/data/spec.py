@@ -128,6 +128,8 @@ class DataSpec:
     codec: Codec
     classes: tuple[str, ...] = ()
     """The names of the labels 0, 1, ...; empty if the data has none."""
+    counts: tuple[int, ...] = ()
+    """How many samples have each label; empty where that is not known."""
     parts: Mapping[str, DataSpec] = field(default_factory=dict, hash=False)
     """Of `pairs` (aligned pictures) and `domains` (two sets, unaligned): `"a"` and `"b"`, pictures each. `shape` and
     `codec` of the whole are those of b, which is what is made by default."""
@@ -159,6 +161,7 @@ class DataSpec:
             "shape": list(self.shape),
             "codec": self.codec.to_json(),
             "classes": list(self.classes),
+            **({"counts": list(self.counts)} if self.counts else {}),
             **({"parts": {name: part.to_json() for name, part in self.parts.items()}} if self.parts else {}),
         }
 
@@ -179,6 +182,10 @@ class DataSpec:
             }:
                 if len(shape) == (3 if kind == "image" else 1) and all(isinstance(s, int) and s > 0 for s in shape):
                     return cls(
-                        kind=kind, shape=tuple(shape), codec=codec_from_json(codec), classes=tuple(map(str, classes))
+                        kind=kind,
+                        shape=tuple(shape),
+                        codec=codec_from_json(codec),
+                        classes=tuple(map(str, classes)),
+                        counts=tuple(map(int, saved.get("counts", ()))),
                     )
         raise ValueError(f"not a data specification: {str(saved)[:200]}")

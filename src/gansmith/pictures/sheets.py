@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..data import DataSpec
 
 
-def sheet(samples: np.ndarray, spec: DataSpec, real: np.ndarray) -> Image.Image:
+def sheet(samples: np.ndarray, spec: DataSpec, real: np.ndarray, columns: int = 0) -> Image.Image:
     """One picture of many samples in the data's own units: a grid of pictures, a cloud of points over real ones, or
     the columns of a table beside the real ones.
 
@@ -25,7 +25,7 @@ def sheet(samples: np.ndarray, spec: DataSpec, real: np.ndarray) -> Image.Image:
     """
     if spec.pictures:
         saved = spec.codec.to_json()
-        return grid(samples, bounds=(float(saved["low"]), float(saved["high"])))
+        return grid(samples, columns, bounds=(float(saved["low"]), float(saved["high"])))
     every = max(len(real) // 4_000, 1)
     if spec.kind == "table":
         return marginals(samples, np.asarray(real[::every]), spec.codec.columns)  # ty: ignore[missing-attribute]
