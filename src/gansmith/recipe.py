@@ -65,13 +65,13 @@ class Recipe(ABC):
     takes: ClassVar[frozenset[str]] = frozenset()
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
     `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess),
-    `"z"` (noise, as long as the field `z_dim`), `"code"` (below the field `categories`) with `"continuous"` (as many as that field says)."""
+    `"z"` (noise, as long as the field `z_dim`), `"code"` (below the field `categories`) with `"continuous"` (as many
+    as that field says)."""
     from_noise: ClassVar[bool] = True
     """Whether `sample` makes new samples like the data of noise alone: they can be scored during training, and are
     looked at for variety. Recipes that change or complete what they are given say False."""
     step_class: ClassVar[type[Step]] = Step
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
-
     chosen_by: ClassVar[str] = ""
     """The name among `errors` by which the weights that serve are chosen: those with the lowest; empty: the last."""
 
