@@ -21,7 +21,7 @@ LAYERS = (
     {"judge"},
     {"reading"},
     {"evaluate"},
-    {"engine", "info", "sample", "complete", "export", "apply"},
+    {"engine", "info", "sample", "complete", "export", "apply", "predict"},
     {"studio", "bench", "report"},
     {"cli"},
     {"__main__"},

@@ -34,7 +34,7 @@ from .recipe import Batch, Recipe, load_recipe, recipe_names
 from .run import Run, refuse_existing
 from .signals import Signals
 from .step import Ranks, Setting, Terms, derive
-from .tuning import Candidate, build_feed, build_step, choose_setting, tame_allocator
+from .tuning import Candidate, build_feed, build_step, choose_setting, data_seed, tame_allocator
 
 CHECKPOINT_MINUTES = 10
 """A checkpoint is saved at least this often, so that slow networks lose little."""
@@ -105,6 +105,7 @@ def train(
                 "digest": store.digest,
                 "count": len(store),
                 "spec": recipe_spec.to_json(),
+                **recipe.draw().bind(recipe_spec.codec, store.fields).record(data_seed(options)),
             },
             "setting": {**dataclasses.asdict(setting), "threads": torch.get_num_threads(), "timings": timings},
             "versions": {"gansmith": __version__, "torch": torch.__version__, "python": platform.python_version()},

@@ -13,12 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from torch import Tensor, nn
 
-from .data import Codec, DataSpec, Draw, Uniform, Unpaired
+from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
 from .step import (
     EMPTY,
     Adam,
@@ -40,6 +40,8 @@ __all__ = [
     "Average",
     "Batch",
     "DataSpec",
+    "FewLabels",
+    "Made",
     "Ramp",
     "Recipe",
     "Step",
@@ -54,6 +56,10 @@ __all__ = [
 ]
 
 
+Made: TypeAlias = Literal["picture", "class", "cluster", "latent"]
+"""What a recipe can make of a real sample: another of its kind, a class or a cluster of it, its code."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe(ABC):
     """What a GAN is. Subclasses are final, frozen, keyword-only dataclasses; never subclass a recipe."""
@@ -61,7 +67,7 @@ class Recipe(ABC):
     kinds: ClassVar[frozenset[str]] = frozenset({"image"})
     """The kinds of data it takes: `DataSpec.kind`."""
     serving: ClassVar[tuple[str, ...]] = ("G",)
-    """The networks that `sample` needs: averaged during training and saved with the model."""
+    """The networks that `sample` and `apply` need: averaged during training and saved with the model."""
     takes: ClassVar[frozenset[str]] = frozenset()
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
     `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled)."""
@@ -87,6 +93,15 @@ class Recipe(ABC):
     def given(self, batch: Batch) -> tuple[Batch, ...]:
         """What `sample` needs of real data, once for each way to sample: nothing at all, where noise is enough."""
         return (EMPTY,)
+
+    def gives(self) -> tuple[Made, ...]:
+        """What `apply` makes of real samples, the usual one first; nothing, where samples come of noise alone."""
+        return ()
+
+    def apply(self, nets: nn.ModuleDict, x: Tensor, what: Made) -> Tensor:
+        """What `gives` names, of real samples x (n, *data.shape), encoded: a "picture" (n, *data.shape), probabilities
+        of each "class" or "cluster" (n, K), or the "latent" code (n, D)."""
+        raise NotImplementedError(f"{type(self).__name__} gives {', '.join(self.gives()) or 'nothing'}, not {what}")
 
     def codec(self, raw: DataSpec, stored: Mapping[str, np.ndarray]) -> Codec:
         """How raw data becomes tensors: by default as the source proposes (images in [-1, 1]).
