@@ -29,7 +29,7 @@ class AAE(Recipe):
     z_dim: int = 8
     """Length of the code, its prior standard normal. With clusters it holds what they leave open (the style)."""
     clusters: int = 0
-    """So many clusters beside the code: a one-hot code of its own, made to look like draws of likely alike clusters."""
+    """So many clusters beside the code: a one-hot code of its own, made to look like draws of equally likely ones."""
     width: int = 1000
     """Units of each hidden layer of all networks."""
     adversarial: float = 1.0
