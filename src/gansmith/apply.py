@@ -80,7 +80,9 @@ def apply(
     "refuse"), `ValueError` if the model is for something else or no file can be used.
     """
     match model.spec.kind:
-        case "pairs" | "domains" | "image" if model.spec.parts or "picture" in model.recipe.gives():
+        case "pairs" | "domains" if not model.from_noise:
+            return _pictures(model, Path(source), Path(out), direction, scale, seed, weights, existing, say)
+        case "image" if "picture" in model.recipe.gives():
             return _pictures(model, Path(source), Path(out), direction, scale, seed, weights, existing, say)
     raise ValueError(
         f"a model of {model.recipe_name} draws from noise and takes no input: use gansmith sample; apply is for models "

@@ -184,9 +184,9 @@ def sample(words: list[str]) -> int:
     from .model import load
 
     model = load(options.run, _own(options.recipe_file))
-    if model.spec.parts or options.given:
+    if not model.from_noise or options.given:
         return _sample_of(options, model, out)
-    spec = model.spec
+    spec = model.spec.made(())[1]
     if spec.kind == "table":
         return _sample_table(model, options)
     if suffix in TABLES or options.where:
@@ -240,10 +240,10 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
 
 def _sample_of(options: _Sample, model: Model, out: Path) -> int:
     """Samples made of pictures, in the size of training: sample i of picture i, and round again."""
-    if options.given is None or not model.spec.parts:
+    if options.given is None or model.from_noise:
         raise ValueError(
             f"samples of {options.run} are made of pictures: pass --given PICTURE or FOLDER, or use gansmith apply"
-            if model.spec.parts
+            if not model.from_noise
             else f"samples of {options.run} are drawn from noise: --given is for recipes that need a source"
         )
     import numpy as np

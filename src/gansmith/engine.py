@@ -27,7 +27,7 @@ from . import doctor, pictures
 from ._version import __version__
 from .data import DataSpec, Store, open_store
 from .evaluate import Watch
-from .model import build_recipe, draw_samples, recipe_record, save_model
+from .model import build_recipe, draw_samples, needs_nothing, recipe_record, save_model
 from .options import Count, Size, TrainOptions
 from .progress import Progress
 from .recipe import Batch, Recipe, load_recipe, recipe_names
@@ -304,7 +304,8 @@ class _Training:
                 image = show_sources(self.spec, self.shown, [(given, samples) for given, samples, _ in ways])
                 pictures.save(image, path.with_suffix(".png"))
             else:
-                pictures.frame(samples, self.spec, self.store.fields["x"], path)
+                shown = self.spec.made(given)[1]
+                pictures.frame(samples, shown, self.store.fields.get("x", samples), path)
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
 
@@ -347,14 +348,15 @@ class _Training:
 
     def real(self, given: Batch) -> Tensor:
         """The first real batch of the run, encoded: what samples made of these are held against."""
-        x = self.feed(0)[self.spec.made(given)[0]].cpu()
+        batch, name = self.feed(0), self.spec.made(given)[0]
+        x = (batch[name] if name else torch.cat([batch[k] for k in self.spec.parts], 3)).cpu()
         return x.float() if x.is_floating_point() else x
 
     # --- the loop ---
 
     def filmed(self) -> str:
         """What the film shows."""
-        if not self.spec.parts:
+        if needs_nothing(self.recipe, self.spec):
             return f"the same {film_samples(self.spec)} samples"
         target = " | target" if self.spec.kind == "pairs" and len(self.recipe.given(self.shown)) == 1 else ""
         whose = "held-out" if self.options.validation else "training"
@@ -431,7 +433,11 @@ class _Training:
         pictures.curves(self.run.log(), path / "curves.png")
         rate = self.images / self.seconds if self.seconds else 0.0
         out = {"table": "rows.csv", "text": "lines.txt"}.get(self.spec.kind, "grid.png")
-        use = f"apply {path} INPUT --out OUT" if self.spec.parts else f"sample {path} -n 64 --out {out}"
+        use = (
+            f"apply {path} INPUT --out OUT"
+            if not needs_nothing(self.recipe, self.spec)
+            else f"sample {path} -n 64 --out {out}"
+        )
         self.say(
             f"done: {self.images:,} images in {self.seconds:.0f} s ({rate:,.0f} a second)\n"
             f"  {path}/{'film.gif' if frames else 'samples/'}    {self.filmed()} through training"

@@ -41,6 +41,12 @@ def draw_samples(recipe: Recipe, nets: nn.ModuleDict, n: int, seed: int, given: 
     return _in_blocks(recipe.sample, nets, n, seed, given)
 
 
+def needs_nothing(recipe: Recipe, spec: DataSpec) -> bool:
+    """Whether the recipe draws samples of nothing but noise."""
+    blank = {name: torch.zeros(1, *part.shape) for name, part in spec.parts.items()}
+    return any(not given for given in recipe.given(blank))
+
+
 def apply_to(recipe: Recipe, nets: nn.ModuleDict, x: Tensor, what: Made, seed: int = 0) -> Tensor:
     """What the recipe makes of encoded samples x (n, ...), on the CPU, float32: each by itself, as `draw_samples`.
 
@@ -157,6 +163,11 @@ class Model:
             raise ValueError(f"there are no weights {which!r}; there are {', '.join(self._networks)}")
         return self._networks[which]
 
+    @property
+    def from_noise(self) -> bool:
+        """Whether samples can be drawn of nothing but noise."""
+        return needs_nothing(self.recipe, self.spec)
+
     def to(self, device: str) -> Model:
         """Move the networks to a device; returns the model."""
         for nets in self._networks.values():
@@ -192,7 +203,8 @@ class Model:
         if n < 1:
             raise ValueError(f"cannot draw {n} samples: ask for at least 1")
         nets = self.weights(weights)
-        if self.spec.parts and not (given.keys() and given.keys() < self.spec.parts.keys()):
+        named = given.keys() and given.keys() < self.spec.parts.keys()
+        if self.spec.parts and not (named or (self.from_noise and not given)):
             raise ValueError(
                 f"samples of {self.recipe_name} are made of pictures, and {sorted(given) or 'nothing'} is given: pass "
                 f"given={{'a': tensor}} (one of {', '.join(self.spec.parts)}), or use gansmith apply"

@@ -18,8 +18,21 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import weight_norm
-from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, FewLabels, Made, Recipe, Terms, Turn, normal
-from ..recipe import of_all_ranks, uniform  # fmt: skip
+from ..recipe import (  # fmt: skip
+    EMPTY,
+    Adam,
+    Average,
+    Batch,
+    DataSpec,
+    FewLabels,
+    Made,
+    Recipe,
+    Terms,
+    Turn,
+    normal,
+    of_all_ranks,
+    uniform,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +42,7 @@ class Semi(Recipe):
     serving: ClassVar[tuple[str, ...]] = ("G", "D")
 
     num_labels: int = 100
-    """So many labels are told, equally many of each class, chosen by the seed and written into run.json; 0 tells all."""
+    """So many labels are told, equally many of each class, chosen by the seed and kept in run.json; 0 tells all."""
     unlabelled: float = 1.0
     """Weight of the game on unlabelled samples and fakes in D; 0 leaves a classifier that the labels alone teach."""
     z_dim: int = 100
