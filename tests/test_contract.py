@@ -75,7 +75,7 @@ SPECS = {
     "pairs 17x24": two("pairs", (3, 17, 24), (3, 17, 24)),
     "domains 8x8": two("domains", (1, 8, 8), (1, 8, 8)),
     "domains 17x24": two("domains", (3, 17, 24), (3, 17, 24)),
-    "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0))),
+    "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)), classes=("no", "yes")),
     "table": table(holes=True)[0],
     "whole table": table(holes=False)[0],
     "text": DataSpec(
@@ -376,9 +376,10 @@ def test_6_what_it_makes_of_real_samples_has_shape_and_is_of_each_alone(case: tu
 
 
 def with_switches(recipe: Recipe) -> tuple[Recipe, ...]:
-    """The recipe with clusters, if it knows of any and has none."""
-    has = any(f.name == "clusters" and not getattr(recipe, f.name) for f in dataclasses.fields(recipe))
-    return (type(recipe)(**{**dataclasses.asdict(recipe), "clusters": 3}),) if has else ()
+    """The recipe with clusters, or with labels, if it knows of such and has none."""
+    off = [f.name for f in dataclasses.fields(recipe) if f.name in ("clusters", "num_labels")]
+    own = dataclasses.asdict(recipe)
+    return tuple(type(recipe)(**(own | {name: 4})) for name in off if not own[name])
 
 
 def joined(name: str, rank: int | None) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ LAYERS = (
     {"_version", "extras", "options", "protocol"},
     {"data", "losses", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step"},
-    {"penalties", "jitter", "augment"},
+    {"penalties", "jitter", "augment", "sghmc"},
     {"recipe"},
     {"recipes", "catalog", "judge_text", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
@@ -27,7 +27,7 @@ LAYERS = (
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-RECIPES_USE = {"recipe", "losses", "penalties", "augment", "jitter", "nets", "data"}
+RECIPES_USE = {"recipe", "losses", "penalties", "augment", "jitter", "nets", "data", "sghmc"}
 
 
 def unit(path: Path) -> str:

@@ -25,6 +25,7 @@ from .step import (
     Average,
     Batch,
     Ramp,
+    Rule,
     Step,
     Terms,
     Turn,
@@ -44,6 +45,7 @@ __all__ = [
     "Made",
     "Ramp",
     "Recipe",
+    "Rule",
     "Step",
     "Terms",
     "Turn",
@@ -79,7 +81,7 @@ class Recipe(ABC):
         """The networks by role (`"G"`, `"D"`, `"E"`, ...), freshly initialised from PyTorch's global generator."""
 
     @abstractmethod
-    def optimizers(self) -> dict[str, Adam]:
+    def optimizers(self) -> Mapping[str, Rule]:
         """How each network is trained. A network not named here is frozen and in eval mode."""
 
     @abstractmethod

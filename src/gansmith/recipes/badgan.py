@@ -4,8 +4,9 @@ Source: Dai, Yang, Yang, Cohen & Salakhutdinov, "Good Semi-supervised Learning T
     arXiv:1705.09783, section 4 (low density, entropy of G by the pull-away term, conditional entropy in D) and the
     authors' MNIST settings: feature matching and low density alone, weighted 1e-4 in a tenth of the steps after 9,000.
     Networks and losses of Salimans et al., 2016, arXiv:1606.03498.
-Differs from the paper: the density (PixelCNN++) has one resolution and learns in the first `density_steps` steps; its term is taken of a few samples at each step, weighted by a tenth, not of 30 in a tenth of the steps; what
-    counts as low is a running mean of batches. Weights are averaged as in `semi`; lr stays what it is.
+Differs from the paper: the density (PixelCNN++) has one resolution and learns in the first `density_steps` steps; its
+    term is taken of a few samples at each step, weighted by a tenth, not of 30 in a tenth of the steps; what counts as
+    low is a running mean over batches. Weights are averaged as in `semi`; lr stays what it is.
 Expect: as `semi`; "P/density" falls (nats a value). "G/density" above 0: G still makes what the density finds likely.
 """
 

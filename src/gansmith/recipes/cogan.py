@@ -1,7 +1,7 @@
 """CoGAN: two GANs that share their deep layers draw pairs of pictures, never having seen a pair.
 
 Source: Liu & Tuzel, "Coupled Generative Adversarial Networks", 2016, arXiv:1606.07536, Eq. 2, section 3 (the first
-    layers of the generators and the last ones of the discriminators are shared), appendix (all but one layer, Adam 2e-4).
+    layers of the generators and the last ones of the discriminators are shared), appendix (all but one, Adam 2e-4).
 Differs from the paper: DCGAN's convolutions; batch norm in D, none of its max-pooling, PReLU or dropout.
 Expect: terms as of `dcgan`, for each kind. Pairs belong together where both kinds show alike things (a digit, and its
     edges); with kinds that have little in common they drift apart.
