@@ -89,7 +89,7 @@ class PixelCNN(nn.Module):
         x = x.float() if x.dtype == torch.bfloat16 else x
         weights, rest = parameters.split(self.shapes, 1)
         means, scales, factors = rest.unflatten(1, (3, x.shape[1], -1)).unbind(1)  # (N, C, mixtures, H, W)
-        # Each channel leans on those before it in the same pixel.
+        # Each channel leans on the one before it in the same pixel.
         shifted = [means[:, 0]]
         for c in range(1, x.shape[1]):
             shifted.append(means[:, c] + (factors[:, c].tanh() * x[:, c - 1 : c]))
