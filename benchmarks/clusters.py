@@ -4,9 +4,9 @@
         [--batch-size 64] [--device auto] [--precision auto] [--set cluster_gan.width=64] [--keep RUNS]
 
 Accuracy: each cluster is matched with one class so that the most samples are right (Hungarian); purity: each stands for
-the class that most of it has. Beside the cluster that the network names, k-means on its codes (as in ClusterGAN's code).
-k-means learns from 10,000 training samples, with the best of 10 starts. Published on MNIST: ClusterGAN .95 (purity on
-codes), adversarial autoencoders .90 with 16 clusters.
+the class that most of it has. Beside the cluster that the network names, k-means on its codes (as ClusterGAN's code has
+it). k-means learns from 10,000 training samples, with the best of 10 starts. Published on MNIST: ClusterGAN .95 (purity
+on codes), adversarial autoencoders .90 with 16 clusters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Few labels: errors on MNIST's 10,000 test digits of `semi` or `badgan`, beside the same network taught by labels alone.
+"""Few labels: errors on MNIST's 10,000 test digits of `semi` or `badgan`, beside the same D taught by labels alone.
 
     python -m benchmarks.semi --data-dir DIR [semi] [--num-labels 100] [--seeds 0 1 2] [--images 18M] [--batch-size 100]
         [--device auto] [--precision auto] [--set noise=0.5] [--name semi] [--keep RUNS]
