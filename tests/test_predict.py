@@ -81,7 +81,7 @@ def test_classes_into_a_table(classifier: Path, tmp_path: Path, capsys: pytest.C
     assert len(record["data"]["labelled"]) == 4
     np.savez(tmp_path / "test.npz", **digits(60))
     assert main(["apply", str(classifier), str(tmp_path / "test.npz"), "--out", str(tmp_path / "out.csv")]) == 0
-    rows = list(csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()))
     assert list(rows[0]) == ["file", "class", "probability", "label"] and len(rows) == 60
     wrong = sum(row["class"] != row["label"] for row in rows)
     assert f"{wrong} errors of 60" in capsys.readouterr().out
@@ -128,7 +128,8 @@ def test_reconstructions_codes_and_clusters(tmp_path: Path, capsys: pytest.Captu
     Image.fromarray(data["x"][1, ..., 0]).resize((24, 40)).save(tmp_path / "one.png")
     run, one = str(tmp_path / "run"), str(tmp_path / "one.png")
     assert main(["apply", run, one, "--what", "picture", "--out", str(tmp_path / "again.png")]) == 0
-    assert Image.open(tmp_path / "again.png").size == (24, 40)
+    with Image.open(tmp_path / "again.png") as again:
+        assert again.size == (24, 40)
     assert main(["apply", run, one, "--what", "latent", "--out", str(tmp_path / "z.csv")]) == 0
     assert (tmp_path / "z.csv").read_text().startswith("file,z0,z1,z2\none.png,")
     np.savez(tmp_path / "test.npz", **data)
