@@ -147,11 +147,12 @@ class BadGAN(Recipe):
         """Section 4: labels, the game, and where asked for D's certainty on unlabelled samples."""
         with torch.no_grad():
             fake = self.sample(nets, len(batch["x"]))
-        logits = nets["D"](batch["x"], normal)
+        # One pass: weights are normalised once, and D does not mix samples.
+        told, logits, made = nets["D"](torch.cat((batch["labelled.x"], batch["x"], fake)), normal).chunk(3)
         terms = {
-            "labelled": self.labelled(nets, batch),
+            "labelled": F.cross_entropy(told, batch["labelled.y"]),
             "real": losses.logistic_real(logits.logsumexp(1)) / 2,
-            "fake": losses.logistic_fake(nets["D"](fake, normal).logsumexp(1)) / 2,
+            "fake": losses.logistic_fake(made.logsumexp(1)) / 2,
         }
         if self.entropy:
             chances = logits.log_softmax(1)
@@ -172,7 +173,9 @@ class BadGAN(Recipe):
     def features(self, nets: nn.ModuleDict, batch: Batch, fake: Tensor) -> Terms:
         """What G's samples are asked for in both stages."""
         made = _d(nets).features(fake, normal)
-        terms = {"features": losses.feature_matching(_d(nets).features(batch["x"], normal), made)}
+        with torch.no_grad():
+            real = _d(nets).features(batch["x"], normal)
+        terms = {"features": losses.feature_matching(real, made)}
         return terms | ({"pull_away": self.pull_away * losses.pull_away(made)} if self.pull_away else {})
 
 

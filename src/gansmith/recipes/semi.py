@@ -107,20 +107,24 @@ class Semi(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 5: D(x) = Z / (Z + 1), Z being the sum of the exponentials of the K logits."""
-        terms = {"labelled": self.labelled(nets, batch)}
-        if self.unlabelled:
-            with torch.no_grad():
-                fake = self.sample(nets, len(batch["x"]))
-            real_scores = nets["D"](batch["x"], normal).logsumexp(1)
-            fake_scores = nets["D"](fake, normal).logsumexp(1)
-            terms["real"] = self.unlabelled * losses.logistic_real(real_scores) / 2
-            terms["fake"] = self.unlabelled * losses.logistic_fake(fake_scores) / 2
-        return terms
+        if not self.unlabelled:
+            return {"labelled": self.labelled(nets, batch)}
+        with torch.no_grad():
+            fake = self.sample(nets, len(batch["x"]))
+        # One pass: weights are normalised once, and D does not mix samples.
+        told, real, made = nets["D"](torch.cat((batch["labelled.x"], batch["x"], fake)), normal).chunk(3)
+        return {
+            "labelled": F.cross_entropy(told, batch["labelled.y"]),
+            "real": self.unlabelled * losses.logistic_real(real.logsumexp(1)) / 2,
+            "fake": self.unlabelled * losses.logistic_fake(made.logsumexp(1)) / 2,
+        }
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 3.1: the last hidden layer is to have the same mean on fakes as on real samples."""
-        features, fake = _d(nets).features, self.sample(nets, len(batch["x"]))
-        return {"features": losses.feature_matching(features(batch["x"], normal), features(fake, normal))}
+        with torch.no_grad():
+            real = _d(nets).features(batch["x"], normal)
+        made = _d(nets).features(self.sample(nets, len(real)), normal)
+        return {"features": losses.feature_matching(real, made)}
 
 
 def _d(nets: nn.ModuleDict) -> weight_norm.Classifier:
