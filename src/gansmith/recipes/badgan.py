@@ -10,7 +10,6 @@ Differs from the paper: the density (PixelCNN++) has one resolution and learns i
 Expect: as `semi`; "P/density" falls (nats a value). "G/density" above 0: G still makes what the density finds likely.
 """
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -75,8 +74,8 @@ class BadGAN(Recipe):
     """Standard deviation of the noise added to pictures, whose values are 0 to 1 for this, before D sees them."""
     noise: float = 0.5
     """Standard deviation of the noise added to each hidden layer of D."""
-    average_images: float = 100 * math.log(2) / 1e-4
-    """Half-life of the moving average that classifies, in images shown: a rate of 1e-4 a step of 100."""
+    average_images: float = 693_147.0
+    """Half-life of the moving average that classifies, in images shown: ln 2 / 1e-4 steps of 100."""
     lr: float = 3e-3
     """Adam's step size for D."""
     g_lr: float = 1e-3
