@@ -8,6 +8,7 @@ Differs from the paper: the density (PixelCNN++) has one resolution and learns i
     term is taken of a few samples at each step, weighted by a tenth, not of 30 in a tenth of the steps; what counts as
     low is a running mean over batches. Weights are averaged as in `semi`; lr stays what it is.
 Expect: as `semi`; "P/density" falls (nats a value). "G/density" above 0: G still makes what the density finds likely.
+    Not measured to the end yet: `python -m benchmarks.semi badgan`.
 """
 
 from dataclasses import dataclass

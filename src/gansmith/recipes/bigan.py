@@ -6,6 +6,7 @@ Source: Donahue, Krahenbuhl & Darrell, "Adversarial Feature Learning", 2016, arX
 Differs from the paper: D has no batch norm; lr stays what it is; no weight decay; G has LeakyReLU.
 Expect: "D" terms stay above 0.2. Nothing but the game asks for it, and yet G(E(x)) comes to look like x: another sample
     of its kind rather than a copy.
+    How well it does so has not been measured here yet.
 """
 
 from dataclasses import dataclass

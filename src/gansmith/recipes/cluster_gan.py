@@ -6,6 +6,7 @@ Source: Mukherjee, Asnani, Lin & Kannan, "ClusterGAN: Latent Space Clustering in
 Differs from the paper: DCGAN's convolutions, as many as halve the picture to about 4 pixels, without the fully
     connected layers of 1,024; no weight decay.
 Expect: "G+E/cluster" falls to nearly 0 within some thousand steps: E reads the cluster of every sample.
+    Accuracy has not been measured yet: `python -m benchmarks.clusters`.
 """
 
 from dataclasses import dataclass

@@ -5,6 +5,7 @@ Source: Liu & Tuzel, "Coupled Generative Adversarial Networks", 2016, arXiv:1606
 Differs from the paper: DCGAN's convolutions; batch norm in D, none of its max-pooling, PReLU or dropout.
 Expect: terms as of `dcgan`, for each kind. Pairs belong together where both kinds show alike things (a digit, and its
     edges); with kinds that have little in common they drift apart.
+    Not measured yet.
 """
 
 from dataclasses import dataclass

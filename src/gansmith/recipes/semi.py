@@ -6,6 +6,7 @@ Source: Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:16
 Differs from the paper: the first batch that sets the weight norm is one of training, with its noise.
 Expect: "D/labelled" falls to nearly 0; "D/real" and "D/fake" stay near 0.2 to 0.35; "G/features" stays small. Errors on
     data of which labels are known: `gansmith apply RUN mnist:test --out classes.csv`.
+    Not measured to the end yet: `python -m benchmarks.semi`.
 """
 
 from dataclasses import dataclass
