@@ -16,8 +16,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
-from gansmith.model import draw_samples, load, save_model
+from gansmith.data import (
+    ByCondition,
+    Column,
+    DataSpec,
+    HeldOut,
+    ImageCodec,
+    TableCodec,
+    TextCodec,
+    VectorCodec,
+)
+from gansmith.model import apply_to, draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
 
@@ -69,13 +78,13 @@ def table(holes: bool) -> tuple[DataSpec, np.ndarray]:
 
 
 SPECS = {
-    "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec(), classes=("a", "b")),
-    "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec(), classes=("a", "b")),
+    "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec(), classes=("no", "yes")),
+    "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec(), classes=("no", "yes")),
     "pairs 8x8": two("pairs", (1, 8, 8), (1, 8, 8)),
     "pairs 17x24": two("pairs", (3, 17, 24), (3, 17, 24)),
     "domains 8x8": two("domains", (1, 8, 8), (1, 8, 8)),
     "domains 17x24": two("domains", (3, 17, 24), (3, 17, 24)),
-    "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)), classes=("a", "b")),
+    "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)), classes=("no", "yes")),
     "table": table(holes=True)[0],
     "whole table": table(holes=False)[0],
     "text": DataSpec(
@@ -86,7 +95,7 @@ SPECS = {
 }
 ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
 SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1, "pac": 2, "hint_rate": 0.1}
-SMALL |= {"likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2}
+SMALL |= {"likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2, "density_steps": 1}
 """Fields that set the size of networks and the length of stages, made tiny here; and chances of cells, so that few
 rows hold some."""
 
@@ -152,10 +161,15 @@ def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice
             return {"x": tokens(spec, generator)[rows]}
         shapes = {k: part.shape for k, part in spec.parts.items()} or {"x": spec.shape}
         fields = {k: torch.rand(BATCH, *shape, generator=generator) * 2 - 1 for k, shape in shapes.items()}
-        return {
+        batch = {
             **{k: v.to(dtype)[rows] for k, v in fields.items()},
             "y": torch.randint(0, 2, (BATCH,), generator=generator)[rows],
         }
+        if "x" in batch:  # as `FewLabels` draws them
+            told = torch.rand(BATCH, *spec.shape, generator=generator) * 2 - 1
+            batch["labelled.x"] = told.to(dtype)[rows]
+            batch["labelled.y"] = torch.randint(0, 2, (BATCH,), generator=generator)[rows]
+        return batch
 
     return batch
 
@@ -339,6 +353,42 @@ def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: P
             np.testing.assert_array_equal(model.stored(6, seed=2, weights=weights, given=given), expected)
             found = model.sample(6, seed=2, weights=weights, given=given)
             assert repr(found) == repr(codec.present(expected))
+
+
+def test_6_what_it_makes_of_real_samples_has_shape_and_is_of_each_alone(case: tuple[str, str]) -> None:
+    recipes = (tiny(case[0]), *with_switches(tiny(case[0])))
+    if not any(recipe.gives() for recipe in recipes):
+        pytest.skip("its samples are drawn from noise alone")
+    for recipe in recipes:
+        spec = fitted(recipe, SPECS[case[1]])
+        step = step_of(recipe, spec)
+        step.take(0, feed(spec))
+        x = feed(spec)(5)["x"]
+        for what in recipe.gives():
+            made = apply_to(recipe, step.average, x, what)
+            assert made.dtype == torch.float32 and torch.isfinite(made).all()
+            if what == "picture":
+                assert made.shape == x.shape
+            else:
+                assert made.dim() == 2 and len(made) == len(x)
+            if what in ("class", "cluster"):
+                assert (made >= 0).all()
+                torch.testing.assert_close(made.sum(1), torch.ones(len(x)))
+            if what == "class":
+                assert made.shape[1] == len(spec.classes)
+            assert torch.equal(made, apply_to(recipe, step.average, x, what))
+            torch.testing.assert_close(made[3:5], apply_to(recipe, step.average, x[3:5], what), rtol=1e-3, atol=1e-5)
+            assert not torch.equal(made, apply_to(recipe, step.average, feed(spec)(6)["x"], what))
+        with pytest.raises(ValueError, match="of real samples"):
+            apply_to(recipe, step.average, x, "sound")  # type: ignore[arg-type]
+    assert step.nets.training
+
+
+def with_switches(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe with clusters, or with labels, if it knows of such and has none."""
+    off = [f.name for f in dataclasses.fields(recipe) if f.name in ("clusters", "num_labels")]
+    own = dataclasses.asdict(recipe)
+    return tuple(type(recipe)(**(own | {name: 4})) for name in off if not own[name])
 
 
 def joined(name: str, rank: int | None) -> dict[str, Tensor]:

@@ -14,20 +14,20 @@ LAYERS = (
     {"_version", "extras", "options", "protocol"},
     {"data", "losses", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step"},
-    {"penalties", "jitter", "augment"},
+    {"penalties", "jitter", "augment", "sghmc"},
     {"recipe"},
     {"recipes", "catalog", "judge_rows", "judge_text", "run", "tuning", "signals"},
     {"model", "encoders", "compare"},
     {"judge", "asked"},
     {"reading"},
     {"evaluate"},
-    {"engine", "info", "sample", "complete", "export", "apply"},
+    {"engine", "info", "sample", "complete", "export", "apply", "predict"},
     {"studio", "bench", "report"},
     {"cli"},
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-RECIPES_USE = {"recipe", "losses", "penalties", "augment", "jitter", "nets", "data"}
+RECIPES_USE = {"recipe", "losses", "penalties", "augment", "jitter", "nets", "data", "sghmc"}
 
 
 def unit(path: Path) -> str:

@@ -36,7 +36,7 @@ from .recipe import Batch, Recipe, load_recipe, recipe_names
 from .run import Run, refuse_existing
 from .signals import Signals
 from .step import Ranks, Setting, Stream, Terms, derive, draws
-from .tuning import Candidate, build_feed, build_step, choose_setting, tame_allocator
+from .tuning import Candidate, build_feed, build_step, choose_setting, data_seed, tame_allocator
 
 CHECKPOINT_MINUTES = 10
 """A checkpoint is saved at least this often, so that slow networks lose little."""
@@ -110,6 +110,7 @@ def train(
                 "digest": store.digest,
                 "count": len(store),
                 "spec": recipe_spec.to_json(),
+                **recipe.draw().bind(recipe_spec.codec, store.fields).record(data_seed(options)),
             },
             "setting": {**dataclasses.asdict(setting), "threads": torch.get_num_threads(), "timings": timings},
             "versions": {"gansmith": __version__, "torch": torch.__version__, "python": platform.python_version()},
@@ -315,7 +316,9 @@ class _Training:
                 image = show_sources(self.spec, self.shown, [(given, samples) for given, samples, _ in ways])
                 pictures.save(image, path.with_suffix(".png"))
             else:
-                pictures.frame(samples, self.spec, self.store.fields["x"], path, columns=8 if self.labels else 0)
+                shown = self.spec.made(given)[1]
+                real = self.store.fields.get("x", samples)
+                pictures.frame(samples, shown, real, path, columns=8 if self.labels else 0)
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
 
@@ -379,14 +382,15 @@ class _Training:
 
     def real(self, given: Batch) -> Tensor:
         """The first real batch of the run, encoded: what samples made of these are held against."""
-        x = self.feed(0)[self.spec.made(given)[0]].cpu()
+        batch, name = self.feed(0), self.spec.made(given)[0]
+        x = (batch[name] if name else torch.cat([batch[k] for k in self.spec.parts], 3)).cpu()
         return x.float() if x.is_floating_point() else x
 
     # --- the loop ---
 
     def filmed(self) -> str:
         """What the film shows."""
-        if not self.spec.parts:
+        if self.recipe.from_noise:
             return (
                 f"the same {len(self.labels['label'])} samples, a class a row"
                 if self.labels

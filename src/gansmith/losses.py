@@ -135,3 +135,40 @@ def data_to_data(samples: Tensor, classes: Tensor, labels: Tensor, margin: float
     pairs = (samples @ samples.mT - (1 - margin)).clamp_min(0) / temperature
     negatives = pairs.masked_fill(~(other & ~alike), -torch.inf)
     return (torch.cat((own, negatives), 1).logsumexp(1) - own[:, 0]).mean()
+
+
+# --- likeness ---------------------------------------------------------------------------------------------------------
+
+
+def squared_error(made: Tensor, real: Tensor) -> Tensor:
+    """Half the squared distance of each sample (N, ...), summed over its values: minus the log-likelihood of a Gaussian
+    of variance 1 around what was made, up to a constant."""
+    return (_full(made) - _full(real)).square().flatten(1).sum(1).mean() / 2
+
+
+def normal_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL of N(mean, exp(log_variance)) from N(0, 1), summed over the code's places: (N, D) each.
+
+    Kingma & Welling, "Auto-Encoding Variational Bayes", 2013, arXiv:1312.6114, appendix B.
+    """
+    mean, log_variance = _full(mean), _full(log_variance)
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
+
+
+def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
+    """Squared distance of the mean features (N, D) of real and fake samples, a mean over the D features.
+
+    Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:1606.03498, section 3.1.
+    """
+    return (_full(real).mean(0) - _full(fake).mean(0)).square().mean()
+
+
+def pull_away(features: Tensor) -> Tensor:
+    """The mean squared cosine between the features (N, D) of different samples: small where they differ.
+
+    Zhao et al., "Energy-based Generative Adversarial Network", 2016, arXiv:1609.03126, Eq. 5.
+    """
+    unit = F.normalize(_full(features), dim=1)
+    n = len(unit)
+    squares = (unit @ unit.T).square()
+    return (squares.sum() - squares.diagonal().sum()) / max(n * (n - 1), 1)

@@ -13,18 +13,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from torch import Tensor, nn
 
-from .data import Codec, DataSpec, Draw, Uniform, Unpaired
+from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
 from .step import (
     EMPTY,
     Adam,
     Average,
     Batch,
     Ramp,
+    Rule,
     Step,
     Terms,
     Turn,
@@ -40,8 +41,11 @@ __all__ = [
     "Average",
     "Batch",
     "DataSpec",
+    "FewLabels",
+    "Made",
     "Ramp",
     "Recipe",
+    "Rule",
     "Step",
     "Terms",
     "Turn",
@@ -54,6 +58,10 @@ __all__ = [
 ]
 
 
+Made: TypeAlias = Literal["picture", "class", "cluster", "latent"]
+"""What a recipe can make of a real sample: another of its kind, a class or a cluster of it, its code."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe(ABC):
     """What a GAN is. Subclasses are final, frozen, keyword-only dataclasses; never subclass a recipe."""
@@ -61,7 +69,7 @@ class Recipe(ABC):
     kinds: ClassVar[frozenset[str]] = frozenset({"image"})
     """The kinds of data it takes: `DataSpec.kind`."""
     serving: ClassVar[tuple[str, ...]] = ("G",)
-    """The networks that `sample` needs: averaged during training and saved with the model."""
+    """The networks that `sample` and `apply` need: averaged during training and saved with the model."""
     takes: ClassVar[frozenset[str]] = frozenset()
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
     `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess),
@@ -80,7 +88,7 @@ class Recipe(ABC):
         """The networks by role (`"G"`, `"D"`, `"E"`, ...), freshly initialised from PyTorch's global generator."""
 
     @abstractmethod
-    def optimizers(self) -> dict[str, Adam]:
+    def optimizers(self) -> Mapping[str, Rule]:
         """How each network is trained. A network not named here is frozen and in eval mode."""
 
     @abstractmethod
@@ -102,6 +110,15 @@ class Recipe(ABC):
         what the draw knows of them (`HeldOut`).
         """
         return {}
+
+    def gives(self) -> tuple[Made, ...]:
+        """What `apply` makes of real samples, the usual one first; nothing, where samples come of noise alone."""
+        return ()
+
+    def apply(self, nets: nn.ModuleDict, x: Tensor, what: Made) -> Tensor:
+        """What `gives` names, of real samples x (n, *data.shape), encoded: a "picture" (n, *data.shape), probabilities
+        of each "class" or "cluster" (n, K), or the "latent" code (n, D)."""
+        raise NotImplementedError(f"{type(self).__name__} gives {', '.join(self.gives()) or 'nothing'}, not {what}")
 
     def codec(self, raw: DataSpec, stored: Mapping[str, np.ndarray]) -> Codec:
         """How raw data becomes tensors: by default as the source proposes (images in [-1, 1]).

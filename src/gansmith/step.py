@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,19 @@ class Adam:
         cuda = parameters[0].device.type == "cuda"
         start = torch.tensor(lr, device=parameters[0].device) if cuda else lr
         return torch.optim.AdamW(parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda)
+
+
+class Rule(Protocol):
+    """How one network moves down its gradient: `Adam`, or what a step of its own brings."""
+
+    @property
+    def lr(self) -> float | Ramp:
+        """Its step size; one that changes is set before each step."""
+        ...
+
+    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """The PyTorch optimiser over these parameters. All that it keeps of a parameter is in its `state`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -258,7 +271,7 @@ class Step:
         self,
         nets: nn.ModuleDict,
         turns: Sequence[Turn],
-        optimizers: Mapping[str, Adam],
+        optimizers: Mapping[str, Rule],
         averaged: Sequence[str],
         average: Average,
         *,

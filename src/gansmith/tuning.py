@@ -48,6 +48,11 @@ def build_step(recipe: Recipe, nets: nn.ModuleDict, options: TrainOptions, setti
     )
 
 
+def data_seed(options: TrainOptions) -> int:
+    """The seed of the order of the data, and of what else a draw decides."""
+    return derive(options.seed, "data")
+
+
 def build_feed(
     recipe: Recipe, spec: DataSpec, store: Store, options: TrainOptions, setting: Setting, ranks: Ranks
 ) -> Feed:
@@ -56,7 +61,7 @@ def build_feed(
         store,
         spec.codecs,
         recipe.draw(),
-        seed=derive(options.seed, "data"),
+        seed=data_seed(options),
         batch_size=options.batch_size,
         rank=ranks.rank,
         world=ranks.world,

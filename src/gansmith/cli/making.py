@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+from ..options import DataOptions
 from .parsing import Usage, gathered, own_recipe, parse
 
 if TYPE_CHECKING:
     from ..model import Model
+    from ..recipe import Made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +73,9 @@ def sample(words: list[str]) -> int:
     from ..model import load
 
     model = load(options.run, own_recipe(options.recipe_file))
-    if model.spec.parts or options.given:
+    if not model.from_noise or options.given:
         return _sample_of(options, model, out)
-    spec = model.spec
+    spec = model.spec.made(())[1]
     if spec.kind == "table":
         return _sample_table(model, options)
     if suffix in TABLES or options.where:
@@ -146,10 +148,10 @@ def _sample_sheet(model: Model, options: _Sample, out: Path) -> int:
 
 def _sample_of(options: _Sample, model: Model, out: Path) -> int:
     """Samples made of pictures, in the size of training: sample i of picture i, and round again."""
-    if options.given is None or not model.spec.parts:
+    if options.given is None or model.from_noise:
         raise ValueError(
             f"samples of {options.run} are made of pictures: pass --given PICTURE or FOLDER, or use gansmith apply"
-            if model.spec.parts
+            if not model.from_noise
             else f"samples of {options.run} are drawn from noise: --given is for recipes that need a source"
         )
     import numpy as np
@@ -218,9 +220,12 @@ class _Apply:
     """A run's directory, or the folder of a saved model."""
     input: Annotated[Positional[Path], arg(metavar="INPUT")]
     """A picture, an animation, a folder of pictures (a video's frames, say); or a table with holes: .csv, .csv.gz, .tsv
-    or .parquet."""
+    or .parquet. For classes, clusters and codes also any data that `train --data` takes, such as mnist:test."""
     out: Path
-    """The file, or the folder, for the results; names are kept."""
+    """The file, or the folder, for the results; names are kept. A .csv for classes, clusters and codes."""
+    what: Literal["auto", "picture", "class", "cluster", "latent"] = "auto"
+    """Of models with an encoder or a classifier: reconstructed pictures, classes, clusters, or codes; auto is what the
+    recipe does first."""
     direction: Literal["auto", "a2b", "b2a"] = "auto"
     """Which way, for recipes that know two; auto is a2b."""
     scale: Literal["native", "trained"] = "native"
@@ -235,12 +240,14 @@ class _Apply:
     """What to do with pictures that are there already; skip goes on where an earlier call was stopped."""
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
+    data_dir: Path | None = None
+    """Where the official files of mnist, fashion-mnist and cifar10 lie, if INPUT is one of them."""
     recipe_file: Path | None = None
     """The .py of the recipe, for a run that used one of your own."""
 
 
 def apply(words: list[str]) -> int:
-    """Put a trained model to work on data of yours: translate pictures, fill the missing cells of a table."""
+    """Put a trained model to work on data of yours: translate, reconstruct, classify, fill the holes of a table."""
     options = parse(_Apply, words, "gansmith apply", apply.__doc__)
 
     from .. import apply as applying
@@ -253,6 +260,12 @@ def apply(words: list[str]) -> int:
         raise ValueError(
             f"--draw is for the holes of a table; {options.run} is of kind {model.spec.kind}: leave it out"
         )
+    if not model.spec.parts:
+        what = model.recipe.gives()[:1] if options.what == "auto" else (options.what,)
+        if what and what[0] != "picture":
+            return _predict(model, what[0], options)
+    elif options.what != "auto":
+        raise ValueError(f"--what {options.what}: {model.recipe_name} translates; leave it out")
     done = applying.apply(
         model,
         options.input,
@@ -270,6 +283,28 @@ def apply(words: list[str]) -> int:
     notes += [f"{len(done.failed):,} left out"] if done.failed else []
     notes += [f"{len(done.ignored):,} files are no pictures"] if done.ignored else []
     print(", ".join([f"{len(done.written):,} written to {options.out}", *notes]))
+    return 0
+
+
+def _predict(model: Model, what: Made, options: _Apply) -> int:
+    """Classes, clusters or codes into a table; the errors, where the data has labels."""
+    from ..predict import predict, score, write
+
+    if options.out.suffix.lower() != ".csv" or options.out.is_dir():
+        raise Usage(f"--out {options.out}: name a .csv for the {what} of each sample")
+    if options.out.exists() and options.existing == "refuse":
+        raise FileExistsError(f"{options.out} is there already: pass another --out, or --existing replace")
+    found = predict(model, str(options.input), what, DataOptions(data_dir=options.data_dir), options.weights)
+    for name, reason in found.failed:
+        print(f"left out: {name}: {reason}", file=sys.stderr)
+    write(found, options.out)
+    scores = score(found)
+    said = f"{len(found.names):,} samples: {options.out}"
+    if "errors" in scores:
+        said += f"; {scores['errors']:,} errors of {scores['samples']:,}"
+    elif scores:
+        said += f"; clusters matched with classes: accuracy {scores['accuracy']:.4f}, purity {scores['purity']:.4f}"
+    print(said)
     return 0
 
 

@@ -83,7 +83,11 @@ class Feed:
         (n,) = set(self._counts.values())
         rows, more = self.draw.batch(self.seed, k, self.batch_size, n)
         added = {name: _to(torch.from_numpy(v[self._slice].copy()), self.device) for name, v in more.items()}
-        return self.at(dict.fromkeys(self._counts, rows[self._slice])) | added
+        batch = self.at(dict.fromkeys(self._counts, rows[self._slice])) | added
+        for beside, others in self.draw.further(self.seed, k, self.batch_size, n).items():
+            found = self.at(dict.fromkeys(self._counts, others[self._slice]))
+            batch |= {f"{beside}.{name}": field for name, field in found.items()}
+        return batch
 
     def spaced(self, n: int) -> dict[str, Tensor]:
         """At most n evenly spaced rows of every field, encoded, on the device: the same in every run.

@@ -149,8 +149,19 @@ class DataSpec:
         """The codec of each field of a batch that has one."""
         return {name: part.codec for name, part in self.parts.items()} or {"x": self.codec}
 
+    @property
+    def beside(self) -> DataSpec:
+        """Of pairs and domains: a picture of a and b side by side."""
+        a, b = self.parts["a"], self.parts["b"]
+        return DataSpec(kind="image", shape=(*a.shape[:2], a.shape[2] + b.shape[2]), codec=b.codec)
+
     def made(self, given: Collection[str]) -> tuple[str, DataSpec]:
-        """The field that `Recipe.sample` makes of these given ones, and what it is: the part that is not given."""
+        """The field that `Recipe.sample` makes of these given ones, and what it is: the part that is not given.
+
+        Of two sets of pictures and nothing given that is a pair, which is no field of theirs: `beside`.
+        """
+        if self.parts and not given:
+            return "", self.beside
         left = [(name, part) for name, part in self.parts.items() if name not in given]
         return left[-1] if left and given else ("x", self)
 

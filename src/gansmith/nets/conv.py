@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from .mlp import Head, at_least_one
+from .mlp import Head, at_least_one, full
 
 Norm = Literal["batch", "layer", "none"]
 
@@ -127,3 +127,21 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N,)."""
         return self.head(self.layers(x))
+
+
+class Encoder(nn.Module):
+    """Pictures (N, C, H, W) to `outputs` numbers each (N, outputs): the discriminator's layers and a head of its own.
+
+    The numbers are float32 whatever the precision.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int, outputs: int, norm: Norm = "batch"):
+        super().__init__()
+        at_least_one(outputs=outputs)
+        sizes = ladder(shape[1], shape[2])
+        self.layers = Discriminator(shape, width, norm).layers
+        self.last = nn.Conv2d(doubling(width, max(len(sizes) - 1, 1))[-1], outputs, sizes[-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, outputs)."""
+        return full(self.last, self.layers(x)).flatten(1)

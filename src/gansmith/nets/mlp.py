@@ -123,3 +123,30 @@ class MaxoutDiscriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, *shape) to (N,)."""
         return self.head(self.layers(x))
+
+
+class Encoder(nn.Module):
+    """Samples (N, *shape) to `outputs` numbers each (N, outputs): Linear and LeakyReLU per width, then Linear.
+
+    `batch_norm` normalises before each LeakyReLU; slope 0 is ReLU. The numbers are float32 whatever the precision.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], widths: Sequence[int], outputs: int, slope: float = 0.2, batch_norm: bool = False
+    ):
+        super().__init__()
+        at_least_one(width=min(widths, default=1), outputs=outputs)
+        sizes = (math.prod(shape), *widths)
+        layers = _normalised(sizes, slope) if batch_norm else _hidden(sizes, slope, 0.0)
+        self.layers = nn.Sequential(nn.Flatten(), *layers)
+        self.last = nn.Linear(sizes[-1], outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, *shape) to (N, outputs)."""
+        return full(self.last, self.layers(x))
+
+
+def full(layer: nn.Module, x: Tensor) -> Tensor:
+    """The layer in float32 under autocast too: for codes and logits, of which bfloat16 would keep three digits."""
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float() if x.dtype == torch.bfloat16 else x)
