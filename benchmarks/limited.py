@@ -3,9 +3,12 @@
     python -m benchmarks.limited --data-dir DIR --encoder cifar:resnet56.th [--images 100k] [--share 0.1] [--seeds 0]
 
 The Frechet distance is taken of --samples pictures against 10,000 training images of the whole data set, in the
-features of a CIFAR-10 classifier (it is not FID); beside it the same of held-out images, and of an untrained generator.
---arms picks from: dcgan, stylegan2 (all images); none, ada, diffaugment (StyleGAN2 with that, on the share).
-ADA's p goes from 0 to 1 in a quarter of the images here: in the paper's 500,000 it would hardly start in a short run.
+features of a CIFAR-10 classifier (it is not FID); beside it the same of held-out images, and of an untrained
+generator.
+--arms picks from: dcgan, stylegan2 (all images); none, ada, diffaugment (StyleGAN2 with that, on the share). --gamma
+and --r1-every are StyleGAN2's; the ADA paper has 0.01 and 16 for CIFAR-10. Rows that are recorded with the same
+budget are not measured again. ADA's p goes from 0 to 1 in a quarter of the images here: in the paper's 500,000 it
+would hardly start in a short run.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import save
+from . import RESULTS, save
 
 ARMS = ("dcgan", "stylegan2", "none", "ada", "diffaugment")
 
@@ -33,6 +36,7 @@ def main() -> None:
     from gansmith.recipe import Recipe
     from gansmith.recipes.dcgan import DCGAN
     from gansmith.recipes.stylegan2 import StyleGAN2
+    from gansmith.run import read_json
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=["dcgan", "stylegan2", "none", "ada"])
@@ -45,6 +49,8 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32, help="of StyleGAN2")
     parser.add_argument("--max-width", type=int, default=256)
     parser.add_argument("--dcgan-width", type=int, default=64)
+    parser.add_argument("--gamma", type=float, default=0.0, help="of StyleGAN2's R1; 0 as the recipe has it")
+    parser.add_argument("--r1-every", type=int, default=1, help="of StyleGAN2")
     parser.add_argument("--samples", type=int, default=5_000)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
@@ -65,9 +71,19 @@ def main() -> None:
     floor = judged(judge.held)
     print(f"{judge.frechet} of {len(judge.held):,} held-out images: {floor}", flush=True)
     few = np.random.default_rng(0).permutation(len(store))[: round(options.share * len(store))]
+    stated = ("data", "images", "share", "samples", "width", "max_width", "dcgan_width", "batch_size")
+    about = {k: getattr(options, k) for k in stated} | {"encoder": options.encoder.split("/")[-1], "floor": floor}
     rows: list[dict[str, Any]] = []
+    if (path := RESULTS / f"{options.name}.json").is_file():
+        before = read_json(path)
+        if any(before[k] != about[k] for k in stated):
+            raise SystemExit(f"{path} is of another budget, { ({k: before[k] for k in stated}) }: give another --name")
+        rows = before["rows"]
     for seed in options.seeds:
         for arm in options.arms:
+            fields = {} if arm == "dcgan" else {"gamma": options.gamma, "r1_every": options.r1_every}
+            if any((r["arm"], r["seed"], r["fields"]) == (arm, seed, fields) for r in rows):
+                continue
             recipe: Recipe = DCGAN(width=options.dcgan_width)
             if arm != "dcgan":
                 recipe = StyleGAN2(
@@ -75,6 +91,8 @@ def main() -> None:
                     max_width=options.max_width,
                     augment="none" if arm == "stylegan2" else arm,
                     ada_images=options.images / 4,
+                    gamma=options.gamma,
+                    r1_every=options.r1_every,
                 )
             source: Any = str(store.path) if arm in ("dcgan", "stylegan2") else store.fields["x"][np.sort(few)]
             train = gansmith.TrainOptions(
@@ -92,6 +110,7 @@ def main() -> None:
             fresh = torch.nn.ModuleDict(build_recipe(run.record["recipe"]).networks(model.spec))
             row = {
                 "arm": arm,
+                "fields": fields,
                 "seed": seed,
                 "training_images": run.record["data"]["count"],
                 "images": reached["images"],
@@ -105,9 +124,7 @@ def main() -> None:
                 row["sign_of_real_scores"] = round(float(found[0]["nets.A.sign.mean"]), 3)
             rows.append(row)
             print(row, flush=True)
-    stated = ("data", "share", "samples", "width", "max_width", "dcgan_width", "batch_size")
-    about = {k: getattr(options, k) for k in stated}
-    save(options.name, about | {"encoder": options.encoder.split("/")[-1], "floor": floor, "rows": rows})
+            save(options.name, about | {"rows": rows})
 
 
 if __name__ == "__main__":

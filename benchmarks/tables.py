@@ -1,4 +1,4 @@
-"""docs/tables.md brought up to date: each table between its marks is written anew from `benchmarks/results/`.
+"""docs/tables.md and docs/tabular.md brought up to date: each table between its marks, from `benchmarks/results/`.
 
 python -m benchmarks.tables [--check]
 """
@@ -14,16 +14,18 @@ from typing import Any
 
 from gansmith.run import read_json
 
-from . import RESULTS, dirac, ndb, stacked_mnist, toys
+from . import RESULTS, dirac, fraud, imputing, ndb, stacked_mnist, tabular, toys
 
+Shown = dict[str, tuple[str, Callable[[dict[str, Any]], str]]]
 PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
+TABULAR = PAGE.with_name("tabular.md")
 
 
 def _toys(results: dict[str, Any]) -> str:
     return "\n\n".join(f"{heading}:\n\n{table}" for heading, table in toys.tables(results))
 
 
-TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+TABLES: Shown = {
     "dirac": ("dirac", dirac.table),
     "toys": ("toys", _toys),
     "claims": ("toys", toys.claims),
@@ -31,35 +33,47 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "stacked_mnist": ("stacked_mnist", stacked_mnist.table),
 }
 """By mark: the file of results and how it is shown."""
+PAGES: dict[Path, Shown] = {
+    PAGE: TABLES,
+    TABULAR: {
+        "adult": ("tables_adult", tabular.table),
+        "conditions": ("tables_adult", tabular.conditions_table),
+        "letter": ("imputing", lambda results: imputing.table(results, "letter")),
+        "fraud": ("fraud", fraud.table),
+    },
+}
 
 
-def updated(page: str) -> str:
+def updated(page: str, tables: Shown = TABLES) -> str:
     """The page with every table as it is recorded today, and the machine that it was measured on."""
-    for mark, (name, show) in TABLES.items():
+    for mark, (name, show) in tables.items():
         path = RESULTS / f"{name}.json"
         text = "Not measured yet."
         if path.is_file():
             results = read_json(path)
             where = results["machine"]
             text = show(results)
-            if mark != "claims":
+            if mark not in ("claims", "conditions"):
                 text += f"\n\n{where['date']}, {where['processor']}, torch {where['torch']}, GPU: {where['gpu']}"
         pattern = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
         page, count = pattern.subn(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
-        assert count == 1, f"{PAGE} must have the marks of {mark} once"
+        assert count == 1, f"the page must have the marks of {mark} once"
     return page
 
 
 def main() -> None:
-    """Rewrite the page; with --check only say whether it is as recorded."""
+    """Rewrite the pages; with --check only say whether they are as recorded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="exit with 1 if the page is not as recorded")
-    before = PAGE.read_text(encoding="utf-8")
-    after = updated(before)
-    if parser.parse_args().check:
-        sys.exit(after != before)
-    PAGE.write_text(after, encoding="utf-8")
-    print(f"{PAGE} {'was as recorded' if after == before else 'is brought up to date'}")
+    check = parser.parse_args().check
+    for path, tables in PAGES.items():
+        before = path.read_text(encoding="utf-8")
+        after = updated(before, tables)
+        if check and after != before:
+            sys.exit(f"{path} is not as recorded: run python -m benchmarks.tables")
+        if not check:
+            path.write_text(after, encoding="utf-8")
+            print(f"{path} {'was as recorded' if after == before else 'is brought up to date'}")
 
 
 if __name__ == "__main__":

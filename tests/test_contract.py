@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.data import ByCondition, Column, DataSpec, ImageCodec, TableCodec, TextCodec, Uniform, VectorCodec
+from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
 from gansmith.model import apply_to, draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
@@ -139,7 +139,7 @@ def tokens(spec: DataSpec, generator: torch.Generator) -> Tensor:
 def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice(None)):
     def rows_of_a_table(k: int) -> Batch:
         """As the feed makes them; where the codec knows conditions, with those of training by sampling."""
-        draw = ByCondition() if spec.codec.indicators else Uniform()
+        draw = ByCondition() if spec.codec.indicators else HeldOut()
         picked, more = draw.bind(spec.codec, {"x": stored(spec)}).batch(0, k, BATCH, 80)
         x = spec.codec.encode(torch.from_numpy(stored(spec)[picked]))
         return {"x": x.to(dtype)[rows]} | {name: torch.from_numpy(v)[rows] for name, v in more.items()}

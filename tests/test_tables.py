@@ -1,5 +1,6 @@
 """Tables: what columns are, that cells come back as they were, conditions, completion, and what is learnt."""
 
+import copy
 import csv
 import dataclasses
 import gzip
@@ -337,18 +338,49 @@ def test_conditions_are_read_and_mistakes_named(simple: Path) -> None:
 
 def test_rows_to_a_condition(generator: tuple[Path, Model]) -> None:
     model = generator[1]
-    for text, column, code in (("kind = c", 0, 2.0), ("good = yes", 3, 1.0)):
+    spec = model.spec
+    assert isinstance(spec.codec, TableCodec)
+    every = [(f"{c.name} = {v}", j, float(k)) for j, c in enumerate(spec.codec.columns) for k, v in enumerate(c.values)]
+    assert [text for text, *_ in every] == ["kind = a", "kind = b", "kind = c", "good = no", "good = yes"]
+    for text, column, code in every:
         found = sample_where(model, 100, text, seed=1)
         assert (found.stored[:, column] == code).all() and len(found.stored) == 100  # 100 % in every discrete column
         assert found.how.startswith(f"conditioned on {text}")
         obeyed = float(found.how.split("which ")[1].split("%")[0])
         print(f"{text}: {obeyed}% obeyed")
-        assert obeyed > 60  # by the generator itself, before rows are dropped; unconditioned 10 % and 26 %
+        # By the generator itself, before rows are dropped; unconditioned kind = c has 10 %, good = yes 26 %.
+        assert obeyed > 60
     few, many = sample_where(model, 10, "x > 5", seed=2), sample_where(model, 50, "x > 5", seed=2)
     np.testing.assert_array_equal(few.stored, many.stored[:10])
     assert few.how.startswith("by rejection") and (many.stored[:, 1] > 5).all()
     with pytest.raises(ValueError, match="were found among"):
         sample_where(model, 2_000, "kind = a, x > 18", seed=0, draws=1)
+
+
+def test_a_row_does_not_depend_on_its_batch_mates(generator: tuple[Path, Model]) -> None:
+    """The known implementation samples in train mode: batch norm then lets every row see the others."""
+    model = generator[1]
+    nets, recipe = model.networks, model.recipe
+    assert isinstance(recipe, CTGAN)
+    assert any(isinstance(m, torch.nn.BatchNorm1d) for m in nets["G"].modules())
+    torch.manual_seed(0)
+    z, u = torch.randn(64, recipe.z_dim), torch.rand(64, 1)
+    condition = nets["G"].any_condition(u)
+    raw, _ = recipe.row(nets, z, condition)
+    order = torch.randperm(64)
+    mates = torch.cat((z[:1], 5 * torch.randn(40, recipe.z_dim)))  # the same row among quite other ones
+    torch.testing.assert_close(recipe.row(nets, z[order], condition[order])[0], raw[order], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(recipe.row(nets, z[:1], condition[:1])[0], raw[:1], rtol=1e-4, atol=1e-5)
+    among, _ = recipe.row(nets, mates, condition[:1].expand(41))
+    torch.testing.assert_close(among[:1], raw[:1], rtol=1e-4, atol=1e-5)
+    training = copy.deepcopy(nets).train()  # the control: statistics of the batch
+    assert (recipe.row(training, mates, condition[:1].expand(41))[0][:1] - raw[:1]).abs().max() > 0.1
+    many = model.stored(200, seed=4)
+    for n in (1, 63, 64, 65, 129):
+        np.testing.assert_array_equal(model.stored(n, seed=4), many[:n])
+    told = {"condition": torch.arange(200) % nets["G"].num_conditions}
+    first = model.stored(200, seed=4, given=told)
+    np.testing.assert_array_equal(model.stored(30, seed=4, given={"condition": told["condition"][:30]}), first[:30])
 
 
 # --- learning ---------------------------------------------------------------------------------------------------------
@@ -438,7 +470,7 @@ def test_observed_cells_are_untouched_byte_for_byte(imputer: tuple[Path, Model],
 
 
 def test_a_generator_completes_nothing(generator: tuple[Path, Model], simple: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="train gain"):
+    with pytest.raises(ValueError, match="train impute_gan"):
         complete(generator[1], simple, tmp_path / "out.csv")
 
 

@@ -316,6 +316,8 @@ class _Apply:
     """native: pictures are shown to the network in their own size; trained: in the size it was trained at."""
     seed: int = 0
     """Of the noise, if the network has some: a picture's result depends on the seed and the file's name."""
+    draw: bool = False
+    """Of a table: fill each hole not with the best guess but with a draw of what may have stood there."""
     weights: Literal["ema", "raw"] = "ema"
     """The moving average of the weights, or those of the last step."""
     existing: Literal["refuse", "skip", "replace"] = "refuse"
@@ -338,6 +340,10 @@ def apply(words: list[str]) -> int:
     model = load(options.run, _own(options.recipe_file)).to(options.device)
     if model.spec.kind == "table":
         return _complete(model, options)
+    if options.draw:
+        raise ValueError(
+            f"--draw is for the holes of a table; {options.run} is of kind {model.spec.kind}: leave it out"
+        )
     if not model.spec.parts:
         what = model.recipe.gives()[:1] if options.what == "auto" else (options.what,)
         if what and what[0] != "picture":
@@ -390,7 +396,7 @@ def _complete(model: Model, options: _Apply) -> int:
     """Fill the missing cells of a table."""
     from .complete import complete
 
-    done = complete(model, options.input, options.out, seed=options.seed, weights=options.weights)
+    done = complete(model, options.input, options.out, seed=options.seed, weights=options.weights, draw=options.draw)
     for note in done.notes:
         print(f"note: {note}", file=sys.stderr)
     cells = ", ".join(f"{name} {n:,}" for name, n in done.filled.items()) or "no cell was missing"

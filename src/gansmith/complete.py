@@ -30,8 +30,12 @@ class Completed:
     """What a reader should know: cells that could not be read, rows passed over."""
 
 
-def complete(model: Model, path: str | Path, out: str | Path, *, seed: int = 0, weights: Weights = "ema") -> Completed:
+def complete(
+    model: Model, path: str | Path, out: str | Path, *, seed: int = 0, weights: Weights = "ema", draw: bool = False
+) -> Completed:
     """Fill the missing cells of a .csv, .csv.gz, .tsv or .parquet into `out`, a file of the same kind.
+
+    With guesses, or each with one `draw` of what may have stood there.
 
     Every other byte of a CSV is as it was: cells, quotes, blanks, line ends, columns that the model does not know.
     Columns are found by name, in any order. The columns' own statistics come with the model, so a file of one row is
@@ -41,7 +45,7 @@ def complete(model: Model, path: str | Path, out: str | Path, *, seed: int = 0, 
     path, out = Path(path), Path(out)
     codec = model.spec.codec
     if not isinstance(codec, TableCodec) or "x" not in model.recipe.takes:
-        raise ValueError(f"{model.recipe_name} makes rows of its own and completes none: train gain on the table")
+        raise ValueError(f"{model.recipe_name} makes rows of its own and completes none: train impute_gan on the table")
     if not path.is_file():
         raise FileNotFoundError(f"there is no table at {path}")
     parquet = path.suffix.lower() in (".parquet", ".pq")
@@ -50,17 +54,25 @@ def complete(model: Model, path: str | Path, out: str | Path, *, seed: int = 0, 
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        done = (_parquet if parquet else _csv)(model, codec, path, part, out.suffix.lower() == ".gz", seed, weights)
+        done = (_parquet if parquet else _csv)(
+            model, codec, path, part, out.suffix.lower() == ".gz", seed, weights, draw
+        )
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
     return done
 
 
-def fill(model: Model, rows: np.ndarray, *, seed: int = 0, weights: Weights = "ema") -> np.ndarray:
-    """Stored rows (N, D) with NaN to the same rows without; observed values are untouched."""
+def fill(model: Model, rows: np.ndarray, *, seed: int = 0, weights: Weights = "ema", draw: bool = False) -> np.ndarray:
+    """Stored rows (N, D) with NaN to the same rows without; observed values are untouched.
+
+    `draw`: not the best guess but one draw of what may have stood there. Raises `ValueError` if the recipe knows none.
+    """
+    if draw and "draw" not in model.recipe.takes:
+        raise ValueError(f"{model.recipe_name} makes no draws on demand: train impute_gan, or leave out --draw")
     encoded = model.spec.codec.encode(torch.from_numpy(np.array(rows)))
-    made = draw_samples(model.recipe, model.weights(weights), len(rows), seed, {"x": encoded})
+    given = {"x": encoded} | ({"draw": torch.ones(len(rows))} if draw else {})
+    made = draw_samples(model.recipe, model.weights(weights), len(rows), seed, given)
     return np.where(np.isnan(rows), model.spec.codec.decode(made), rows)
 
 
@@ -103,7 +115,7 @@ def _quoted(text: str, delimiter: str) -> str:
 
 
 def _csv(
-    model: Model, codec: TableCodec, path: Path, part: Path, zipped: bool, seed: int, weights: Weights
+    model: Model, codec: TableCodec, path: Path, part: Path, zipped: bool, seed: int, weights: Weights, draw: bool
 ) -> Completed:
     data = path.read_bytes()
     if path.suffix.lower() == ".gz":
@@ -143,7 +155,7 @@ def _csv(
                 f"column {c.name.strip()}: {sum(odd.values()):,} cells such as {next(iter(odd)).strip()!r} were never "
                 "seen in training; they are left as they are"
             )
-    filled = fill(model, stored, seed=seed, weights=weights) if len(whole) else stored
+    filled = fill(model, stored, seed=seed, weights=weights, draw=draw) if len(whole) else stored
     for j, (c, place) in enumerate(zip(codec.columns, places, strict=True)):
         at = np.flatnonzero(holes[:, j])
         for k, cell in zip(at, cell_texts(c, filled[at, j]), strict=True):
@@ -155,12 +167,12 @@ def _csv(
 
 
 def _parquet(
-    model: Model, codec: TableCodec, path: Path, part: Path, zipped: bool, seed: int, weights: Weights
+    model: Model, codec: TableCodec, path: Path, part: Path, zipped: bool, seed: int, weights: Weights, draw: bool
 ) -> Completed:
     del zipped
     frame = frame_of(table_source(path))
     stored, notes = rows_like(path, codec)
-    values = codec.present(fill(model, stored, seed=seed, weights=weights))
+    values = codec.present(fill(model, stored, seed=seed, weights=weights, draw=draw))
     counts = {}
     for c in codec.columns:
         name = find_name(c.name, [str(n) for n in frame.columns])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import os
 import platform
@@ -26,14 +27,14 @@ from torch import Tensor, nn
 from . import doctor, pictures
 from ._version import __version__
 from .data import DataSpec, Store, open_store
-from .evaluate import Watch
+from .evaluate import Watch, earlier_scores, note_scores
 from .model import build_recipe, draw_samples, needs_nothing, recipe_record, save_model
 from .options import Count, Size, TrainOptions
 from .progress import Progress
 from .recipe import Batch, Recipe, load_recipe, recipe_names
 from .run import Run, refuse_existing
 from .signals import Signals
-from .step import Ranks, Setting, Terms, derive
+from .step import Ranks, Setting, Stream, Terms, derive, draws
 from .tuning import Candidate, build_feed, build_step, choose_setting, data_seed, tame_allocator
 
 CHECKPOINT_MINUTES = 10
@@ -41,6 +42,9 @@ CHECKPOINT_MINUTES = 10
 FILM_SAMPLES = 64
 SHOWN_SOURCES = 16
 FRAMES = 24
+CHOICE_EVERY = 25_000
+"""Images between looks at a recipe's own errors, unless --evaluate-every says otherwise."""
+CHOICE_ROWS = 4_000
 
 
 class Diverged(RuntimeError):
@@ -247,7 +251,8 @@ class _Training:
         tensors = self.taker.state() | {f"log.{k}": v for k, v in self.sums.items()}
         try:
             self.last_checkpoint = self.run.save(tensors, meta, self.options.keep).path
-            self.save_model("model")
+            if not self.recipe.chosen_by or not earlier_scores(self.run.path, self.images + 1):
+                self.save_model("model")
         except OSError as error:
             kept = f"{self.last_checkpoint} is intact" if self.last_checkpoint else "none had been saved before"
             if finished:
@@ -308,6 +313,26 @@ class _Training:
                 pictures.frame(samples, shown, self.store.fields.get("x", samples), path)
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
+
+    @functools.cached_property
+    def unseen(self) -> Batch:
+        """Evenly spaced rows, with the marks of what losses leave out of them."""
+        return self.feed.spaced(CHOICE_ROWS)
+
+    def choose(self) -> None:
+        """Measure the recipe's own errors of the averaged networks; `model/` holds those with the lowest so far."""
+        if self.ranks.rank > 0:
+            return
+        generator = torch.Generator(self.setting.device).manual_seed(derive(self.options.seed, "errors"))
+        with torch.no_grad(), draws(Stream(generator)):  # the same noise at every look
+            found = self.recipe.errors(self.taker.average, self.unseen)
+        values = {name: float(value) for name, value in found.items()}
+        rows = len(next(iter(self.unseen.values())))
+        try:
+            if note_scores(self.run.path, self.images, values, self.recipe.chosen_by, rows):
+                self.save_model("model")
+        except OSError as error:
+            self.say(f"could not save scores: {error}; training goes on")
 
     def score(self) -> None:
         """Score the averaged networks on a small sample; the model with the lowest distance is kept in `best/`."""
@@ -371,6 +396,7 @@ class _Training:
         picture_every = (options.sample_every or options.budget // FRAMES) // options.batch_size
         picture_seconds = math.inf if options.budget or options.sample_every else limit / FRAMES
         checkpoint_every = max(options.checkpoint_every // options.batch_size, 1)
+        score_every = options.evaluate_every or (CHOICE_EVERY if self.recipe.chosen_by else 0)
         if self.step == 0:
             self.picture()
         last_save = time.monotonic()
@@ -395,8 +421,8 @@ class _Training:
                 if self.step % max(picture_every, 1) == 0 if by_images else self.seconds - pictured >= picture_seconds:
                     self.picture()
                     pictured = self.seconds
-                if options.evaluate_every and self.step % max(options.evaluate_every // options.batch_size, 1) == 0:
-                    self.score()
+                if score_every and self.step % max(score_every // options.batch_size, 1) == 0:
+                    self.choose() if self.recipe.chosen_by else self.score()
                 due = time.monotonic() - last_save > CHECKPOINT_MINUTES * 60
                 stopped, due, over = signals.agree(due, self.seconds >= limit)
                 if stopped:
@@ -443,11 +469,18 @@ class _Training:
             f"  {path}/{'film.gif' if frames else 'samples/'}    {self.filmed()} through training"
             f"{f'; {path}/samples/ holds the frames' if frames else ''}\n"
             f"  {path}/curves.png  the terms of each player, read for you\n"
-            f"  {path}/model/      the generator\n"
+            f"  {path}/model/      the generator{_chosen(path, self.images, self.recipe.chosen_by)}\n"
             f"next: gansmith {use}\n"
             f"      gansmith info {path}\n"
             f"      gansmith train --resume --out {path} --images {_round(2 * self.images)}"
         )
+
+
+def _chosen(run: Path, images: int, name: str) -> str:
+    """Which weights serve, where a recipe's own error chooses them."""
+    lines = earlier_scores(run, images + 1) if name else []
+    best = [line for line in lines if line["best"] and line["scores"].get(name) is not None][-1:]
+    return f" at {best[0]['images']:,} images, of the lowest {name}: {best[0]['scores'][name]:.4g}" if best else ""
 
 
 def film_samples(spec: DataSpec) -> int:

@@ -235,17 +235,34 @@ class Watch:
         """Score these networks; append the line. Returns it in words, and whether no earlier one was as good."""
         return evaluate_nets(self, recipe, nets, images, seed)
 
-    def earlier(self, images: int) -> list[dict[str, Any]]:
-        """The lines before so many images: those after it were of a run that has gone back to a checkpoint."""
-        if not self.path.is_file():
-            return []
-        found = []
-        for text in self.path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                line = json.loads(text)
-                if line["images"] < images:
-                    found.append(line)
-        return found
+
+def earlier_scores(run: Path, images: int) -> list[dict[str, Any]]:
+    """The scores taken in training before so many images: later ones were of a run that went back to a checkpoint."""
+    path = run / "scores" / "training.jsonl"
+    if not path.is_file():
+        return []
+    found = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            line = json.loads(text)
+            if line["images"] < images:
+                found.append(line)
+    return found
+
+
+def note_scores(run: Path, images: int, values: Mapping[str, float], key: str, count: int) -> bool:
+    """Append scores taken in training, of `count` samples or rows; returns whether no earlier `key` was as good."""
+    lines = earlier_scores(run, images)
+    finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
+    sign = -1 if better(key) == "higher" else 1
+    own = sign * values.get(key, math.nan)
+    known = [v for line in lines if (v := line["scores"].get(key)) is not None]
+    best = all(own < sign * v for v in known)
+    line = {"images": images, "scores": finite, "best": best, "num_fake": count, "key": key}
+    path = run / "scores" / "training.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in [*lines, line]), encoding="utf-8")
+    return best
 
 
 def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int, seed: int) -> tuple[str, bool]:
@@ -256,15 +273,7 @@ def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int
     with torch.random.fork_rng([]):
         encoded = draw_samples(recipe, nets, judge.num, seed)
         values, _ = judge.score(watch.codec.decode(encoded))
-    lines = watch.earlier(images)
-    finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
-    sign = -1 if better(watch.name) == "higher" else 1
-    own = sign * values.get(watch.name, math.nan)
-    best = all(own < sign * line["scores"][watch.name] for line in lines)
-    line = {"images": images, "scores": finite, "best": best, "num_fake": judge.num, "key": watch.name}
-    watch.path.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(entry) + "\n" for entry in [*lines, line])
-    watch.path.write_text(text, encoding="utf-8")
+    best = note_scores(watch.run, images, values, watch.name, judge.num)
     shown = ", ".join(f"{k} {number(v)}" for k, v in values.items())
     return f"at {images:,} images ({judge.num:,} samples): {shown}{' (best so far)' if best else ''}", best
 

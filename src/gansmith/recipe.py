@@ -72,9 +72,12 @@ class Recipe(ABC):
     """The networks that `sample` and `apply` need: averaged during training and saved with the model."""
     takes: ClassVar[frozenset[str]] = frozenset()
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
-    `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled)."""
+    `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess)."""
     step_class: ClassVar[type[Step]] = Step
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
+
+    chosen_by: ClassVar[str] = ""
+    """The name among `errors` by which the weights that serve are chosen: those with the lowest; empty: the last."""
 
     @abstractmethod
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
@@ -104,6 +107,14 @@ class Recipe(ABC):
         """What `gives` names, of real samples x (n, *data.shape), encoded: a "picture" (n, *data.shape), probabilities
         of each "class" or "cluster" (n, K), or the "latent" code (n, D)."""
         raise NotImplementedError(f"{type(self).__name__} gives {', '.join(self.gives()) or 'nothing'}, not {what}")
+
+    def errors(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
+        """How wrong the serving networks are on real data that losses leave out, by name; the lower the better.
+
+        For recipes that are told by such an error when to stop (`chosen_by`). `batch` holds evenly spaced rows, with
+        what the draw knows of them (`HeldOut`).
+        """
+        return {}
 
     def codec(self, raw: DataSpec, stored: Mapping[str, np.ndarray]) -> Codec:
         """How raw data becomes tensors: by default as the source proposes (images in [-1, 1]).

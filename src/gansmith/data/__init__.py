@@ -1,6 +1,6 @@
 """The data's front door: a source becomes a packed store once; batches are gathered from it."""
 
-from .draw import ByCondition, Draw, FewLabels, Uniform, Unpaired
+from .draw import ByCondition, Draw, FewLabels, HeldOut, Uniform, Unpaired
 from .feed import Feed
 from .spec import Codec, DataSpec, ImageCodec, VectorCodec, codec_from_json
 from .store import Store, open_store
@@ -15,6 +15,7 @@ __all__ = [
     "Draw",
     "Feed",
     "FewLabels",
+    "HeldOut",
     "ImageCodec",
     "Span",
     "Store",

@@ -26,7 +26,13 @@ class Draw(ABC):
 
     def batch(self, seed: int, k: int, batch_size: int, n: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The rows, and further fields of the batch that are drawn with them, each (batch_size, ...)."""
-        return self.rows(seed, k, batch_size, n), {}
+        rows = self.rows(seed, k, batch_size, n)
+        return rows, self.beside(rows)
+
+    def beside(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Fields that belong to these rows, whoever drew them, each (len(rows), ...): by default none."""
+        del rows
+        return {}
 
     def further(self, seed: int, k: int, batch_size: int, n: int) -> dict[str, np.ndarray]:
         """Further rows (batch_size,) beside the batch's own, by name: field `y` of `labelled` is `labelled.y`."""
@@ -65,6 +71,44 @@ class Unpaired(Uniform):
     """Each field on its own: every sample of a field once an epoch of that field, in an order of its own."""
 
     together: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class HeldOut(Uniform):
+    """As `Uniform`; a share of a table's observed cells is marked as kept from training, to measure errors on.
+
+    Adds `"held"` (N, W) bool, over the places of an encoded row: all places of a cell, or none. Which cells they are is
+    a pure function of row and column, so the same ones are held in every batch, on every rank and after a resume. The
+    recipe must treat them as missing.
+    """
+
+    share: float = 0.05
+
+    def bind(self, codec: Codec, stored: Mapping[str, np.ndarray]) -> Draw:
+        """Which column each place belongs to. Raises `ValueError` if the data is no table."""
+        del stored
+        if not isinstance(codec, TableCodec):
+            raise ValueError(f"cells are held out of tables; this data has a codec {type(codec).__name__}")
+        return _Holding(self.share, tuple(s.column for s in codec.spans for _ in range(s.width)))
+
+
+@dataclass(frozen=True)
+class _Holding(Uniform):
+    """`HeldOut` over one table."""
+
+    share: float
+    columns: tuple[int, ...]
+
+    def beside(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Which places are held, by a hash of row and column."""
+        found, place = np.unique(np.array(self.columns, np.uint64), return_inverse=True)
+        mixed = rows.astype(np.uint64)[:, None] * np.uint64(0x9E3779B97F4A7C15) + (found + np.uint64(1)) * np.uint64(
+            0xD1342543DE82EF95
+        )
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # the finaliser of SplitMix64
+            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+        held = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) < self.share * 2**53
+        return {"held": held[:, place.reshape(-1)]}
 
 
 @functools.lru_cache(maxsize=8)  # two at an epoch's end, for each of a few feeds in one process

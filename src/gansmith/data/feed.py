@@ -90,9 +90,14 @@ class Feed:
         return batch
 
     def spaced(self, n: int) -> dict[str, Tensor]:
-        """At most n evenly spaced rows of every field, encoded, on the device: the same in every run."""
+        """At most n evenly spaced rows of every field, encoded, on the device: the same in every run.
+
+        Fields that are drawn together come with what the draw knows of these rows.
+        """
         n = min(n, *self._counts.values())
-        return self.at({name: np.arange(n) * count // n for name, count in self._counts.items()})
+        rows = {name: np.arange(n) * count // n for name, count in self._counts.items()}
+        more = self.draw.beside(next(iter(rows.values()))) if self.draw.together else {}
+        return self.at(rows) | {name: _to(torch.from_numpy(v), self.device) for name, v in more.items()}
 
     def at(self, rows: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         """These rows of each field, encoded, on the device."""

@@ -4,9 +4,11 @@ Source: Yoon, Jordon & van der Schaar, "GAIN: Missing Data Imputation using Gene
     arXiv:1806.02920, Algorithm 1; hint of section 3.3 (Eq. 6), losses Eq. 10 to 14.
 Differs from the paper: the hint is withheld from each column with a chance of its own (1 - `hint_rate`), not from one
     column a row; sums are divided by how many cells are expected in them; a category is one-hot, and its places share
-    mask and hint.
-Expect: "G/reconstruction" falls fast; that of known cells says little of the missing ones. On a complete table cells
-    are hidden at random to learn from. What was measured beside simpler imputers: docs/tabular.md.
+    mask and hint. A share of the observed cells is left out of the losses, and the weights that fill them best serve.
+Expect: "G/reconstruction" falls fast; that of known cells says little of the missing ones: read the held-out error in
+    scores/training.jsonl. On a complete table cells are hidden at random to learn from. UCI letter, 20 % of the cells
+    hidden, defaults, batch 128, 1,280,000 rows, seed 0: RMSE .1292 with the weights of 449,280 rows, which were chosen;
+    MICE .1130 (`python -m benchmarks.imputing`). What to take instead: docs/tabular.md.
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data import TableCodec
+from ..data import Draw, HeldOut, TableCodec
 from ..nets import table
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, uniform
 
@@ -27,6 +29,7 @@ class GAIN(Recipe):
 
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"x"})
+    chosen_by: ClassVar[str] = "RMSE of held-out cells"
 
     hint_rate: float = 0.9
     """Chance that D is told whether a cell was there."""
@@ -35,6 +38,9 @@ class GAIN(Recipe):
     missing_rate: float = 0.2
     """Share of the cells hidden in each batch, at random, where the table is complete; one with holes of its own keeps
     to those."""
+    held_out: float = 0.05
+    """Share of the observed cells that losses leave out. The weights that fill them best serve: trained on, it gets
+    worse."""
     spread: float = 0.01
     """The noise that stands in for a missing cell is uniform between 0 and this."""
     width: int = 0
@@ -55,13 +61,16 @@ class GAIN(Recipe):
     def optimizers(self) -> dict[str, Adam]:
         return {"G": Adam(self.lr, self.betas), "D": Adam(self.lr, self.betas)}
 
+    def draw(self) -> Draw:
+        return HeldOut(self.held_out)
+
     def turns(self) -> tuple[Turn, ...]:
         return (Turn(("D",), self.discriminator_loss), Turn(("G",), self.generator_loss))
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         """`given["x"]` (n, W): encoded rows, NaN where a cell is missing; without it every cell is."""
         like = next(nets.parameters())
-        x = given["x"].to(like) if "x" in given else like.new_full((n, _g(nets).size), torch.nan)
+        x = given["x"].to(like) if "x" in given else like.new_full((n, _cells(nets).size), torch.nan)
         there = ~x.isnan()
         return torch.where(there, x, self.fill(nets, x, there)[0])
 
@@ -73,13 +82,13 @@ class GAIN(Recipe):
 
     def guessed(self, nets: nn.ModuleDict, x: Tensor, made: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         """D's logits that each cell was there, and which cells it was not told of. Eq. 3 and 6."""
-        told = _g(nets).by_column(uniform(x, len(x), _g(nets).num_columns)) < self.hint_rate
+        told = _cells(nets).by_column(uniform(x, len(x), _cells(nets).num_columns)) < self.hint_rate
         hint = torch.where(told, there.to(x.dtype), 0.5)
         return nets["D"](torch.where(there, x.nan_to_num(), made), hint), ~told
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 10 and 11: the cross-entropy of the cells that D was not told of."""
-        x = batch["x"]
+        x = table.kept(batch)
         there = self.there(nets, x)
         with torch.no_grad():
             made, _ = self.fill(nets, x, there)
@@ -89,7 +98,7 @@ class GAIN(Recipe):
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 12 to 14: missing cells are to pass for known ones, and known ones to come out as they are."""
-        x = batch["x"]
+        x = table.kept(batch)
         there = self.there(nets, x)
         made, own = self.fill(nets, x, there)
         logits, asked = self.guessed(nets, x, made, there)
@@ -97,15 +106,26 @@ class GAIN(Recipe):
         target = x.nan_to_num()
         squared = (made - target).square()
         entropy = F.binary_cross_entropy_with_logits(own, target, reduction="none")
-        missed = torch.where(_g(nets).binary, entropy, squared) * there
+        missed = torch.where(_cells(nets).binary, entropy, squared) * there
         return {
             "adversarial": fooled.mean() / max(1 - self.hint_rate, 0.01),
-            "reconstruction": self.alpha * missed.mean() / _g(nets).share,
+            "reconstruction": self.alpha * missed.mean() / (_g(nets).share * (1 - self.held_out)),
         }
 
     def there(self, nets: nn.ModuleDict, x: Tensor) -> Tensor:
         """Which cells are known (N, W): those that are not NaN, nor hidden to learn from a complete table."""
-        return ~x.isnan() & (_g(nets).by_column(uniform(x, len(x), _g(nets).num_columns)) >= _g(nets).hidden)
+        cells = _cells(nets)
+        return ~x.isnan() & (cells.by_column(uniform(x, len(x), cells.num_columns)) >= _g(nets).hidden)
+
+    def errors(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
+        """Of the observed cells that losses leave out."""
+        x, known = batch["x"], table.kept(batch)
+        made, _ = self.fill(nets, known, ~known.isnan())
+        return {self.chosen_by: _cells(nets).error(made, x, known.isnan() & ~x.isnan())}
+
+
+def _cells(nets: nn.ModuleDict) -> table.Cells:
+    return _g(nets).cells
 
 
 def _g(nets: nn.ModuleDict) -> table.Imputer:
