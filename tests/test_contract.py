@@ -16,16 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.data import (
-    ByCondition,
-    Column,
-    DataSpec,
-    HeldOut,
-    ImageCodec,
-    TableCodec,
-    TextCodec,
-    VectorCodec,
-)
+from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
 from gansmith.model import apply_to, draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
