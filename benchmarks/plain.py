@@ -25,7 +25,7 @@ Loop = Callable[[nn.ModuleDict, Any, Any], Iterator[int]]
 
 
 class Pictures(Dataset):
-    """Pictures (N, H, W, C) uint8, each turned into a PIL image, resized, made a tensor and normalised when asked for."""
+    """Pictures (N, H, W, C) uint8; each is made a PIL image, resized, made a tensor and normalised when asked for."""
 
     def __init__(self, pixels: np.ndarray, size: int, flat: bool = False):
         self.pixels, self.size, self.flat = pixels, size, flat
@@ -312,7 +312,10 @@ def ctgan(nets: nn.ModuleDict, work: Any, data: Any) -> Iterator[int]:
     rows, codec, raw = data
     G, D = nets["G"], nets["D"]
     settings: Any = {"lr": 2e-4, "betas": (0.5, 0.9), "weight_decay": 1e-6}
-    g_optimizer, d_optimizer = torch.optim.Adam(G.parameters(), **settings), torch.optim.Adam(D.parameters(), **settings)
+    g_optimizer, d_optimizer = (
+        torch.optim.Adam(G.parameters(), **settings),
+        torch.optim.Adam(D.parameters(), **settings),
+    )
     members, chances, starts, at = [], [], [], 0
     for span in codec.choices:
         column = raw[:, span.column]

@@ -20,13 +20,12 @@ ROOT = Path(__file__).parents[1]
 class Side:
     """A process (or one a rank) that takes the steps of one side when told to."""
 
-    def __init__(self, side: str, work: Workload, scratch: Path, ranks: int = 1):
+    def __init__(self, side: str, work: Workload, scratch: Path, threads: int, ranks: int = 1):
         self.name = side if ranks == 1 else f"{side}, {ranks} ranks"
         address = str(scratch / f"{side}-{ranks}-{work.letter}.socket")
         Path(address).unlink(missing_ok=True)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         environment = os.environ | {
-            "OMP_NUM_THREADS": str(max(cores // ranks, 1)),
+            "OMP_NUM_THREADS": str(max(threads // ranks, 1)),
             "GANSMITH_CACHE": str(scratch / "cache"),
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(_free_port()),
@@ -58,12 +57,14 @@ class Side:
         return [batch * r["steps"] / r["seconds"] for r in self.rounds]
 
 
-def beside(work: Workload, scratch: Path, data_dir: Path | None, rounds: int, seconds: float) -> dict[str, Any]:
+def beside(
+    work: Workload, scratch: Path, data_dir: Path | None, rounds: int, seconds: float, threads: int
+) -> dict[str, Any]:
     """Both sides of a workload in turn, `rounds` times `seconds` each."""
     data = prepare(work, scratch, data_dir)
-    sides = [Side("plain", work, scratch), Side("ours", work, scratch)]
-    if work.ranks and work.batch % 2 == 0:
-        sides.append(Side("ours", work, scratch, 2))
+    sides = [Side("plain", work, scratch, threads), Side("ours", work, scratch, threads)]
+    if work.ranks and threads > 1:
+        sides.append(Side("ours", work, scratch, threads, 2))
     for k in range(rounds):
         for side in sides if k % 2 == 0 else sides[::-1]:  # neither side always comes first
             side.run(seconds)

@@ -128,9 +128,11 @@ def by_letter(letter: str) -> Workload:
 def prepare(work: Workload, scratch: Path, data_dir: Path | None) -> str:
     """Write the workload's data under `scratch`, if it is not there; returns what it is, in words."""
     if work.data == "table":
-        source = next((p for p in (data_dir / "tabular", data_dir) if (p / "adult.csv.gz").is_file()), None) if (
-            data_dir
-        ) else None
+        source = (
+            next((p for p in (data_dir / "tabular", data_dir) if (p / "adult.csv.gz").is_file()), None)
+            if (data_dir)
+            else None
+        )
         if source is None:
             raise FileNotFoundError("workload h trains on adult.csv.gz: say where it lies with --data-dir")
         link = scratch / "adult.csv.gz"
@@ -162,9 +164,11 @@ def prepare(work: Workload, scratch: Path, data_dir: Path | None) -> str:
 
 def mnist(data_dir: Path | None) -> np.ndarray | None:
     """MNIST's training pictures (60000, 28, 28, 1), if they lie under that folder."""
-    folder = next((p for p in (data_dir / "mnist", data_dir) if p.is_dir() and any(p.glob("train-images*"))), None) if (
-        data_dir
-    ) else None
+    folder = (
+        next((p for p in (data_dir / "mnist", data_dir) if p.is_dir() and any(p.glob("train-images*"))), None)
+        if (data_dir)
+        else None
+    )
     if folder is None:
         return None
     from gansmith.data import open_store
