@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith import metrics
-from gansmith.data import Feed, ImageCodec, Store, Uniform, open_store
+from gansmith.data import Feed, ImageCodec, Uniform, open_store
 from gansmith.model import draw_samples
 from gansmith.step import Ranks, Setting
 from gansmith.tuning import build_feed, build_step
@@ -222,39 +221,6 @@ def _step_cost(work: Workload, scratch: Path) -> Row:
     return {"ms_per_step": round(seconds * 1e3, 1), "ms_per_image": round(seconds * 1e3 / work.batch, 2)}
 
 
-def slow_disk(scratch: Path, gib: float) -> Row:
-    """An epoch over a store read from disk, without the page cache, beside reading its file from end to end."""
-    n = int(gib * 2**30) // (64 * 64 * 3)
-    path = scratch / "large.npy"
-    array = np.lib.format.open_memmap(path, "w+", np.uint8, (n, 64, 64, 3))
-    dice = np.random.default_rng(0)
-    for i in range(0, n, 4096):
-        array[i : i + 4096] = dice.integers(0, 256, (min(4096, n - i), 64, 64, 3), np.uint8)
-    array.flush()
-    del array
-    store = open_store(path, out=scratch / "large", progress=False)
-    _forget(store)
-    feed = Feed(store, ImageCodec(), Uniform(), seed=0, batch_size=256, in_memory=False)
-    steps = n // 256
-    epoch = _once(lambda: [feed(k) for k in range(steps)])
-    _forget(store)
-    straight = _once(lambda: [store.fields["x"][i : i + 256].max() for i in range(0, n, 256)])
-    return {
-        "gib": round(n * 64 * 64 * 3 / 2**30, 2),
-        "random_epoch_mb_per_second": round(steps * 256 * 64 * 64 * 3 / epoch / 1e6),
-        "straight_mb_per_second": round(n * 64 * 64 * 3 / straight / 1e6),
-    }
-
-
-def _forget(store: Store) -> None:
-    """Ask the kernel to drop the store's pages."""
-    for path in store.path.rglob("*.npy"):
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
 def names() -> list[str]:
     """What `--only` takes beside the letters of workloads."""
     return ["peaks", "i", "j", "k", "l", "growth"]
@@ -266,7 +232,7 @@ def measure(name: str, scratch: Path, data_dir: Path | None, rounds: int) -> Any
         case "peaks":
             return peaks()
         case "i":
-            return packing(scratch, rounds) | {"disk": slow_disk(scratch, 1.0)}
+            return packing(scratch, rounds)
         case "j":
             return start_up(rounds)
         case "k":

@@ -11,7 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # From the ground up: a module imports only from lines above its own, a package also from itself.
 LAYERS = (
-    {"_version", "extras", "options", "protocol"},
+    {"_version", "extras", "options", "protocol", "randomness"},
     {"data", "losses", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step"},
     {"penalties", "jitter", "augment"},
@@ -22,7 +22,7 @@ LAYERS = (
     {"reading"},
     {"evaluate"},
     {"engine", "info", "sample", "complete", "export", "apply"},
-    {"studio", "bench", "report"},
+    {"studio", "bench", "report", "estimate"},
     {"cli"},
     {"__main__"},
 )

@@ -117,7 +117,11 @@ def train(words: list[str]) -> int:
     from . import engine
 
     recipe = _load(page)
-    if options.resume:
+    if options.estimate:
+        from .estimate import estimate
+
+        print(estimate(recipe(**fields), page.name, options.data, options.train, options.out))
+    elif options.resume:
         engine.resume(
             options.out,
             recipe=recipe if page.name.endswith(".py") else None,
@@ -837,7 +841,7 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
 
     A field named like a training option is reached as `--recipe.<field>`, so neither hides the other.
     """
-    taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume"}
+    taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume", "estimate"}
     fields: list[Any] = []
     for field in dataclasses.fields(catalog.options_class(page)) if page else ():
         annotation: Any = field.type
@@ -856,6 +860,7 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
         ("data", Annotated[str, arg(metavar="SRC", help=_DATA_HELP)], "digits"),
         ("out", Annotated[Path | None, arg(help="The run's directory; runs/<recipe>-<data> by default.")], None),
         ("resume", Annotated[bool, FlagCreatePairsOff, arg(help=_RESUME_HELP)], False),
+        ("estimate", Annotated[bool, FlagCreatePairsOff, arg(help=_ESTIMATE_HELP)], False),
         ("train", Annotated[TrainOptions, OmitArgPrefixes]),
         ("recipe", Annotated[recipe, OmitArgPrefixes]),
     ]
@@ -872,7 +877,8 @@ _DATA_HELP = (
 _RESUME_HELP = (
     "Continue the run at --out to the last bit, with its recorded options; --images or --minutes may be raised."
 )
-_BOOLEAN = {"--resume", "-h", "--help"}
+_ESTIMATE_HELP = "Take a few steps, print what the run would take (images/s, time, memory, disk), and leave no run."
+_BOOLEAN = {"--resume", "--estimate", "-h", "--help"}
 
 
 def _take_recipe(words: list[str]) -> tuple[str, list[str]]:
