@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith.data import ByCondition, Column, DataSpec, ImageCodec, TableCodec, TextCodec, Uniform, VectorCodec
+from gansmith.graphs import Static
 from gansmith.model import draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
@@ -339,6 +340,19 @@ def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: P
             np.testing.assert_array_equal(model.stored(6, seed=2, weights=weights, given=given), expected)
             found = model.sample(6, seed=2, weights=weights, given=given)
             assert repr(found) == repr(codec.present(expected))
+
+
+def test_7_steps_over_static_tensors_equal_eager_ones(case: tuple[str, str]) -> None:
+    """What a graph captures: nothing that changes from step to step may be a number of the host or drawn inside."""
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
+    eager, step = step_of(tiny(name), spec), step_of(tiny(name), spec)
+    said: list[str] = []
+    taker = Static(step, said.append, capture=False)
+    for k in range(4):
+        a, b = eager.take(k, feed(spec)), taker.take(k, feed(spec))
+        assert {key: float(v) for key, v in a.items()} == {key: float(v) for key, v in b.items()}
+    assert equal(list(eager.state().values()), list(step.state().values()))
+    assert not said
 
 
 def joined(name: str, rank: int | None) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ LAYERS = (
     {"pictures", "progress", "step"},
     {"penalties", "jitter", "augment"},
     {"recipe"},
-    {"recipes", "catalog", "judge_text", "run", "tuning", "signals"},
+    {"recipes", "catalog", "judge_text", "run", "tuning", "signals", "graphs"},
     {"model", "encoders", "compare"},
     {"judge"},
     {"reading"},
@@ -93,7 +93,10 @@ def test_recipes_know_neither_each_other_nor_the_engine() -> None:
 def test_nothing_waits_for_the_device() -> None:
     """Losses and the step must be capturable as one graph; `.tolist()` and the like would make it wait."""
     waits = {"item", "cpu", "numpy", "tolist"}
-    files = [*(SOURCE / "recipes").glob("*.py"), *(SOURCE / f"{m}.py" for m in ("losses", "penalties", "step"))]
+    files = [
+        *(SOURCE / "recipes").glob("*.py"),
+        *(SOURCE / f"{m}.py" for m in ("losses", "penalties", "step", "randomness", "graphs")),
+    ]
     wrong = [
         f"{path.name}:{node.lineno} calls .{node.func.attr}()"
         for path in files

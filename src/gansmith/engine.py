@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from . import doctor, pictures
+from . import doctor, graphs, pictures
 from ._version import __version__
 from .data import DataSpec, Store, open_store
 from .evaluate import Watch
@@ -198,6 +198,7 @@ class _Training:
         self.last_checkpoint: Path | None = None
         self.progress = Progress(options, quiet=ranks.rank > 0)
         self.watch: Watch | None = None
+        self.take = graphs.quick(self.taker, options.graphs, self.say)
 
     @property
     def images(self) -> int:
@@ -378,7 +379,7 @@ class _Training:
         with Signals(self.ranks) as signals, self.progress:
             while self.step < total and self.seconds < limit:
                 began = time.perf_counter()
-                self.gather(self.taker.take(self.step, self.feed))
+                self.gather(self.take(self.step, self.feed))
                 self.step += 1
                 at_log = self.step % log_every == 0 or self.step == total
                 if at_log and self.setting.device != "cpu":

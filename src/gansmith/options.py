@@ -89,6 +89,9 @@ class TrainOptions(DataOptions):
     that is busy now and then, choose this and the layout yourself."""
     layout: Literal["auto", "nchw", "nhwc"] = "auto"
     """How pictures lie in memory: nchw by channel, nhwc by pixel (channels last). auto times a few steps in both."""
+    graphs: Literal["auto", "off", "capture", "compile"] = "auto"
+    """capture records whole steps as CUDA graphs, one for each pattern of due turns, and replays them; compile compiles
+    the losses; off takes every step as it is written, as does auto on a CPU. On a GPU auto captures."""
     log_every: Count = Count(1_000)
     """Images between lines of log.jsonl."""
     sample_every: Count = Count(0)

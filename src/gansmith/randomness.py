@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -51,7 +51,7 @@ class Tape:
         """Make all draws, in their order."""
         self.rewind()
         for (kind, *_), tensor in zip(self.asked, self.made, strict=True):
-            _FILL[kind](tensor, stream.own if kind == "bits" else stream.generator)
+            fill(kind, tensor, stream.own if kind == "bits" else stream.generator)
 
     def read(self, kind: Kind, shape: tuple[int, ...]) -> Tensor:
         """The next draw. Raises `RuntimeError` if another one was taken down."""
@@ -93,23 +93,15 @@ def draws(stream: Stream) -> Generator[None]:
         _stream.reset(token)
 
 
-def _normal(tensor: Tensor, generator: torch.Generator | None) -> None:
-    torch.randn(tensor.shape, generator=generator, out=tensor)
-
-
-def _uniform(tensor: Tensor, generator: torch.Generator | None) -> None:
-    torch.rand(tensor.shape, generator=generator, out=tensor)
-
-
-def _bits(tensor: Tensor, generator: torch.Generator | None) -> None:
-    tensor.random_(-(2**63), None, generator=generator)
-
-
-_FILL: dict[Kind, Callable[[Tensor, torch.Generator | None], None]] = {
-    "normal": _normal,
-    "uniform": _uniform,
-    "bits": _bits,
-}
+def fill(kind: Kind, tensor: Tensor, generator: torch.Generator | None) -> None:
+    """Fill a tensor with a draw of that kind, in place."""
+    match kind:
+        case "normal":
+            torch.randn(tensor.shape, generator=generator, out=tensor)
+        case "uniform":
+            torch.rand(tensor.shape, generator=generator, out=tensor)
+        case "bits":
+            tensor.random_(-(2**63), None, generator=generator)
 
 
 def _made(kind: Kind, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -118,7 +110,7 @@ def _made(kind: Kind, shape: tuple[int, ...], device: torch.device, dtype: torch
     if stream is not None and stream.tape is not None and stream.replayed:
         return stream.tape.read(kind, shape)
     tensor = torch.empty(shape, device=device, dtype=dtype)
-    _FILL[kind](tensor, None if stream is None else stream.own if kind == "bits" else stream.generator)
+    fill(kind, tensor, None if stream is None else stream.own if kind == "bits" else stream.generator)
     if stream is not None and stream.tape is not None:
         stream.tape.take_down(kind, tensor)
     return tensor

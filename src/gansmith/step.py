@@ -21,7 +21,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .randomness import Stream, Tape, derive, draws, kept, noise, normal, of_all_ranks, uniform
+from .randomness import Stream, Tape, derive, draws, fill, kept, noise, normal, of_all_ranks, uniform
 
 Batch: TypeAlias = Mapping[str, Tensor]
 """`"x"` real samples (N, ...), `"y"` labels (N,) int64, `"step"` () and `"images"` () float32: how far training is."""
@@ -286,16 +286,16 @@ class Step:
         if self._shadow_buffers:
             torch._foreach_copy_(self._shadow_buffers, self._live_buffers)
 
-    def move(self, turn: Turn, batch: Batch, seed: int, streams: Sequence[Stream] = ()) -> Terms:
+    def move(self, turn: Turn, batch: Batch, seed: int, streams: Callable[[int, int], Stream] | None = None) -> Terms:
         """One move of one turn: gradients of its loss with respect to its networks, then their optimisers.
 
-        `streams`: where each micro-batch draws from, instead of `stream(seed, part)`.
+        `streams`: where micro-batch `part` draws from, by (seed, part); `stream` if it is not given.
         """
         params = [p for name in turn.nets for p in self.params[name]]
         total: list[Tensor] = []
         logged: Terms = {}
         for part, rows in enumerate(_split(batch, self.micro_batches)):
-            stream = streams[part] if streams else self.stream(seed, part)
+            stream = (streams or self.stream)(seed, part)
             for name, term in self._gradients(turn, rows, stream, params, total).items():
                 logged[name] = logged[name] + term if name in logged else term
         self.ranks.mean(total)
@@ -311,11 +311,25 @@ class Step:
 
     def stream(self, seed: int, part: int, tape: Tape | None = None, replayed: bool = False) -> Stream:
         """Where micro-batch `part` of a move draws from; seeds the generators."""
-        part += self.ranks.rank * self.micro_batches
+        rank, world = self.ranks.rank, self.ranks.world
+        parts, part = world * self.micro_batches, part + rank * self.micro_batches
         self._default.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
         self._generator.manual_seed(seed)  # noise and mixing: one common draw, of which each takes its slice
-        parts, rank, world = self.ranks.world * self.micro_batches, self.ranks.rank, self.ranks.world
         return Stream(self._generator, part, parts, 0, rank, world, self._default, tape, replayed)
+
+    def generators(self) -> tuple[torch.Generator, torch.Generator]:
+        """The generator of each rank and micro-batch, which is PyTorch's global one, and the common one."""
+        return self._default, self._generator
+
+    def drew_elsewhere(self, stream: Stream, seed: int) -> bool:
+        """Whether the last part drew from PyTorch's global generator what its tape does not know. Waits."""
+        assert stream.tape is not None
+        state = self._default.get_state()
+        self._default.manual_seed(derive(seed, stream.part))
+        for kind, shape, device, dtype in stream.tape.asked:
+            if kind == "bits":
+                fill(kind, torch.empty(shape, device=device, dtype=dtype), self._default)
+        return not torch.equal(state, self._default.get_state())
 
     def _gradients(
         self, turn: Turn, batch: Batch, stream: Stream, params: list[nn.Parameter], total: list[Tensor]
