@@ -102,6 +102,7 @@ def test_what_cannot_be_captured_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert quick(own, "compile", said.append) == own.take and "step of its own" in said[1]
 
 
+@pytest.mark.filterwarnings("ignore")  # of the compiler, in which they would be errors
 def test_compiled_losses_equal_eager_ones() -> None:
     """By the compiler's front end and automatic differentiation; generated code needs a C++ compiler and minutes."""
     said: list[str] = []
