@@ -10,20 +10,21 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from gansmith.data import DataSpec, Store, open_store
 from gansmith.options import Size, TrainOptions
 from gansmith.recipe import Recipe, load_recipe
+from gansmith.shared import Shared
 from gansmith.step import Ranks, Step, derive
 from gansmith.tuning import Candidate, build_feed, build_step, choose_setting, tame_allocator
 
@@ -31,6 +32,18 @@ from .plain import LOOPS
 from .workloads import Workload, by_letter
 
 SEED = 0
+EXCHANGED = [0.0]
+"""Seconds that this rank spent on means over ranks, waiting for the others included."""
+
+
+class TimedRanks(Ranks):
+    """Ranks whose exchange is timed."""
+
+    def mean(self, tensors: Sequence[Tensor]) -> None:
+        """As `Ranks.mean`."""
+        began = time.perf_counter()
+        super().mean(tensors)
+        EXCHANGED[0] += time.perf_counter() - began
 
 
 class Flops(TorchDispatchMode):
@@ -127,7 +140,8 @@ def main() -> None:
     ranks = Ranks()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         torch.distributed.init_process_group("gloo")
-        ranks = Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        ranks = TimedRanks(rank, world, Shared(rank, world) if Shared.fits(world) else None)
     torch.manual_seed(SEED)
     take, how = plain(work, scratch) if side == "plain" else ours(work, scratch, ranks)
     link = Client(address) if ranks.rank == 0 else None
@@ -154,6 +168,7 @@ def main() -> None:
             torch.distributed.broadcast(order, 0)
         if not int(order):
             break
+        EXCHANGED[0] = 0.0
         began = time.perf_counter()
         for _ in range(int(order)):
             take()
@@ -163,7 +178,9 @@ def main() -> None:
         if ranks.world > 1:
             torch.distributed.all_reduce(memory)
         if link:
-            link.send({"steps": int(order), "seconds": spent, "peak_mib": float(memory)})
+            link.send(
+                {"steps": int(order), "seconds": spent, "peak_mib": float(memory), "exchange": EXCHANGED[0] / spent}
+            )
     sys.stdout.flush()
     os._exit(0)  # some ranks abort while the interpreter is torn down
 

@@ -30,6 +30,7 @@ class Side:
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(_free_port()),
             "WORLD_SIZE": str(ranks),
+            "LOCAL_WORLD_SIZE": str(ranks),
         }
         command = [sys.executable, "-m", "benchmarks.side", side, work.letter, str(scratch), address]
         with Listener(address) as listener:
@@ -82,6 +83,8 @@ def beside(
             ratios = [ours / theirs for ours, theirs in zip(rates, plain, strict=True)]
             row["ratio"] = round(statistics.median(ratios), 2)
             row["ratios"] = [round(r, 2) for r in ratios]
+        if len(side.processes) > 1:
+            row["exchange_share"] = round(statistics.median(r["exchange"] for r in side.rounds), 3)
         if side.facts["flops"]:
             row["gflop_per_step"] = round(side.facts["flops"] / 1e9, 2)
             row["gflop_per_second"] = round(side.facts["flops"] / 1e9 * statistics.median(rates) / work.batch, 1)

@@ -45,15 +45,19 @@ def _machine(found: dict[str, Any]) -> str:
 
 
 def _training(rows: list[dict[str, Any]], peaks: dict[str, Any] | None) -> str:
-    lines = ["| | workload | plain | ours | ratio | two ranks | ratio | of the peak | memory plain, ours | ours is |"]
-    lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---|")
+    lines = [
+        "| | workload | plain | ours | ratio | two ranks | ratio | exchange | of the peak | memory plain, ours | ours is |"
+    ]
+    lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
     for row in rows:
         plain, ours, two = (row["sides"].get(k) for k in ("plain", "ours", "ours, 2 ranks"))
         share = "-"
         if peaks:
             best = max(v for k, v in peaks.items() if k.endswith("gflops") and ours["how"][:4] in k)
             share = f"{100 * ours['gflop_per_second'] / best:.0f} %"
-        more = f"{two['images_per_second']:,.4g} | {two['ratio']:.2f}" if two else "- | -"
+        more = "- | - | -"
+        if two:
+            more = f"{two['images_per_second']:,.4g} | {two['ratio']:.2f} | {100 * two['exchange_share']:.0f} %"
         rates = f"{plain['images_per_second']:,.4g} | {ours['images_per_second']:,.4g}"
         memory = f"{plain['peak_mib']}, {ours['peak_mib']} MiB"
         cells = (row["letter"], row["what"], rates, f"{ours['ratio']:.2f}", more, share, memory, ours["how"])

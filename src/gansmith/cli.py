@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_type_hints
 
 import tyro
 from tyro.conf import DisallowNone, FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
@@ -99,6 +99,7 @@ def _expected(error: RuntimeError) -> bool:
 
 def train(words: list[str]) -> int:
     """Train a GAN into a run directory, or continue one with --resume."""
+    written = words
     name, words = _take_recipe(words)
     given = _given(words)
     record: dict[str, Any] = {}
@@ -113,6 +114,10 @@ def train(words: list[str]) -> int:
     fields = {f.name: getattr(options.recipe, f.name) for f in dataclasses.fields(options.recipe)}
     if options.resume:
         _check_unchanged(record, page, given, options, fields)
+
+    ranks = int(record["options"].get("ranks", 1)) if record else options.train.ranks
+    if ranks > 1 and "WORLD_SIZE" not in os.environ and not options.estimate:
+        _launch(ranks, ["train", *written])
 
     from . import engine
 
@@ -138,6 +143,15 @@ def train(words: list[str]) -> int:
         sys.stderr.flush()
         os._exit(0)
     return 0
+
+
+def _launch(ranks: int, words: list[str]) -> NoReturn:
+    """Become PyTorch's launcher of so many processes on this machine, each with its share of the cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // ranks, 1)))
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *launcher, "-m", "gansmith", *words])
 
 
 @dataclass(frozen=True, kw_only=True)

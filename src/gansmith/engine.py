@@ -32,6 +32,7 @@ from .options import Count, Size, TrainOptions
 from .progress import Progress
 from .recipe import Batch, Recipe, load_recipe, recipe_names
 from .run import Run, refuse_existing
+from .shared import Shared
 from .signals import Signals
 from .step import Ranks, Setting, Terms, derive
 from .tuning import Candidate, build_feed, build_step, choose_setting, tame_allocator, within_memory
@@ -487,7 +488,9 @@ def joined(device: str) -> Generator[tuple[Ranks, str]]:
         torch.cuda.set_device(local)
     torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield Ranks(torch.distributed.get_rank(), world), device
+        rank = torch.distributed.get_rank()
+        shared = Shared(rank, world) if device == "cpu" and Shared.fits(world) else None
+        yield Ranks(rank, world, shared), device
         torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
@@ -550,13 +553,26 @@ def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
 
 def check_options(recipe: Recipe, options: TrainOptions) -> None:
     """Raises `ValueError` for options that no run could have."""
-    for what, least in (("images", 0), ("batch_size", 1), ("micro_batches", 1), ("keep", 1), ("log_every", 1)):
+    for what, least in (
+        ("images", 0),
+        ("batch_size", 1),
+        ("micro_batches", 1),
+        ("keep", 1),
+        ("ranks", 1),
+        ("log_every", 1),
+    ):
         if getattr(options, what) < least:
             raise ValueError(f"--{what.replace('_', '-')} is {getattr(options, what)}; it must be at least {least}")
     if options.evaluate_every and not recipe.kinds.isdisjoint({"pairs", "domains"}):
         raise ValueError(
             "--evaluate-every scores samples drawn from noise; this recipe makes its samples of sources: leave it out, "
             "and look at the run's samples/, made of the pictures of --validation"
+        )
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if options.ranks not in (1, world):
+        raise ValueError(
+            f"ranks is {options.ranks}, but {world} process{'es' * (world > 1)} train: start them with `gansmith train "
+            f"--ranks {options.ranks}`, or with torchrun"
         )
     if options.minutes < 0:
         raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")

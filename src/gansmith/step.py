@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from .randomness import Stream, Tape, derive, draws, fill, kept, noise, normal, of_all_ranks, uniform
+from .shared import Shared
 
 Batch: TypeAlias = Mapping[str, Tensor]
 """`"x"` real samples (N, ...), `"y"` labels (N,) int64, `"step"` () and `"images"` () float32: how far training is."""
@@ -150,14 +151,19 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
+    shared: Shared | None = None
+    """Means on the CPU go through it; else through PyTorch's backend."""
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its mean over all ranks: one flat all-reduce, in place."""
         if self.world == 1 or not tensors:
             return
         flat = torch.cat([t.reshape(-1) for t in tensors])
-        torch.distributed.all_reduce(flat)  # sum: gloo knows no mean
-        flat /= self.world
+        if self.shared is not None and flat.device.type == "cpu":
+            flat = self.shared.mean(flat)
+        else:
+            torch.distributed.all_reduce(flat)  # sum: gloo knows no mean
+            flat /= self.world
         parts = flat.split([t.numel() for t in tensors])
         torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
 
