@@ -45,9 +45,7 @@ def _machine(found: dict[str, Any]) -> str:
 
 
 def _training(rows: list[dict[str, Any]], peaks: dict[str, Any] | None) -> str:
-    lines = [
-        "| | workload | plain | ours | ratio | two ranks | ratio | exchange | of the peak | memory plain, ours | ours is |"
-    ]
+    lines = ["| | workload | plain | ours | ratio | two ranks | ratio | exchange | of the peak | memory | ours is |"]
     lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
     for row in rows:
         plain, ours, two = (row["sides"].get(k) for k in ("plain", "ours", "ours, 2 ranks"))

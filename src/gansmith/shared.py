@@ -7,6 +7,7 @@ import platform
 import secrets
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -38,20 +39,27 @@ class Shared:
         here = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
         return here == world <= MOST and platform.machine().lower() in ("x86_64", "amd64") and os.name == "posix"
 
-    def mean(self, flat: Tensor) -> Tensor:
-        """The mean over ranks of a flat tensor on the CPU."""
-        size = flat.numel() * flat.element_size()
+    def mean(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor, on the CPU, by its mean over ranks."""
+        starts, size = [], 0
+        for t in tensors:
+            starts.append(size)
+            size += -(-t.nbytes // 64) * 64
         if size > self._room:
             self._map(size)
         place = self._places[self._count % 2]
-        own = place[self.rank, :size].view(flat.dtype)
-        own.copy_(flat)
+
+        def of(rank: int) -> list[Tensor]:
+            each = zip(tensors, starts, strict=True)
+            return [place[rank, at : at + t.nbytes].view(t.dtype).view(t.shape) for t, at in each]
+
+        torch._foreach_copy_(of(self.rank), list(tensors))
         self._count += 1
         self._wait()
-        total = place[0, :size].view(flat.dtype).clone()
+        torch._foreach_copy_(list(tensors), of(0))
         for other in range(1, self.world):
-            total += place[other, :size].view(flat.dtype)
-        return total.div_(self.world)
+            torch._foreach_add_(list(tensors), of(other))
+        torch._foreach_div_(list(tensors), self.world)
 
     def _wait(self) -> None:
         """Until every rank has written its numbers."""

@@ -158,12 +158,11 @@ class Ranks:
         """Replace each tensor by its mean over all ranks: one flat all-reduce, in place."""
         if self.world == 1 or not tensors:
             return
+        if self.shared is not None and tensors[0].device.type == "cpu":
+            return self.shared.mean(tensors)
         flat = torch.cat([t.reshape(-1) for t in tensors])
-        if self.shared is not None and flat.device.type == "cpu":
-            flat = self.shared.mean(flat)
-        else:
-            torch.distributed.all_reduce(flat)  # sum: gloo knows no mean
-            flat /= self.world
+        torch.distributed.all_reduce(flat)  # sum: gloo knows no mean
+        flat /= self.world
         parts = flat.split([t.numel() for t in tensors])
         torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
 
