@@ -1,10 +1,13 @@
 """MNIST at 32 x 32: recipes of one budget, judged by a LeNet trained on the data, beside held-out and untrained.
 
     python -m benchmarks.mnist --data-dir DIR [r3gan dcgan] [--minutes 2] [--seeds 0] [--set r3gan.gamma=1]
+    python -m benchmarks.mnist --data-dir DIR all --images 60k --name classics --keep --grids docs/images/recipes
 
 The Frechet distance is taken of 5,000 samples against 10,000 training images in the 128 features of the encoder
 `own`, trained first where it is not in the cache; its floor is that of 5,000 test images, drawn at random. Beside it:
 the share of each class by the encoder's own head, the mean of its confidence, and the same of an untrained generator.
+`all`: every recipe that makes pictures from noise. --keep leaves recorded rows of other runs of the same budget where
+they are, and does not measure again what is there.
 """
 
 from __future__ import annotations
@@ -18,17 +21,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import save
+from . import RESULTS, save
 
 
 def main() -> None:
     """Train, judge, and record."""
     import gansmith
+    from gansmith import catalog
     from gansmith.data import open_store
     from gansmith.judge import Judge
     from gansmith.model import build_recipe, draw_samples
     from gansmith.options import Count, Size
     from gansmith.recipe import load_recipe
+    from gansmith.run import read_json
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*", default=["r3gan", "dcgan"])
@@ -41,10 +46,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--set", nargs="*", default=[], metavar="RECIPE.FIELD=VALUE", dest="fields")
     parser.add_argument("--name", default="mnist", help="of the file in results/")
+    parser.add_argument("--keep", action="store_true", help="add to the file in results/")
     parser.add_argument("--grids", type=Path, help="where to leave a grid of each model's samples")
     options = parser.parse_args()
     if not options.images and not options.minutes:
         options.minutes = 2.0
+    if options.recipes == ["all"]:
+        options.recipes = [page.name for page in catalog.pages() if "image" in page.kinds]
 
     data = gansmith.TrainOptions(data_dir=options.data_dir, size=Size((32, 32)))
     store = open_store(options.data, data, progress=False)
@@ -64,10 +72,35 @@ def main() -> None:
     real = judged(judge.held)
     print(f"floor: {real}; encoder {judge.encoder.facts['held_out']}")
     rows: list[dict[str, Any]] = []
+    budget = {"minutes": options.minutes, "images": int(options.images), "batch_size": options.batch_size}
+    if options.keep and (path := RESULTS / f"{options.name}.json").is_file():
+        before = read_json(path)
+        if any(before.get(k) != v for k, v in budget.items()):
+            raise SystemExit(
+                f"{path} is of another budget: { ({k: before.get(k) for k in budget}) }; give another --name"
+            )
+        rows = before["rows"]
+
+    def record() -> None:
+        save(
+            options.name,
+            {
+                "data": f"{options.data}, 32 x 32",
+                "samples": 5_000,
+                "reference": 10_000,
+                "encoder": {k: judge.encoder.facts[k] for k in ("sha256", "held_out", "shown")},
+                **budget,
+                "real": real,
+                "rows": sorted(rows, key=lambda r: (r["recipe"], str(r["fields"]), r["seed"])),
+            },
+        )
+
     for seed in options.seeds:
         for name in options.recipes:
             given = [f.removeprefix(f"{name}.").split("=", 1) for f in options.fields if f.startswith(f"{name}.")]
             fields = {key: _value(value) for key, value in given}
+            if any(r["recipe"] == name and r["seed"] == seed and r["fields"] == fields for r in rows):
+                continue
             train = gansmith.TrainOptions(
                 data_dir=options.data_dir,
                 size=Size((32, 32)),
@@ -102,18 +135,7 @@ def main() -> None:
             }
             rows.append(row)
             print(row, flush=True)
-    save(
-        options.name,
-        {
-            "data": f"{options.data}, 32 x 32",
-            "samples": 5_000,
-            "reference": 10_000,
-            "encoder": {k: judge.encoder.facts[k] for k in ("sha256", "held_out", "shown")},
-            "batch_size": options.batch_size,
-            "real": real,
-            "rows": rows,
-        },
-    )
+            record()
 
 
 def _value(text: str) -> Any:

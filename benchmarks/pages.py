@@ -1,0 +1,228 @@
+"""docs/recipes/ written anew: a page for each recipe from its docstring, its fields and what was measured of it.
+
+    python -m benchmarks.pages [--check]
+
+Measured rows come from every file of `benchmarks/results/` that has rows with a "recipe" or "name" of that recipe; the
+picture is the one that `python -m benchmarks.mnist --name classics --grids docs/images/recipes` left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from gansmith import catalog
+from gansmith.catalog import RecipePage
+from gansmith.run import read_json
+
+from . import RESULTS
+
+DOCS = Path(__file__).parents[1] / "docs"
+FOLDER = DOCS / "recipes"
+PICTURES = DOCS / "images" / "recipes"
+
+DATA = {
+    "image": "photos/",
+    "vector": "toy:ring",
+    "pairs": "pairs:SRC",
+    "domains": "domains:SRC",
+    "table": "table.csv",
+    "text": "lines.txt",
+}
+"""By kind of data: what a user would type."""
+KINDS = {
+    "image": "pictures",
+    "vector": "vectors",
+    "pairs": "pairs of pictures",
+    "domains": "two sets of pictures",
+    "table": "tables",
+    "text": "text",
+}
+NAMED = {
+    "demo": "Digits, the demo's judge",
+    "classics": "MNIST, one budget for all",
+    "mnist": "MNIST at 32 x 32",
+    "toys": "Toys",
+}
+"""Headings of results that are not known best by the name of their file."""
+
+
+def lines(page: RecipePage) -> int:
+    """How long the recipe's file is."""
+    return len(page.path.read_text(encoding="utf-8").splitlines())
+
+
+def names_of(row: dict[str, Any]) -> set[str]:
+    """The recipe that a row may be of; pacgan-2 is one of pacgan."""
+    return {str(row.get(k, "")).split("-")[0] for k in ("recipe", "name", "arm")}
+
+
+def picture(name: str) -> str:
+    """The file of its samples, if there is one."""
+    return f"{name}_0.png" if (PICTURES / f"{name}_0.png").is_file() else ""
+
+
+def measured(name: str) -> list[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+    """(file, its results, the rows in it that are of that recipe), of all recorded results."""
+    found = []
+    for path in sorted(RESULTS.glob("*.json")):
+        results = read_json(path)
+        rows = results.get("rows") if isinstance(results, dict) else None
+        if not isinstance(rows, list):
+            continue
+        whole = results.get("recipe") == name
+        mine = [
+            r for r in rows if isinstance(r, dict) and (whole or name in (r.get("recipe"), r.get("name"), r.get("arm")))
+        ]
+        if mine:
+            found.append((path.stem, results, mine))
+    return found
+
+
+def cell(value: Any) -> str:
+    """As it was recorded, short."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {cell(v)}" for k, v in value.items()) or "as they are"
+    if isinstance(value, list):
+        return " ".join(cell(v) for v in value)
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: ""}[value]
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+LEFT_OUT = {"recipe", "name", "arm", "setting", "untrained", "shares", "raw", "shows", "fields", "passes"}
+MOST_ROWS = 4
+
+
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without what is nested, but for the scores of the averaged weights, which stand beside the rest."""
+    plain = {k: v for k, v in row.items() if k not in LEFT_OUT and not isinstance(v, dict | list)}
+    scores = row.get("ema")
+    return plain | ({k: v for k, v in scores.items() if v is not None} if isinstance(scores, dict) else {})
+
+
+def summed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Means and standard errors over the seeds, where there are many."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(v for v in row.values() if isinstance(v, str)), []).append(row)
+    made = []
+    for group in groups.values():
+        line: dict[str, Any] = {k: v for k, v in group[0].items() if isinstance(v, str)} | {"seeds": len(group)}
+        for key in group[0].keys() - line.keys() - {"seed"}:
+            values = [r[key] for r in group if isinstance(r.get(key), int | float)]
+            error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+            line[key] = f"{cell(statistics.fmean(values))} ± {cell(float(f'{error:.2g}'))}" if values else ""
+        made.append({k: line[k] for k in [*line.keys() & {"seeds"}, *group[0]] if k in line})
+    return made
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A row a line; of many rows, their means."""
+    rows = [flat(r) for r in rows]
+    rows = summed(rows) if len(rows) > MOST_ROWS else rows
+    keys = list(rows[0])
+    head = f"| {' | '.join(k.replace('_', ' ') for k in keys)} |\n|{'---|' * len(keys)}"
+    return "\n".join([head, *(f"| {' | '.join(cell(r.get(k)) for k in keys)} |" for r in rows)])
+
+
+def write(page: RecipePage) -> str:
+    """The page of one recipe."""
+    kinds = [k for k in KINDS if k in page.kinds]
+    parts = [f"# {page.name}", page.summary]
+    if shown := picture(page.name):
+        parts.append(f"![samples of {page.name}](../images/recipes/{shown})")
+        rows = [r for file, _, found in measured(page.name) if file == "classics" for r in found if not r["fields"]]
+        parts += [f"*MNIST at 32 x 32, {rows[0]['images']:,} images shown, seed {rows[0]['seed']}.*"] if rows else []
+    parts.append("\n".join(f"    gansmith train {page.name} --data {DATA[k]}" for k in kinds))
+    parts.append(f"Takes {' or '.join(KINDS[k] for k in kinds)}. The whole of it is one file of {lines(page)} lines.")
+    for heading, text in (
+        ("Source", page.source),
+        ("Differs from the paper", page.differs),
+        ("What a healthy run looks like", page.expect),
+    ):
+        if text:
+            parts.append(f"**{heading}:** {' '.join(text.split())}")
+    parts.append("## Fields")
+    rows = [
+        f"| `--{f.name.replace('_', '-')}` | {f.default_repr.replace('|', chr(92) + '|') or 'required'} | "
+        f"{f.help.replace('|', chr(92) + '|')} |"
+        for f in page.fields
+    ]
+    parts.append("\n".join(["| option | default | what it is |", "|---|---|---|", *rows]))
+    parts.append("## Measured")
+    found = measured(page.name)
+    for file, results, mine in found:
+        about = ", ".join(
+            f"{k.replace('_', ' ')} {cell(results[k])}"
+            for k in ("data", "images", "batch_size", "width")
+            if isinstance(results.get(k), str | int | float)
+        )
+        machine = results["machine"]
+        parts.append(f"### {NAMED.get(file, file)}")
+        parts.append(table(mine))
+        parts.append(
+            f"`benchmarks/results/{file}.json`{': ' + about if about else ''}; {machine['date']}, "
+            f"{machine['processor']}, GPU: {machine['gpu']}."
+        )
+    if not found:
+        parts.append("No committed measurement names this recipe alone; see the pages of its kind of data in `docs/`.")
+    return "\n\n".join(parts) + "\n"
+
+
+def gallery(pages: list[RecipePage]) -> str:
+    """The page of all."""
+    parts = [
+        "# Recipes",
+        "Every GAN that gansmith trains. Pages and figures are written by `python -m benchmarks.pages`, pictures by "
+        "`python -m benchmarks.mnist --name classics --grids docs/images/recipes`: one small budget on a laptop's CPU "
+        "for all, so that they can be compared and not so that they look their best.",
+    ]
+    for kind, heading in KINDS.items():
+        mine = [p for p in pages if next(k for k in KINDS if k in p.kinds) == kind]
+        if not mine:
+            continue
+        parts.append(f"## {heading.capitalize()}")
+        rows = []
+        for p in mine:
+            file = picture(p.name)
+            shown = f'<img src="../images/recipes/{file}" width="240" alt="{p.name}">' if file else ""
+            rows.append(f"| [`{p.name}`]({p.name}.md) | {p.summary} | {shown} |")
+        parts.append("\n".join(["| recipe | what it is | samples |", "|---|---|---|", *rows]))
+    counts = {p.name: lines(p) for p in pages}
+    longest = max(counts, key=lambda n: counts[n])
+    parts.append(
+        f"{len(pages)} recipes of {statistics.median(counts.values()):g} lines (median); the longest, `{longest}`, has "
+        f"{counts[longest]}."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def written() -> dict[str, str]:
+    """By file name: what docs/recipes/ should hold."""
+    pages = catalog.pages()
+    return {"README.md": gallery(pages)} | {f"{p.name}.md": write(p) for p in pages}
+
+
+def main() -> None:
+    """Write; with --check only say whether all is as recorded."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a page is not as recorded")
+    check = parser.parse_args().check
+    wanted = written()
+    there = {p.name: p.read_text(encoding="utf-8") for p in FOLDER.glob("*.md")}
+    if check:
+        sys.exit(there != wanted)
+    FOLDER.mkdir(exist_ok=True)
+    for name in there.keys() - wanted.keys():
+        (FOLDER / name).unlink()
+    for name, text in wanted.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    print(f"{len(wanted)} pages in {FOLDER}")
+
+
+if __name__ == "__main__":
+    main()
