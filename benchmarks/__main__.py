@@ -22,7 +22,15 @@ from .speed import beside, scratch_folder
 from .speed_page import write
 from .workloads import TRAINING
 
-KEYS = {"peaks": "peaks", "i": "loading", "j": "start_up", "k": "sampling", "l": "frechet", "growth": "growth"}
+KEYS = {
+    "peaks": "peaks",
+    "i": "loading",
+    "j": "start_up",
+    "k": "sampling",
+    "l": "frechet",
+    "growth": "growth",
+    "patches": "patches",
+}
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from gansmith import metrics
 from gansmith.data import Feed, ImageCodec, Uniform, open_store
 from gansmith.model import draw_samples
+from gansmith.nets import conv
 from gansmith.step import Ranks, Setting
 from gansmith.tuning import build_feed, build_step
 
@@ -35,14 +36,14 @@ from .workloads import Workload, by_letter, prepare
 Row = dict[str, Any]
 
 
-def best(call: Callable[[], Any], repeats: int = 5) -> float:
+def best(call: Callable[[], Any], repeats: int = 5, clock: Callable[[], float] = time.perf_counter) -> float:
     """The shortest of so many times of a call, in seconds, after one that does not count."""
     call()
     times = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = clock()
         call()
-        times.append(time.perf_counter() - began)
+        times.append(clock() - began)
     return min(times)
 
 
@@ -221,9 +222,33 @@ def _step_cost(work: Workload, scratch: Path) -> Row:
     return {"ms_per_step": round(seconds * 1e3, 1), "ms_per_image": round(seconds * 1e3 / work.batch, 2)}
 
 
+def patches() -> list[Row]:
+    """Milliseconds of the processor, one thread: convolutions to and from few channels, beside PyTorch's own."""
+    rows = []
+    for dtype in (torch.float32, torch.bfloat16):
+        for channels in (1, 3):
+            few = conv.down(channels, 64, (32, 32), (16, 16)).to(dtype)
+            back = conv.up(64, channels, (16, 16), (32, 32)).to(dtype)
+            x = torch.randn(64, channels, 32, 32).to(dtype).requires_grad_()
+            z = torch.randn(64, 64, 16, 16).to(dtype).requires_grad_()
+            sides: dict[str, tuple[nn.Module, nn.Module]] = {"ours": (few, back)}
+            sides["plain"] = (nn.Conv2d(channels, 64, 4, 2, 1).to(dtype), nn.ConvTranspose2d(64, channels, 4, 2, 1))
+            sides["plain"][1].to(dtype)
+            row: Row = {"precision": str(dtype).removeprefix("torch."), "channels": channels}
+            for name, nets in sides.items():
+                for what, net, given in (("down", nets[0], x), ("up", nets[1], z)):
+
+                    def both(net: nn.Module = net, given: Tensor = given) -> None:
+                        torch.autograd.grad(net(given).sum(), given)
+
+                    row[f"{what}_{name}_ms"] = round(1e3 * best(both, 7, time.process_time), 2)
+            rows.append(row)
+    return rows
+
+
 def names() -> list[str]:
     """What `--only` takes beside the letters of workloads."""
-    return ["peaks", "i", "j", "k", "l", "growth"]
+    return ["peaks", "i", "j", "k", "l", "growth", "patches"]
 
 
 def measure(name: str, scratch: Path, data_dir: Path | None, rounds: int) -> Any:
@@ -239,6 +264,12 @@ def measure(name: str, scratch: Path, data_dir: Path | None, rounds: int) -> Any
             return sampling(scratch, data_dir, rounds)
         case "l":
             return frechet(min(rounds, 3))
+        case "patches":
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            rows = patches()
+            torch.set_num_threads(threads)
+            return rows
         case "growth":
             return growth(scratch, data_dir)
     raise ValueError(f"{name} is none of {', '.join(names())}")

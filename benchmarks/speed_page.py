@@ -66,7 +66,11 @@ def _training(rows: list[dict[str, Any]], peaks: dict[str, Any] | None) -> str:
 def _table(rows: list[dict[str, Any]]) -> str:
     heads = list(rows[0])
     lines = [f"| {' | '.join(h.replace('_', ' ') for h in heads)} |", "|" + "---:|" * len(heads)]
-    return "\n".join([*lines, *(f"| {' | '.join(f'{row[h]:,}' for h in heads)} |" for row in rows)]) + "\n"
+    return "\n".join([*lines, *(f"| {' | '.join(f'{_shown(row[h])}' for h in heads)} |" for row in rows)]) + "\n"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def _facts(found: dict[str, Any]) -> str:
@@ -102,6 +106,8 @@ def write() -> Path:
             text += f"## {title}\n\n{_facts(found[key])}\n"
     if "frechet" in found:
         text += f"## Frechet distance of N x 2048 features\n\n{_table(found['frechet'])}\n"
+    if "patches" in found:
+        text += f"## Convolutions to and from pictures of few channels\n\n{_table(found['patches'])}\n"
     for key, what in (
         ("batch", "with the batch (r3gan at 32 px, fp32)"),
         ("side", "with the picture's side (r3gan, batch 32, fp32)"),

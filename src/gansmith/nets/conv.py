@@ -36,14 +36,14 @@ def doubling(width: int, stages: int) -> list[int]:
 
 
 FEW = 3
-"""So few channels of a picture that a CPU's convolution kernels run at a few percent of their speed towards it."""
+"""So few channels that a CPU is slow towards such a picture: `python -m benchmarks --only patches`."""
 
 
 class FewIn(nn.Conv2d):
     """A convolution of a picture of few channels whose gradient at the picture is wanted: by patches, on a CPU.
 
     As `torch.nn.Conv2d` up to rounding. The patches are laid out first, so that one product does the work and the
-    gradient at the picture is a sum of patches; the kernel for it is 3 to 6 times slower.
+    gradient at the picture is a sum of patches; the kernel for it is several times slower.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -53,14 +53,14 @@ class FewIn(nn.Conv2d):
         pairs = zip(input.shape[2:], self.kernel_size, self.stride, strict=True)
         size = tuple((side + 2 - kernel) // stride + 1 for side, kernel, stride in pairs)
         full = input.float() if input.dtype == torch.bfloat16 else input  # sums of bfloat16 lose digits
-        patches = F.unfold(full, self.kernel_size, padding=1, stride=self.stride)
+        patches = F.unfold(full, self.kernel_size, padding=1, stride=self.stride).to(self.weight.dtype)
         return F.conv2d(patches.unflatten(2, size), self.weight.flatten(1)[:, :, None, None], self.bias)
 
 
 class FewOut(nn.ConvTranspose2d):
     """A transposed convolution to a picture of few channels: a product, and a sum of patches, on a CPU.
 
-    As `torch.nn.ConvTranspose2d` up to rounding, and 2 to 4 times faster forwards.
+    As `torch.nn.ConvTranspose2d` up to rounding.
     """
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
