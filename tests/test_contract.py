@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
+from gansmith.graphs import Static
 from gansmith.model import apply_to, draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
@@ -380,6 +381,19 @@ def with_switches(recipe: Recipe) -> tuple[Recipe, ...]:
     off = [f.name for f in dataclasses.fields(recipe) if f.name in ("clusters", "num_labels")]
     own = dataclasses.asdict(recipe)
     return tuple(type(recipe)(**(own | {name: 4})) for name in off if not own[name])
+
+
+def test_7_steps_over_static_tensors_equal_eager_ones(case: tuple[str, str]) -> None:
+    """What a graph captures: nothing that changes from step to step may be a number of the host or drawn inside."""
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
+    eager, step = step_of(tiny(name), spec), step_of(tiny(name), spec)
+    said: list[str] = []
+    taker = Static(step, said.append, capture=False)
+    for k in range(4):
+        a, b = eager.take(k, feed(spec)), taker.take(k, feed(spec))
+        assert {key: float(v) for key, v in a.items()} == {key: float(v) for key, v in b.items()}
+    assert equal(list(eager.state().values()), list(step.state().values()))
+    assert not said
 
 
 def joined(name: str, rank: int | None) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from . import doctor, pictures
+from . import doctor, graphs, pictures
 from ._version import __version__
 from .asked import film_labels
 from .data import DataSpec, Store, open_store
@@ -34,9 +34,10 @@ from .options import Count, Size, TrainOptions
 from .progress import Progress
 from .recipe import Batch, Recipe, load_recipe, recipe_names
 from .run import Run, refuse_existing
+from .shared import Shared
 from .signals import Signals
 from .step import Ranks, Setting, Stream, Terms, derive, draws
-from .tuning import Candidate, build_feed, build_step, choose_setting, data_seed, tame_allocator
+from .tuning import Candidate, build_feed, build_step, choose_setting, data_seed, tame_allocator, within_memory
 
 CHECKPOINT_MINUTES = 10
 """A checkpoint is saved at least this often, so that slow networks lose little."""
@@ -90,16 +91,17 @@ def train(
         module = type(recipe).__module__
         name = module.rsplit(".", 1)[1] if module.startswith("gansmith.recipes.") else sys.modules[module].__file__
         assert name is not None
-    _check_options(recipe, options)
+    check_options(recipe, options)
     label = data if isinstance(data, str | Path) else "array"
     path = Path(out) if out is not None else Path("runs") / f"{Path(name).stem}-{_safe(str(label))}"
-    with _ranks(options.device) as (ranks, device):
+    with joined(options.device) as (ranks, device):
         if ranks.rank == 0:
             refuse_existing(path)
-        store = _store(data, options, ranks)
-        recipe_spec = _spec(recipe, name, store)
+        store = packed(data, options, ranks)
+        recipe_spec = spec_for(recipe, name, store)
         tame_allocator()
-        nets = _networks(recipe, recipe_spec, options.seed)
+        nets = initial_networks(recipe, recipe_spec, options.seed)
+        options = within_memory(recipe, nets, store, recipe_spec, options, device, ranks)
         setting, timings = choose_setting(recipe, nets, store, recipe_spec, options, device, ranks)
         record = {
             "recipe": recipe_record(recipe, name),
@@ -160,11 +162,11 @@ def resume(
     name = str(run.record["recipe"]["name"])
     saved = run.record["setting"]
     torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
-    with _ranks(str(saved["device"])) as (ranks, device):
+    with joined(str(saved["device"])) as (ranks, device):
         store = _reopen(run, options, ranks)
         spec = DataSpec.from_json(run.record["data"]["spec"])
         tame_allocator()
-        nets = _networks(built, spec, options.seed)
+        nets = initial_networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
         training = _Training(run, built, name, spec, store, nets, options, setting, ranks)
         with training.locked():
@@ -204,6 +206,7 @@ class _Training:
         self.last_checkpoint: Path | None = None
         self.progress = Progress(options, quiet=ranks.rank > 0)
         self.watch: Watch | None = None
+        self.take = graphs.quick(self.taker, options.graphs, self.say)
 
     @property
     def images(self) -> int:
@@ -419,7 +422,7 @@ class _Training:
         with Signals(self.ranks) as signals, self.progress:
             while self.step < total and self.seconds < limit:
                 began = time.perf_counter()
-                self.gather(self.taker.take(self.step, self.feed))
+                self.gather(self.take(self.step, self.feed))
                 self.step += 1
                 at_log = self.step % log_every == 0 or self.step == total
                 if at_log and self.setting.device != "cpu":
@@ -518,7 +521,7 @@ def _seen(spec: DataSpec, samples: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _ranks(device: str) -> Generator[tuple[Ranks, str]]:
+def joined(device: str) -> Generator[tuple[Ranks, str]]:
     """Join the other ranks if `torchrun` launched us; the device of this one."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -534,7 +537,9 @@ def _ranks(device: str) -> Generator[tuple[Ranks, str]]:
         torch.cuda.set_device(local)
     torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield Ranks(torch.distributed.get_rank(), world), device
+        rank = torch.distributed.get_rank()
+        shared = Shared(rank, world) if device == "cpu" and Shared.fits(world) else None
+        yield Ranks(rank, world, shared), device
         torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
@@ -545,13 +550,14 @@ def _barrier(ranks: Ranks) -> None:
         torch.distributed.barrier()
 
 
-def _networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict:
+def initial_networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict:
     """The networks with initial weights that depend on the seed alone, not on the device."""
     torch.manual_seed(derive(seed, "networks"))
     return nn.ModuleDict(recipe.networks(spec))
 
 
-def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
+def spec_for(recipe: Recipe, name: str, store: Store) -> DataSpec:
+    """The data as the recipe encodes it. Raises `ValueError` if it takes no data of that kind."""
     if store.spec.kind not in recipe.kinds:
         fit = [n for n in recipe_names() if store.spec.kind in load_recipe(n).kinds]
         how = "" if recipe.kinds.isdisjoint({"pairs", "domains"}) else f", or write --data pairs:{store.source}"
@@ -565,7 +571,7 @@ def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
     return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape), counts=counts)
 
 
-def _store(data: Any, options: TrainOptions, ranks: Ranks) -> Store:
+def packed(data: Any, options: TrainOptions, ranks: Ranks) -> Store:
     """The packed store; the first rank of each machine packs it, the others wait and open it."""
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0
     if first:
@@ -587,7 +593,7 @@ def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
     elif saved["source"] == "array":
         raise FileNotFoundError(f"the packed arrays of this run, {saved['store']}, are gone: train a new run")
     else:
-        store = _store(saved["source"], options, ranks)
+        store = packed(saved["source"], options, ranks)
     if store.digest != saved["digest"]:
         raise ValueError(
             f"{saved['source']} is no longer the data this run was trained on (digest {store.digest[:12]}, "
@@ -596,14 +602,28 @@ def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
     return store
 
 
-def _check_options(recipe: Recipe, options: TrainOptions) -> None:
-    for what, least in (("images", 0), ("batch_size", 1), ("micro_batches", 1), ("keep", 1), ("log_every", 1)):
+def check_options(recipe: Recipe, options: TrainOptions) -> None:
+    """Raises `ValueError` for options that no run could have."""
+    for what, least in (
+        ("images", 0),
+        ("batch_size", 1),
+        ("micro_batches", 1),
+        ("keep", 1),
+        ("ranks", 1),
+        ("log_every", 1),
+    ):
         if getattr(options, what) < least:
             raise ValueError(f"--{what.replace('_', '-')} is {getattr(options, what)}; it must be at least {least}")
     if options.evaluate_every and not recipe.from_noise and not recipe.chosen_by:
         raise ValueError(
             "--evaluate-every scores samples drawn from noise; this recipe makes its samples of what it is given: "
             "leave it out, and look at the run's samples/, or at what gansmith apply makes of data not trained on"
+        )
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if options.ranks not in (1, world):
+        raise ValueError(
+            f"ranks is {options.ranks}, but {world} process{'es' * (world > 1)} train: start them with `gansmith train "
+            f"--ranks {options.ranks}`, or with torchrun"
         )
     if options.minutes < 0:
         raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")

@@ -11,18 +11,18 @@ micro-batch) its slice of one common draw, so that R ranks compute what one rank
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import hashlib
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from .randomness import Stream, Tape, derive, draws, fill, kept, noise, normal, of_all_ranks, uniform
+from .shared import Shared
 
 Batch: TypeAlias = Mapping[str, Tensor]
 """`"x"` real samples (N, ...), `"y"` labels (N,) int64, `"step"` () and `"images"` () float32: how far training is."""
@@ -31,6 +31,28 @@ EMPTY: Batch = MappingProxyType({})
 
 Terms: TypeAlias = dict[str, Tensor]
 """Named scalar terms of a loss; the engine minimises their sum."""
+
+__all__ = [
+    "EMPTY",
+    "Adam",
+    "Average",
+    "Batch",
+    "Ramp",
+    "Ranks",
+    "Setting",
+    "Step",
+    "Stream",
+    "Tape",
+    "Terms",
+    "Turn",
+    "derive",
+    "draws",
+    "kept",
+    "noise",
+    "normal",
+    "of_all_ranks",
+    "uniform",
+]
 
 
 @dataclass(frozen=True)
@@ -133,82 +155,6 @@ class Average:
         return 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
 
 
-# --- randomness -------------------------------------------------------------------------------------------------------
-
-
-def derive(seed: int, *path: int | str) -> int:
-    """A seed of 63 bits for one purpose, as a pure function of the run's seed and the purpose's path."""
-    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Where `noise` and `uniform` come from: slice `part` of `parts` of draws of at least `rows` rows."""
-
-    generator: torch.Generator
-    part: int = 0
-    parts: int = 1
-    rows: int = 0
-    rank: int = 0
-    world: int = 1
-
-
-_stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
-
-
-@contextlib.contextmanager
-def draws(stream: Stream) -> Generator[None]:
-    """Within this, `noise` and `uniform` draw from the stream instead of PyTorch's global generator."""
-    token = _stream.set(stream)
-    try:
-        yield
-    finally:
-        _stream.reset(token)
-
-
-def _draw(kind: Callable[..., Tensor], n: int, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    stream = _stream.get()
-    if stream is None:
-        return kind((n, *shape), device=like.device, dtype=like.dtype)
-    rows = max(n * stream.parts, stream.rows)
-    # Every rank and micro-batch draws all rows and keeps its own: cheap beside a network, and exact.
-    joint = kind((rows, *shape), device=like.device, dtype=like.dtype, generator=stream.generator)
-    return joint[stream.part * n : stream.part * n + n]
-
-
-def noise(nets: nn.ModuleDict, n: int, *shape: int) -> Tensor:
-    """Standard normal noise (n, *shape) with the device and dtype of the networks."""
-    return _draw(torch.randn, n, shape, next(nets.parameters()))
-
-
-def uniform(like: Tensor, n: int, *shape: int) -> Tensor:
-    """Uniform noise (n, *shape) in [0, 1) with the device and dtype of `like`."""
-    return _draw(torch.rand, n, shape, like)
-
-
-def normal(like: Tensor) -> Tensor:
-    """Standard normal noise of the shape, device and dtype of `like`, whose first dimension is the batch."""
-    return _draw(torch.randn, len(like), tuple(like.shape[1:]), like)
-
-
-def of_all_ranks(rows: Tensor) -> tuple[Tensor, slice]:
-    """The rows (n, ...) of every rank, in the order of ranks and without a gradient, and where one's own lie in it.
-
-    For state that a loss keeps of samples (CycleGAN's pool): kept of all of them it is the same on every rank, and
-    its module says so with `alike = True`.
-    """
-    stream = _stream.get()
-    own = rows.detach().contiguous()
-    if own.dtype == torch.bfloat16:  # not every backend carries it
-        own = own.float()
-    if stream is None or stream.world == 1:
-        return own, slice(0, len(rows))
-    everyone = own.new_empty((len(rows) * stream.world, *rows.shape[1:]))
-    torch.distributed.all_gather_into_tensor(everyone, own)
-    return everyone, slice(stream.rank * len(rows), (stream.rank + 1) * len(rows))
-
-
 # --- where and how it runs --------------------------------------------------------------------------------------------
 
 
@@ -218,11 +164,15 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
+    shared: Shared | None = None
+    """Means on the CPU go through it; else through PyTorch's backend."""
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its mean over all ranks: one flat all-reduce, in place."""
         if self.world == 1 or not tensors:
             return
+        if self.shared is not None and tensors[0].device.type == "cpu":
+            return self.shared.mean(tensors)
         flat = torch.cat([t.reshape(-1) for t in tensors])
         torch.distributed.all_reduce(flat)  # sum: gloo knows no mean
         flat /= self.world
@@ -318,33 +268,61 @@ class Step:
         moves of that turn.
         """
         logged: Terms = {}
-        shown = step * self.batch_size
-        for name, spec in self.specs.items():
-            if isinstance(spec.lr, Ramp):
-                _set_lr(self.optimizers[name], spec.lr(shown))
-        for number, turn in enumerate(self.turns):
-            if turn.due(step):
-                for move in range(turn.repeat):
-                    batch = {**batches(self.moves), "step": self._scalar(step), "images": self._scalar(shown)}
-                    self.moves += 1
-                    for name, term in self.move(turn, batch, derive(self.seed, step, number, move)).items():
-                        key = f"{turn.name}/{name}"
-                        logged[key] = logged[key] + term / turn.repeat if key in logged else term / turn.repeat
-        self.ranks.mean(self._statistics)  # running statistics are those of all ranks, so rank 0 holds the whole state
-        if self._shadow:
-            keep = self.decay.decay(shown + self.batch_size, self.batch_size)
-            torch._foreach_lerp_(self._shadow, self._live, 1.0 - keep)
-        if self._shadow_buffers:
-            torch._foreach_copy_(self._shadow_buffers, self._live_buffers)
+        self.set_rates(step)
+        for number, move in self.due(step):
+            batch = {**batches(self.moves), **self.scalars(step)}
+            self.moves += 1
+            terms = self.move(self.turns[number], batch, derive(self.seed, step, number, move))
+            self.log(logged, number, terms)
+        self.finish(step)
         return logged
 
-    def move(self, turn: Turn, batch: Batch, seed: int) -> Terms:
-        """One move of one turn: gradients of its loss with respect to its networks, then their optimisers."""
+    def due(self, step: int) -> list[tuple[int, int]]:
+        """The moves of a step: number of the turn, number of its repetition."""
+        return [(k, move) for k, turn in enumerate(self.turns) if turn.due(step) for move in range(turn.repeat)]
+
+    def set_rates(self, step: int) -> None:
+        """Set what learning rates are at this step."""
+        for name, spec in self.specs.items():
+            if isinstance(spec.lr, Ramp):
+                _set_lr(self.optimizers[name], spec.lr(step * self.batch_size))
+
+    def scalars(self, step: int) -> dict[str, Tensor]:
+        """What every batch holds beside its rows."""
+        return {"step": self._scalar(step), "images": self._scalar(step * self.batch_size)}
+
+    def log(self, logged: Terms, number: int, terms: Terms) -> None:
+        """Add the terms of one move of a turn to those of the step: the mean over its moves."""
+        turn = self.turns[number]
+        for name, term in terms.items():
+            key = f"{turn.name}/{name}"
+            logged[key] = logged[key] + term / turn.repeat if key in logged else term / turn.repeat
+
+    def pull(self, step: int) -> float:
+        """How far the average is drawn towards the weights at the end of this step."""
+        return 1.0 - self.decay.decay((step + 1) * self.batch_size, self.batch_size)
+
+    def finish(self, step: int, pull: Tensor | None = None) -> None:
+        """What follows the turns: statistics of all ranks, and the moving average (by `pull` () if that is given)."""
+        self.ranks.mean(self._statistics)  # running statistics are those of all ranks, so rank 0 holds the whole state
+        if self._shadow and pull is not None:
+            torch._foreach_lerp_(self._shadow, self._live, [pull for _ in self._live])
+        elif self._shadow:
+            torch._foreach_lerp_(self._shadow, self._live, self.pull(step))
+        if self._shadow_buffers:
+            torch._foreach_copy_(self._shadow_buffers, self._live_buffers)
+
+    def move(self, turn: Turn, batch: Batch, seed: int, streams: Callable[[int, int], Stream] | None = None) -> Terms:
+        """One move of one turn: gradients of its loss with respect to its networks, then their optimisers.
+
+        `streams`: where micro-batch `part` draws from, by (seed, part); `stream` if it is not given.
+        """
         params = [p for name in turn.nets for p in self.params[name]]
         total: list[Tensor] = []
         logged: Terms = {}
         for part, rows in enumerate(_split(batch, self.micro_batches)):
-            for name, term in self._gradients(turn, rows, seed, part, params, total).items():
+            stream = (streams or self.stream)(seed, part)
+            for name, term in self._gradients(turn, rows, stream, params, total).items():
                 logged[name] = logged[name] + term if name in logged else term
         self.ranks.mean(total)
         for param, gradient in zip(params, total, strict=True):
@@ -357,16 +335,33 @@ class Step:
             param.grad = None
         return logged
 
+    def stream(self, seed: int, part: int, tape: Tape | None = None, replayed: bool = False) -> Stream:
+        """Where micro-batch `part` of a move draws from; seeds the generators."""
+        rank, world = self.ranks.rank, self.ranks.world
+        parts, part = world * self.micro_batches, part + rank * self.micro_batches
+        self._default.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
+        self._generator.manual_seed(seed)  # noise and mixing: one common draw, of which each takes its slice
+        return Stream(self._generator, part, parts, 0, rank, world, self._default, tape, replayed)
+
+    def generators(self) -> tuple[torch.Generator, torch.Generator]:
+        """The generator of each rank and micro-batch, which is PyTorch's global one, and the common one."""
+        return self._default, self._generator
+
+    def drew_elsewhere(self, stream: Stream, seed: int) -> bool:
+        """Whether the last part drew from PyTorch's global generator what its tape does not know. Waits."""
+        assert stream.tape is not None
+        state = self._default.get_state()
+        self._default.manual_seed(derive(seed, stream.part))
+        for kind, shape, device, dtype in stream.tape.asked:
+            if kind == "bits":
+                fill(kind, torch.empty(shape, device=device, dtype=dtype), self._default)
+        return not torch.equal(state, self._default.get_state())
+
     def _gradients(
-        self, turn: Turn, batch: Batch, seed: int, part: int, params: list[nn.Parameter], total: list[Tensor]
+        self, turn: Turn, batch: Batch, stream: Stream, params: list[nn.Parameter], total: list[Tensor]
     ) -> Terms:
         """Add the gradients of one micro-batch to `total`; return its share of the terms."""
         share = 1.0 / self.micro_batches
-        part += self.ranks.rank * self.micro_batches
-        self._default.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
-        self._generator.manual_seed(seed)  # noise and mixing: one common draw, of which each takes its slice
-        parts = self.ranks.world * self.micro_batches
-        stream = Stream(self._generator, part, parts, rank=self.ranks.rank, world=self.ranks.world)
         with draws(stream), self.setting.autocast():
             terms = turn.loss(self.nets, batch)
             terms = {name: term.float() if term.dtype == torch.bfloat16 else term for name, term in terms.items()}

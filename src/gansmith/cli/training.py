@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, NoReturn, get_args
 
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
@@ -19,6 +19,7 @@ from .parsing import Usage, given_in, page_of, parse, recipe_of, value_of
 
 def train(words: list[str]) -> int:
     """Train a GAN into a run directory, or continue one with --resume."""
+    written = words
     name, words = _take_recipe(words)
     given = given_in(words)
     record: dict[str, Any] = {}
@@ -34,10 +35,18 @@ def train(words: list[str]) -> int:
     if options.resume:
         _check_unchanged(record, page, given, options, fields)
 
+    ranks = int(record["options"].get("ranks", 1)) if record else options.train.ranks
+    if ranks > 1 and "WORLD_SIZE" not in os.environ and not options.estimate:
+        _launch(ranks, ["train", *written])
+
     from .. import engine
 
     recipe = recipe_of(page)
-    if options.resume:
+    if options.estimate:
+        from ..estimate import estimate
+
+        print(estimate(recipe(**fields), page.name, options.data, options.train, options.out))
+    elif options.resume:
         engine.resume(
             options.out,
             recipe=recipe if page.name.endswith(".py") else None,
@@ -56,6 +65,15 @@ def train(words: list[str]) -> int:
     return 0
 
 
+def _launch(ranks: int, words: list[str]) -> NoReturn:
+    """Become PyTorch's launcher of so many processes on this machine, each with its share of the cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // ranks, 1)))
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *launcher, "-m", "gansmith", *words])
+
+
 def _about(page: catalog.RecipePage | None) -> str:
     if page is None:
         return (
@@ -70,7 +88,7 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
 
     A field named like a training option is reached as `--recipe.<field>`, so neither hides the other.
     """
-    taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume"}
+    taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume", "estimate"}
     fields: list[Any] = []
     for field in dataclasses.fields(catalog.options_class(page)) if page else ():
         annotation: Any = field.type
@@ -89,6 +107,7 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
         ("data", Annotated[str, arg(metavar="SRC", help=_DATA_HELP)], "digits"),
         ("out", Annotated[Path | None, arg(help="The run's directory; runs/<recipe>-<data> by default.")], None),
         ("resume", Annotated[bool, FlagCreatePairsOff, arg(help=_RESUME_HELP)], False),
+        ("estimate", Annotated[bool, FlagCreatePairsOff, arg(help=_ESTIMATE_HELP)], False),
         ("train", Annotated[TrainOptions, OmitArgPrefixes]),
         ("recipe", Annotated[recipe, OmitArgPrefixes]),
     ]
@@ -105,7 +124,8 @@ _DATA_HELP = (
 _RESUME_HELP = (
     "Continue the run at --out to the last bit, with its recorded options; --images or --minutes may be raised."
 )
-_BOOLEAN = {"--resume", "-h", "--help"}
+_ESTIMATE_HELP = "Take a few steps, print what the run would take (images/s, time, memory, disk), and leave no run."
+_BOOLEAN = {"--resume", "--estimate", "-h", "--help"}
 
 
 def _take_recipe(words: list[str]) -> tuple[str, list[str]]:

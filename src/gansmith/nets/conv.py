@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .mlp import Head, at_least_one, full
@@ -33,11 +35,55 @@ def doubling(width: int, stages: int) -> list[int]:
     return [width * min(2**i, 8) for i in range(stages)]
 
 
+FEW = 3
+"""So few channels that a CPU is slow towards such a picture: `python -m benchmarks --only patches`."""
+
+
+class FewIn(nn.Conv2d):
+    """A convolution of a picture of few channels whose gradient at the picture is wanted: by patches, on a CPU.
+
+    As `torch.nn.Conv2d` up to rounding. The patches are laid out first, so that one product does the work and the
+    gradient at the picture is a sum of patches; the kernel for it is several times slower.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, out, h, w)."""
+        if input.device.type != "cpu" or not (input.requires_grad and torch.is_grad_enabled()):
+            return super().forward(input)
+        pairs = zip(input.shape[2:], self.kernel_size, self.stride, strict=True)
+        size = tuple((side + 2 - kernel) // stride + 1 for side, kernel, stride in pairs)
+        full = input.float() if input.dtype == torch.bfloat16 else input  # sums of bfloat16 lose digits
+        patches = F.unfold(full, self.kernel_size, padding=1, stride=self.stride).to(self.weight.dtype)
+        return F.conv2d(patches.unflatten(2, size), self.weight.flatten(1)[:, :, None, None], self.bias)
+
+
+class FewOut(nn.ConvTranspose2d):
+    """A transposed convolution to a picture of few channels: a product, and a sum of patches, on a CPU.
+
+    As `torch.nn.ConvTranspose2d` up to rounding.
+    """
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(N, C, h, w) to (N, out, H, W)."""
+        if input.device.type != "cpu":
+            return super().forward(input, output_size)
+        odd = self.output_padding
+        kinds = zip(input.shape[2:], self.kernel_size, self.stride, odd, strict=True)
+        size = tuple((side - 1) * stride - 2 + kernel + more for side, kernel, stride, more in kinds)
+        patches = F.conv2d(input, self.weight.flatten(1).t()[:, :, None, None]).flatten(2)
+        full = patches.float() if patches.dtype == torch.bfloat16 else patches
+        made = F.fold(full, size, self.kernel_size, padding=1, stride=self.stride)
+        if self.bias is not None:
+            made = made + self.bias[:, None, None].to(made.dtype)
+        return made.to(patches.dtype)
+
+
 def down(channels: int, out: int, big: tuple[int, int], small: tuple[int, int], bias: bool = True) -> nn.Conv2d:
     """The convolution from a map of size `big` to `small`: kernel 4 and stride 2 along each side that is halved."""
     halved = [b != s for b, s in zip(big, small, strict=True)]
     kernel = (4 if halved[0] else 3, 4 if halved[1] else 3)
-    return nn.Conv2d(channels, out, kernel, (1 + halved[0], 1 + halved[1]), 1, bias=bias)
+    kind = FewIn if channels <= FEW else nn.Conv2d
+    return kind(channels, out, kernel, (1 + halved[0], 1 + halved[1]), 1, bias=bias)
 
 
 def up(channels: int, out: int, small: tuple[int, int], big: tuple[int, int], bias: bool = True) -> nn.ConvTranspose2d:
@@ -46,7 +92,8 @@ def up(channels: int, out: int, small: tuple[int, int], big: tuple[int, int], bi
     kernel = (4 if halved[0] else 3, 4 if halved[1] else 3)
     # 2n + 1 is halved to n as 2n is: the lost row comes back as output padding.
     odd = (big[0] % 2 if halved[0] else 0, big[1] % 2 if halved[1] else 0)
-    return nn.ConvTranspose2d(channels, out, kernel, (1 + halved[0], 1 + halved[1]), 1, odd, bias=bias)
+    kind = FewOut if out <= FEW else nn.ConvTranspose2d
+    return kind(channels, out, kernel, (1 + halved[0], 1 + halved[1]), 1, odd, bias=bias)
 
 
 def _norm(norm: Norm, channels: int) -> list[nn.Module]:

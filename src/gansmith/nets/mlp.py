@@ -9,6 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from .dropout import Dropout
+
 
 def at_least_one(**sizes: int) -> None:
     """Raises `ValueError` if one of these sizes of a network is not positive, naming it."""
@@ -22,7 +24,7 @@ def _hidden(sizes: Sequence[int], slope: float, dropout: float) -> list[nn.Modul
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.LeakyReLU(slope)]
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
     return layers
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .dropout import Dropout
 from .mlp import Head
 
 WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20)
@@ -153,7 +154,7 @@ class Discriminator(nn.Module):
         total = sum(maps.values())
         self.gate, self.transform = nn.Linear(total, total), nn.Linear(total, total)
         nn.init.constant_(self.gate.bias, -2.0)  # at first most of the features are carried through
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = Head(nn.Linear(total, 1))
 
     def forward(self, x: Tensor) -> Tensor:
