@@ -132,7 +132,7 @@ class Recipe(ABC):
         """How a batch is drawn from the data."""
         return Uniform()
 
-    def together(self) -> int:
+    def rows_together(self) -> int:
         """Consecutive rows that are judged together (a pack, a group): a part of a batch holds a multiple of it.
 
         Asked where a batch is to be split to fit into memory. Batch norm, over all rows, need not be told here.

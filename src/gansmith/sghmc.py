@@ -8,14 +8,14 @@ arXiv:1705.09558.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from .step import Batch, Ramp, Step, Terms, Turn, derive
+from .step import Batch, Ramp, Step, Stream, Terms, Turn, derive
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class SGHMC(Step):
     """A step whose networks move as chains. Their noise is a pure function of (seed, step, turn, move), too, and the
     same on all ranks, whose chains are one."""
 
-    def move(self, turn: Turn, batch: Batch, seed: int) -> Terms:
+    def move(self, turn: Turn, batch: Batch, seed: int, streams: Callable[[int, int], Stream] | None = None) -> Terms:
         """One move of one turn, with noise of its own."""
         for name in turn.nets:
             optimizer = self.optimizers[name]
             assert isinstance(optimizer, Momentum)
             optimizer.generator = torch.Generator(self.setting.device).manual_seed(derive(seed, "chain", name))
-        return super().move(turn, batch, seed)
+        return super().move(turn, batch, seed, streams)

@@ -88,7 +88,7 @@ def activation_bytes(
 
     Counted on copies with a few rows, in float32, and scaled up: nothing large is allocated.
     """
-    rows = min(options.batch_size, max(16, recipe.together()))
+    rows = min(options.batch_size, max(16, recipe.rows_together()))
     few = dataclasses.replace(options, batch_size=rows, micro_batches=1)
     setting = Setting(device)
     step = build_step(recipe, copy.deepcopy(nets), few, setting, Ranks())
@@ -140,7 +140,7 @@ def within_memory(
     fixed = 6 * sum(p.nbytes for p in nets.parameters())  # state_bytes, of all networks, and the timing's copies
     of_batch = activation_bytes(recipe, nets, store, spec, dataclasses.replace(options, batch_size=own), device)
     needed = fixed + HEADROOM * of_batch / options.micro_batches
-    splits = [m for m in range(1, own + 1) if own % (m * recipe.together()) == 0]
+    splits = [m for m in range(1, own + 1) if own % (m * recipe.rows_together()) == 0]
     fitting = [m for m in splits if fixed + HEADROOM * of_batch / m < free]
     # Every rank must split alike: the one with the least memory decides.
     chosen = torch.tensor(0 if needed < free else fitting[0] if fitting else own + 1, device=device)

@@ -73,7 +73,7 @@ class CTGAN(Recipe):
         adam = Adam(self.lr, self.betas, weight_decay=self.weight_decay)
         return {"G": adam, "D": adam}
 
-    def together(self) -> int:
+    def rows_together(self) -> int:
         return self.pac
 
     def turns(self) -> tuple[Turn, ...]:

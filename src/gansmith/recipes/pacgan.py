@@ -66,7 +66,7 @@ class PacGAN(Recipe):
     def optimizers(self) -> dict[str, Adam]:
         return {"G": Adam(self.lr, self.betas), "D": Adam(self.lr, self.betas)}
 
-    def together(self) -> int:
+    def rows_together(self) -> int:
         return self.pack
 
     def turns(self) -> tuple[Turn, ...]:

@@ -102,7 +102,7 @@ class StyleGAN2(Recipe):
     def average(self) -> Average:
         return Average(half_life=self.average_images)
 
-    def together(self) -> int:
+    def rows_together(self) -> int:
         return self.group
 
     def turns(self) -> tuple[Turn, ...]:
