@@ -93,6 +93,8 @@ class Adam:
     betas: tuple[float, float] = (0.0, 0.99)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    bound: float = 0.0
+    """After each move every weight is clipped to [-bound, bound] (a projection); 0 leaves them free."""
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.AdamW:
         """The PyTorch optimiser over these parameters: fused, with a device-side step count where there is a GPU."""
@@ -100,7 +102,17 @@ class Adam:
         betas = (float(self.betas[0]), float(self.betas[1]))  # an int 0 makes torch 2.13 raise
         cuda = parameters[0].device.type == "cuda"
         start = torch.tensor(lr, device=parameters[0].device) if cuda else lr
-        return torch.optim.AdamW(parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda)
+        built = torch.optim.AdamW(parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda)
+        if self.bound:
+            weights: list[Tensor] = list(parameters)
+
+            @torch.no_grad()
+            def clip(*_: object) -> None:
+                torch._foreach_clamp_min_(weights, -self.bound)
+                torch._foreach_clamp_max_(weights, self.bound)
+
+            built.register_step_post_hook(clip)
+        return built
 
 
 @dataclass(frozen=True)
@@ -194,6 +206,22 @@ def of_all_ranks(rows: Tensor) -> tuple[Tensor, slice]:
     everyone = own.new_empty((len(rows) * stream.world, *rows.shape[1:]))
     torch.distributed.all_gather_into_tensor(everyone, own)
     return everyone, slice(stream.rank * len(rows), (stream.rank + 1) * len(rows))
+
+
+def joined(rows: Tensor) -> Tensor:
+    """The rows (n, ...) of every rank, in the order of ranks; a gradient flows into one's own.
+
+    For a loss that is no mean over samples (a softmax over the batch, a mean inside a logarithm): computed from these
+    on every rank, it and its gradient are those of the joined batch. The gradient of one's own rows counts as many
+    times as there are ranks, as the step takes the mean over them. Micro-batches stay apart.
+    """
+    stream = _stream.get()
+    if stream is None or stream.world == 1:
+        return rows
+    everyone, own = of_all_ranks(rows)
+    live = rows.to(everyone.dtype)
+    live = live.detach() + stream.world * (live - live.detach())  # the difference is 0 and carries the gradient
+    return torch.cat((everyone[: own.start], live, everyone[own.stop :]))
 
 
 # --- where and how it runs --------------------------------------------------------------------------------------------
