@@ -50,5 +50,5 @@ def normalised(net: nn.Module) -> nn.Module:
     """The network with the weight of every linear and convolutional layer normalised, in place."""
     for module in list(net.modules()):
         if isinstance(module, nn.Linear | nn.Conv2d):
-            parametrize.register_parametrization(module, "weight", Spectral(module.weight))
+            parametrize.register_parametrization(module, "weight", Spectral(module.weight), unsafe=True)
     return net

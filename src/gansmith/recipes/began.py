@@ -1,7 +1,7 @@
 """BEGAN: D is an autoencoder, and the two players are held in balance by one number that is steered.
 
 Source: Berthelot et al., "BEGAN: Boundary Equilibrium Generative Adversarial Networks", 2017, arXiv:1703.10717,
-    section 3.4 (k, gamma, gain 0.001, L1 errors); its measure of convergence is "D/real" + |gamma "D/real" - "G/fake"|.
+    section 3.4 (k, gamma, gain 0.001, L1 errors).
 Differs from the paper: strided convolutions with layer norm in place of ELU and nearest-neighbour upsampling, tanh at
     the end (G and D's decoder are of one kind, as there); noise is normal; no decay of the step size on a plateau. k
     follows from the G move of the same step, and D moves first.
@@ -64,7 +64,7 @@ class BEGAN(Recipe):
         k = self.equilibrium(nets).advance(batch["images"], self.gain)
         real_error, fake_error = self.errors(nets, torch.cat((batch["x"], fake))).chunk(2)
         self.equilibrium(nets).add(self.gamma * real_error.mean())
-        return {"real": real_error.mean(), "fake": -k * fake_error.mean()}
+        return {"error": real_error.mean() - k * fake_error.mean()}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """L(G(z)); k moves by gain (gamma L(x) - L(G(z))) before the next step."""

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import wasserstein
+from ..nets import mlp
+from ..nets.initial import initialise
 from ..nets.pair import pair
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
 
@@ -37,7 +39,11 @@ class WGAN(Recipe):
     """Adam's decay rates, of both networks."""
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
-        return pair(self.z_dim, data.shape, self.width)
+        nets = pair(self.z_dim, data.shape, self.width)
+        if data.kind == "vector":  # clipped layers shrink what they pass on: a third one would see its bias alone
+            nets["D"] = mlp.Discriminator(data.shape, (8 * self.width,) * 2)
+        initialise(nets["D"], "normal")  # biases start at 0, or clipping would leave them at its bounds
+        return nets
 
     def optimizers(self) -> dict[str, Adam]:
         return {"G": Adam(self.lr, self.betas), "D": Adam(self.lr, self.betas, bound=self.clip)}
