@@ -27,7 +27,7 @@ class Spectral(nn.Module):
     def __init__(self, weight: Tensor):
         super().__init__()
         matrix = weight.detach().flatten(1)
-        u = F.normalize(torch.randn(len(matrix)), dim=0)
+        u = F.normalize(matrix.new_empty(len(matrix)).normal_(), dim=0)
         for _ in range(15):  # a start near the truth, or the first steps see a wrong scale
             v = F.normalize(matrix.T @ u, dim=0, eps=1e-12)
             u = F.normalize(matrix @ v, dim=0, eps=1e-12)
