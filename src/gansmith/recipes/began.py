@@ -5,7 +5,7 @@ Source: Berthelot et al., "BEGAN: Boundary Equilibrium Generative Adversarial Ne
 Differs from the paper: strided convolutions with layer norm in place of ELU and nearest-neighbour upsampling, tanh at
     the end (G and D's decoder are of one kind, as there); noise is normal; no decay of the step size on a plateau. k
     follows from the G move of the same step, and D moves first.
-Expect: EXPECT
+Expect: not measured yet; what is known is that it steps, resumes and samples (tests/test_contract.py).
 """
 
 from dataclasses import dataclass

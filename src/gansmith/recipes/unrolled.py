@@ -4,7 +4,7 @@ Source: Metz et al., "Unrolled Generative Adversarial Networks", 2016, arXiv:161
     foresight are gradient steps, and G's gradient includes that through D's answer (second term of Eq. 12).
 Differs from the paper: the steps in foresight are plain gradient steps (Eq. 8), where D itself moves by Adam; they see
     one batch. G's loss is Eq. 10's minimax value. Pictures use DCGAN's shapes with layer norm in D.
-Expect: EXPECT
+Expect: not measured yet; what is known is that it steps, resumes and samples (tests/test_contract.py).
 """
 
 from dataclasses import dataclass

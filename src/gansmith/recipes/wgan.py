@@ -3,7 +3,7 @@
 Source: Arjovsky et al., "Wasserstein GAN", 2017, arXiv:1701.07875, Algorithm 1 and its defaults.
 Differs from the paper: RMSProp is Adam without momentum (betas 0, 0.99), so its first steps are bias-corrected;
     pictures use DCGAN's networks, vectors fully connected ones.
-Expect: EXPECT
+Expect: not measured yet; what is known is that it steps, resumes and samples (tests/test_contract.py).
 """
 
 from dataclasses import dataclass
