@@ -17,12 +17,16 @@ def _full(scores: Tensor) -> Tensor:
     return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
 
 
-def logistic_real(scores: Tensor) -> Tensor:
+def logistic_real(scores: Tensor, target: float = 1.0) -> Tensor:
     """-log sigmoid(s): D's loss on real samples, and G's non-saturating loss on its own.
 
     Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661, Eq. 1 (first term) and section 3.
+    `target` below 1 is one-sided label smoothing, the cross-entropy -t log sigmoid(s) - (1 - t) log(1 - sigmoid(s)):
+    Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:1606.03498, section 3.4. Never of fakes.
     """
-    return F.softplus(-_full(scores)).mean()
+    full = _full(scores)
+    loss = F.softplus(-full).mean()
+    return loss if target == 1.0 else loss + (1 - target) * full.mean()
 
 
 def logistic_fake(scores: Tensor) -> Tensor:
@@ -73,6 +77,57 @@ def relativistic(higher: Tensor, lower: Tensor) -> Tensor:
     "The GAN is dead; long live the GAN!", 2025, arXiv:2501.05441, Eq. 2.
     """
     return F.softplus(_full(lower) - _full(higher)).mean()
+
+
+def relativistic_average(higher: Tensor, lower: Tensor) -> Tensor:
+    """Each `higher` score is to exceed the mean `lower` one, and each `lower` to stay below the mean `higher` one.
+
+    -E log sigmoid(h - E l) - E log(1 - sigmoid(l - E h)). D's loss is `relativistic_average(s(real), s(fake))`, G's
+    the same with both exchanged: either has two terms, and G's gradient comes through real samples' terms too.
+    Jolicoeur-Martineau, "The relativistic discriminator", 2018, arXiv:1807.00734, section 4.2 and Algorithm 2.
+    """
+    high, low = _full(higher), _full(lower)
+    return F.softplus(low.mean() - high).mean() + F.softplus(low - high.mean()).mean()
+
+
+def softmax_real(real: Tensor, fake: Tensor) -> Tensor:
+    """D's loss of Softmax GAN: the softmax over the scores of the whole batch is to lie on its real samples, evenly.
+
+    log sum exp(s) - E s(real). Lin, "Softmax GAN", 2017, arXiv:1704.06191, section 3 (t of the real ones 1 / |B+|).
+    """
+    real, fake = _full(real), _full(fake)
+    return torch.cat((real, fake)).logsumexp(0) - real.mean()
+
+
+def softmax_all(real: Tensor, fake: Tensor) -> Tensor:
+    """G's loss of Softmax GAN: the softmax is to be even over real samples and fakes together.
+
+    log sum exp(s) - E s over both. Lin, "Softmax GAN", 2017, arXiv:1704.06191, section 3 (t 1 / |B| for all).
+    """
+    both = torch.cat((_full(real), _full(fake)))
+    return both.logsumexp(0) - both.mean()
+
+
+def boundary(scores: Tensor) -> Tensor:
+    """(log D - log(1 - D))^2 / 2 = s^2 / 2: fakes are to lie where D cannot tell.
+
+    Hjelm et al., "Boundary-Seeking Generative Adversarial Networks", 2017, arXiv:1702.08431, the objective for
+    continuous data. From scores no logarithm is taken, so nothing is infinite where D is sure.
+    """
+    return _full(scores).square().mean() / 2
+
+
+def margin(energies: Tensor, least: float) -> Tensor:
+    """max(0, least - e): D's loss on fakes of energies (N,) in EBGAN.
+
+    Zhao et al., "Energy-based Generative Adversarial Network", 2016, arXiv:1609.03126, Eq. 1.
+    """
+    return F.relu(least - _full(energies)).mean()
+
+
+def resting(loss: Tensor, correct: Tensor, within: float) -> Tensor:
+    """The loss, or 0 with no gradient while the share of `correct` answers is within that of 0.5; no device wait."""
+    return torch.where((correct.float().mean() - 0.5).abs() < within, loss.detach() * 0, loss)
 
 
 # --- classes and codes ------------------------------------------------------------------------------------------------
@@ -156,11 +211,11 @@ def normal_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
-    """Squared distance of the mean features (N, D) of real and fake samples, a mean over the D features.
+    """Squared distance between the mean features of real samples and of fakes, (N, ...) each.
 
     Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:1606.03498, section 3.1.
     """
-    return (_full(real).mean(0) - _full(fake).mean(0)).square().mean()
+    return (_full(real).flatten(1).mean(0) - _full(fake).flatten(1).mean(0)).square().sum()
 
 
 def pull_away(features: Tensor) -> Tensor:

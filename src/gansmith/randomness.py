@@ -166,3 +166,19 @@ def of_all_ranks(rows: Tensor) -> tuple[Tensor, slice]:
     everyone = own.new_empty((len(rows) * stream.world, *rows.shape[1:]))
     torch.distributed.all_gather_into_tensor(everyone, own)
     return everyone, slice(stream.rank * len(rows), (stream.rank + 1) * len(rows))
+
+
+def joined(rows: Tensor) -> Tensor:
+    """The rows (n, ...) of every rank, in the order of ranks; a gradient flows into one's own.
+
+    For a loss that is no mean over samples (a softmax over the batch, a mean inside a logarithm): computed from these
+    on every rank, it and its gradient are those of the joined batch. The gradient of one's own rows counts as many
+    times as there are ranks, as the step takes the mean over them. Micro-batches stay apart.
+    """
+    stream = _stream.get()
+    if stream is None or stream.world == 1:
+        return rows
+    everyone, own = of_all_ranks(rows)
+    live = rows.to(everyone.dtype)
+    live = live.detach() + stream.world * (live - live.detach())  # the difference is 0 and carries the gradient
+    return torch.cat((everyone[: own.start], live, everyone[own.stop :]))

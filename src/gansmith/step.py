@@ -21,7 +21,7 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .randomness import Stream, Tape, derive, draws, fill, kept, noise, normal, of_all_ranks, uniform
+from .randomness import Stream, Tape, derive, draws, fill, joined, kept, noise, normal, of_all_ranks, uniform
 from .shared import Shared
 
 Batch: TypeAlias = Mapping[str, Tensor]
@@ -47,6 +47,7 @@ __all__ = [
     "Turn",
     "derive",
     "draws",
+    "joined",
     "kept",
     "noise",
     "normal",
@@ -115,6 +116,8 @@ class Adam:
     betas: tuple[float, float] = (0.0, 0.99)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    bound: float = 0.0
+    """After each move every weight is clipped to [-bound, bound] (a projection); 0 leaves them free."""
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.AdamW:
         """The PyTorch optimiser over these parameters: fused, with a device-side step count where there is a GPU."""
@@ -122,7 +125,17 @@ class Adam:
         betas = (float(self.betas[0]), float(self.betas[1]))  # an int 0 makes torch 2.13 raise
         cuda = parameters[0].device.type == "cuda"
         start = torch.tensor(lr, device=parameters[0].device) if cuda else lr
-        return torch.optim.AdamW(parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda)
+        built = torch.optim.AdamW(parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda)
+        if self.bound:
+            weights: list[Tensor] = list(parameters)
+
+            @torch.no_grad()
+            def clip(*_: object) -> None:
+                torch._foreach_clamp_min_(weights, -self.bound)
+                torch._foreach_clamp_max_(weights, self.bound)
+
+            built.register_step_post_hook(clip)
+        return built
 
 
 class Rule(Protocol):

@@ -6,6 +6,7 @@ section 3: strided convolutions of kernel 4, batch norm, ReLU in G, LeakyReLU 0.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Literal
 
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .minibatch import Minibatch
 from .mlp import Head, at_least_one, full
 
 Norm = Literal["batch", "layer", "none"]
@@ -152,9 +154,10 @@ class Discriminator(nn.Module):
     `width`: channels of the finest hidden map, doubled at every halving up to 8 times. `norm`: "batch" as in the paper
     (all but the first and last layer); "layer" or "none" where samples must not mix, as under a gradient penalty.
     Weights start from N(0, 0.02) as in the paper, those of a critic with layer norm from PyTorch's own initialisation.
+    `kernels`: of minibatch discrimination before the last layer; 0 judges each sample alone.
     """
 
-    def __init__(self, shape: tuple[int, ...], width: int, norm: Norm = "batch"):
+    def __init__(self, shape: tuple[int, ...], width: int, norm: Norm = "batch", kernels: int = 0):
         super().__init__()
         at_least_one(width=width)
         channels, height, across = shape
@@ -166,8 +169,10 @@ class Discriminator(nn.Module):
         for i, (big, small) in enumerate(pairwise(sizes[1:])):
             layers.append(down(widths[i], widths[i + 1], big, small, bias=norm == "none"))
             layers += [*_norm(norm, widths[i + 1]), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers)
-        self.head = Head(nn.Conv2d(widths[-1], 1, sizes[-1]))
+        features = widths[-1] * math.prod(sizes[-1])
+        last = [Minibatch(features, kernels)] if kernels else []
+        self.layers = nn.Sequential(*layers, *last)
+        self.head = Head(nn.Linear(features + kernels, 1) if kernels else nn.Conv2d(widths[-1], 1, sizes[-1]))
         if norm != "layer":  # without norm D must start flat: a steep one sends G out of range at once
             _initialise(self)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .dropout import Dropout
+from .minibatch import Minibatch
 
 
 def at_least_one(**sizes: int) -> None:
@@ -99,14 +100,20 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Samples (N, *shape) to scores (N,): Linear, LeakyReLU and dropout per width, then Linear."""
+    """Samples (N, *shape) to scores (N,): Linear, LeakyReLU and dropout per width, then Linear.
 
-    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], dropout: float = 0.0, slope: float = 0.2):
+    `kernels`: of minibatch discrimination before the last layer; 0 judges each sample alone.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], widths: Sequence[int], dropout: float = 0.0, slope: float = 0.2, kernels: int = 0
+    ):
         super().__init__()
         at_least_one(width=min(widths, default=1))
         sizes = (math.prod(shape), *widths)
-        self.layers = nn.Sequential(nn.Flatten(), *_hidden(sizes, slope, dropout))
-        self.head = Head(nn.Linear(sizes[-1], 1))
+        last = [Minibatch(sizes[-1], kernels)] if kernels else []
+        self.layers = nn.Sequential(nn.Flatten(), *_hidden(sizes, slope, dropout), *last)
+        self.head = Head(nn.Linear(sizes[-1] + kernels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, *shape) to (N,)."""

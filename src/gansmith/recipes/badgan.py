@@ -175,7 +175,7 @@ class BadGAN(Recipe):
         made = _d(nets).features(fake, normal)
         with torch.no_grad():
             real = _d(nets).features(batch["x"], normal)
-        terms = {"features": losses.feature_matching(real, made)}
+        terms = {"features": losses.feature_matching(real, made) / real.shape[1]}
         return terms | ({"pull_away": self.pull_away * losses.pull_away(made)} if self.pull_away else {})
 
 

@@ -124,7 +124,7 @@ class Semi(Recipe):
         with torch.no_grad():
             real = _d(nets).features(batch["x"], normal)
         made = _d(nets).features(self.sample(nets, len(real)), normal)
-        return {"features": losses.feature_matching(real, made)}
+        return {"features": losses.feature_matching(real, made) / real.shape[1]}
 
 
 def _d(nets: nn.ModuleDict) -> weight_norm.Classifier:
