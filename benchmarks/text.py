@@ -12,6 +12,7 @@ generator at several temperatures, and of the adversarial one.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmarks import save
@@ -30,6 +33,7 @@ from gansmith.nets.sequence import Generator
 from gansmith.options import DataOptions
 from gansmith.recipes.seqgan import SeqGAN
 from gansmith.step import Batch, Setting, Step
+from gansmith.tuning import tame_allocator
 
 
 def build(recipe: SeqGAN, spec: DataSpec, batch: int, seed: int, precision: str) -> Step:
@@ -56,6 +60,21 @@ def nll(step: Step, rows: np.ndarray) -> float:
     with torch.no_grad():
         parts = [-g.log_prob(torch.from_numpy(part.astype(np.int64))).sum() for part in np.array_split(rows, 8)]
     return float(torch.stack(parts).sum() / rows.size)
+
+
+def keep(step: Step, path: Path, series: list[dict[str, Any]], k: int) -> None:
+    """Save G's first stage, so that several second stages can start from the same one."""
+    tensors = {name: value.contiguous() for name, value in step.state().items() if ".G." in name}
+    save_file(tensors, path, {"step": str(k), "moves": str(step.moves), "series": json.dumps(series)})
+
+
+def resume(step: Step, path: Path, series: list[dict[str, Any]]) -> int:
+    """Go on from it; returns the step."""
+    with safe_open(path, "pt") as file:
+        kept = file.metadata()
+    step.load_state(step.state() | load_file(path), int(kept["moves"]))
+    series += json.loads(kept["series"])
+    return int(kept["step"])
 
 
 def oracle(args: argparse.Namespace) -> dict[str, Any]:
@@ -91,13 +110,19 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
             " ".join(f"{a} {b:.4g}" if isinstance(b, float) else f"{a} {b}" for a, b in series[-1].items()), flush=True
         )
 
-    began = time.process_time()
+    began, first = time.process_time(), 0
+    if args.state and args.state.is_file():
+        first = resume(step, args.state, series)
     second = args.likelihood_steps + args.discriminator_steps
-    for k in range(second + args.adversarial_steps):
-        if k < args.likelihood_steps and k % max(args.likelihood_steps // 12, 1) == 0:
+    for k in range(first, second + args.adversarial_steps):
+        if first < k <= args.likelihood_steps and (
+            k == args.likelihood_steps or k % max(args.likelihood_steps // 24, 1) == 0
+        ):
             look(k, "likelihood")
-        elif k == args.likelihood_steps or (k > second and (k - second) % args.look == 0):
-            look(k, "likelihood" if k == args.likelihood_steps else "adversarial")
+            if args.state:
+                keep(step, args.state, series, k)
+        elif k > second and (k - second) % args.look == 0:
+            look(k, "adversarial")
         found = step.take(k, batches)
         if k >= args.likelihood_steps and k % args.look == 0:
             print({name: round(float(v), 4) for name, v in found.items()}, flush=True)
@@ -212,7 +237,9 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
     for name, value in (("keep", 0.0), ("g_lr", 1e-2), ("d_lr", 1e-4), ("minutes", 15.0)):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
+    parser.add_argument("--state", type=Path, help="a file for the likelihood stage: used if it is there, else written")
     args = parser.parse_args()
+    tame_allocator()
     save(args.name, oracle(args) if args.what == "oracle" else captions(args))
 
 

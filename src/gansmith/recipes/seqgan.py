@@ -109,11 +109,10 @@ class SeqGAN(Recipe):
 
     def rewards(self, nets: nn.ModuleDict, lines: Tensor) -> Tensor:
         """Eq. 4: of each token (N, T) of lines (N, T), how real D finds lines that begin as this one up to it."""
-        n, length = lines.shape
+        (n, length), first = lines.shape, 0 if self.baseline else 1
         policy = _g(nets, "R") if self.rollout_keep else _g(nets)
-        ways = policy.rollouts(lines, uniform(policy.head.weight, n, self.rollouts, length, length))
-        scores = _d(nets).certain(ways[:, :, 0 if self.baseline else 1 :].flatten(0, 2)).sigmoid()
-        before = scores.view(n, self.rollouts, -1).mean(1)
+        ways = policy.rollouts(lines, uniform(policy.head.weight, n, self.rollouts, length - first, length), first)
+        before = _d(nets).certain(ways.flatten(0, 2)).sigmoid().view(n, self.rollouts, -1).mean(1)
         found = torch.cat((before, _d(nets).certain(lines).sigmoid()[:, None]), 1)
         return found.diff(dim=1) if self.baseline else found
 
