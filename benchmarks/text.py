@@ -29,7 +29,7 @@ from gansmith.data import DataSpec, Feed, TextCodec, Uniform, open_store
 from gansmith.data.text import Oracle, oracle_codec
 from gansmith.metrics import text as scores
 from gansmith.model import draw_samples
-from gansmith.nets.sequence import Generator
+from gansmith.nets.sequence import Discriminator, Generator
 from gansmith.options import DataOptions
 from gansmith.recipes.seqgan import SeqGAN
 from gansmith.step import Batch, Setting, Step
@@ -77,6 +77,18 @@ def resume(step: Step, path: Path, series: list[dict[str, Any]]) -> int:
     return int(kept["step"])
 
 
+def verdicts(step: Step, truth: Oracle, made: np.ndarray, train: np.ndarray, held: np.ndarray) -> dict[str, float]:
+    """What D knows: held-out and training lines against samples (area under the curve), and of the samples' quality."""
+    d = step.nets["D"]
+    assert isinstance(d, Discriminator)
+    with torch.no_grad():
+        of = [d.certain(torch.from_numpy(rows[:1_000].astype(np.int64))).numpy() for rows in (made, train, held)]
+    known = {
+        f"auc_{name}": float((x[:, None] > of[0]).mean()) for name, x in zip(("train", "held"), of[1:], strict=True)
+    }
+    return known | {"correlation_with_oracle": float(np.corrcoef(of[0], -truth.nll(made[:1_000]))[0, 1])}
+
+
 def oracle(args: argparse.Namespace) -> dict[str, Any]:
     """Both stages against the oracle."""
     truth = Oracle.published(args.published) if args.published else Oracle.seeded(0, vocabulary=args.vocabulary)
@@ -93,6 +105,7 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
         width=args.width,
         g_lr=args.g_lr,
         d_lr=args.d_lr,
+        policy_rate=args.policy_rate,
     )
     step = build(recipe, spec, args.batch, args.seed, args.precision)
 
@@ -100,11 +113,13 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
         return {"x": torch.from_numpy(train[Uniform().rows(args.seed, k, args.batch, len(train))].astype(np.int64))}
 
     series: list[dict[str, Any]] = []
+    cooled: dict[str, float] = {}
 
     def look(k: int, stage: str) -> None:
         made = draw_samples(recipe, step.nets, 2_000, 5).numpy()
         line = {"step": k, "oracle_nll": float(truth.nll(made).mean()), "nll_held_out": nll(step, held)}
         line |= {"seconds": round(time.process_time() - began, 1), "duplicates": scores.duplicates(made.tolist())}
+        line |= verdicts(step, truth, made, train, held) if stage == "adversarial" else {}
         series.append({"stage": stage} | line)
         print(
             " ".join(f"{a} {b:.4g}" if isinstance(b, float) else f"{a} {b}" for a, b in series[-1].items()), flush=True
@@ -121,8 +136,13 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
             look(k, "likelihood")
             if args.state:
                 keep(step, args.state, series, k)
-        elif k > second and (k - second) % args.look == 0:
+        elif k >= second and (k - second) % args.look == 0:
             look(k, "adversarial")
+        if k == max(first, args.likelihood_steps):
+            for t in (0.95, 0.9, 0.8):
+                made = draw_samples(recipe, step.nets, 2_000, 5, {"temperature": torch.full((2_000,), t)}).numpy()
+                cooled[str(t)] = float(truth.nll(made).mean())
+            print("likelihood alone, by temperature:", cooled, flush=True)
         found = step.take(k, batches)
         if k >= args.likelihood_steps and k % args.look == 0:
             print({name: round(float(v), 4) for name, v in found.items()}, flush=True)
@@ -140,6 +160,7 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
         "oracle_nll_of_itself": float(truth.nll(held).mean()),
         "oracle_nll_of_random_tokens": float(truth.nll(np.random.default_rng(0).integers(0, words, held.shape)).mean()),
         "likelihood_plateau": plateau,
+        "likelihood_by_temperature": cooled,
         "adversarial_last": series[-1]["oracle_nll"],
         "adversarial_best": best,
         "gain_last": plateau - series[-1]["oracle_nll"],
@@ -174,6 +195,7 @@ def captions(args: argparse.Namespace) -> dict[str, Any]:
         g_lr=args.g_lr,
         d_lr=args.d_lr,
         baseline=args.baseline,
+        policy_rate=args.policy_rate,
     )
     step = build(recipe, store.spec, args.batch, args.seed, args.precision)
     feed = Feed(store, codec, recipe.draw(), seed=args.seed, batch_size=args.batch)
@@ -235,7 +257,7 @@ def main() -> None:
         *(("rollouts", 16), ("width", 100), ("num", 1_000), ("references", 5_000), ("min_count", 1), ("max_length", 0)),
     ):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
-    for name, value in (("keep", 0.0), ("g_lr", 1e-2), ("d_lr", 1e-4), ("minutes", 15.0)):
+    for name, value in (("keep", 0.0), ("g_lr", 1e-2), ("d_lr", 1e-4), ("policy_rate", 0.1), ("minutes", 15.0)):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
     parser.add_argument("--state", type=Path, help="a file for the likelihood stage: used if it is there, else written")
     args = parser.parse_args()

@@ -27,9 +27,9 @@ class SeqGAN(Recipe):
     kinds: ClassVar[frozenset[str]] = frozenset({"text"})
     takes: ClassVar[frozenset[str]] = frozenset({"temperature"})
 
-    likelihood_steps: int = 18_840
-    """Steps in which G alone learns by maximum likelihood (120 epochs of 10,000 lines, 64 a step)."""
-    discriminator_steps: int = 200
+    likelihood_steps: int = 2_800
+    """Steps in which G alone learns by maximum likelihood. In the paper 18,840: 120 epochs of 10,000 lines."""
+    discriminator_steps: int = 100
     """Steps after them in which D alone learns; from then on both move."""
     discriminator_moves: int = 15
     """Moves of D in each of its steps, each on a fresh batch of real and of drawn lines."""
@@ -52,6 +52,8 @@ class SeqGAN(Recipe):
     """Weight of the squared norm (halved) of D's last layer."""
     g_lr: float = 1e-2
     """Adam's step size, of G."""
+    policy_rate: float = 0.1
+    """How much of it G's moves by rewards take: their gradients are mostly noise."""
     d_lr: float = 1e-4
     """Adam's step size, of D."""
 
@@ -71,7 +73,7 @@ class SeqGAN(Recipe):
         first, second = self.likelihood_steps, self.likelihood_steps + self.discriminator_steps
         return (
             Turn(("G",), self.likelihood_loss, stop=first),
-            Turn(("G",), self.policy_loss, start=second),
+            Turn(("G",), self.policy_loss, start=second, rate=self.policy_rate),
             Turn(("D",), self.discriminator_loss, start=first, repeat=self.discriminator_moves),
         )
 
