@@ -2,11 +2,12 @@
 
     python -m benchmarks.text oracle --vocabulary 1000
     python -m benchmarks.text captions --data captions.txt.gz --test test.txt.gz
+    python -m benchmarks.text steps
 
 `oracle`: G learns by maximum likelihood to a plateau of the oracle's NLL of its lines, then through D's rewards. The
 protocol of the paper is --vocabulary 5000 --width 100 --rollouts 16 and 18,840 likelihood steps; any other budget is
 written into the result as what it is. `captions`: BLEU against held-out lines and self-BLEU of the likelihood-only
-generator at several temperatures, and of the adversarial one.
+generator at several temperatures, and of the adversarial one. `steps`: what a move of each stage costs.
 """
 
 from __future__ import annotations
@@ -170,6 +171,23 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def steps(args: argparse.Namespace) -> dict[str, Any]:
+    """What a move of each stage costs, in CPU seconds, on random tokens."""
+    spec = DataSpec(kind="text", shape=(20,), codec=oracle_codec(args.vocabulary))
+    recipe = SeqGAN(rollouts=args.rollouts, width=args.width)
+    step = build(recipe, spec, args.batch, args.seed, args.precision)
+    found: dict[str, float] = {}
+    for name, turn in zip(("likelihood", "policy", "discriminator"), recipe.turns(), strict=True):
+        for k in range(2 if name == "policy" else 4):  # the first is a warm-up
+            x = torch.randint(args.vocabulary, (args.batch, 20), generator=torch.Generator().manual_seed(k))
+            began = time.process_time()
+            step.move(turn, {"x": x, "step": torch.tensor(float(k))}, k)
+            found[name] = time.process_time() - began
+    print({name: round(seconds, 3) for name, seconds in found.items()})
+    size = {"vocabulary": args.vocabulary, "batch": args.batch, "rollouts": args.rollouts, "width": args.width}
+    return {"protocol": "CPU seconds of the last of a few moves of each kind, length 20", **size, "seconds": found}
+
+
 def captions(args: argparse.Namespace) -> dict[str, Any]:
     """Both stages on lines of text, against held-out ones."""
     options = DataOptions(text_min_count=args.min_count, text_max_length=args.max_length)
@@ -244,7 +262,7 @@ def captions(args: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Parse, measure, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("oracle", "captions"))
+    parser.add_argument("what", choices=("oracle", "captions", "steps"))
     parser.add_argument("--published", type=Path, help="the authors' oracle parameters as an .npz")
     parser.add_argument("--data", help="training lines")
     parser.add_argument("--test", help="held-out lines")
@@ -262,7 +280,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="a file for the likelihood stage: used if it is there, else written")
     args = parser.parse_args()
     tame_allocator()
-    save(args.name, oracle(args) if args.what == "oracle" else captions(args))
+    save(args.name, {"oracle": oracle, "captions": captions, "steps": steps}[args.what](args))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 Source: Yu, Zhang, Wang, Yu, "SeqGAN: Sequence Generative Adversarial Nets with Policy Gradient", 2017,
     arXiv:1609.05473, Algorithm 1, Eq. 1, 4, 5 and 8, section 3.2. Defaults: sections 4 and 5 and the authors' code.
-Differs from the paper: D sees fresh samples of G at each of `discriminator_moves` moves, where the paper draws 10,000
-    and passes over them several times. One Adam, moments kept, for both of G's stages. No gradient clipping.
+Differs from the paper: shorter first stages, so that 200,000 lines reach the last. D sees fresh samples of G at each of
+    `discriminator_moves` moves, where the paper draws 10,000 and passes over them several times. One Adam, moments
+    kept, for both of G's stages; its policy moves are a tenth as long. No gradient clipping.
 Expect: "G/nll" falls to a plateau in the first stage; then "D/fake" falls; "G/policy" then says little by itself. The
-    paper's gain over the plateau (oracle NLL 9.038 to 8.736) has not been reproduced here yet: docs/text.md.
+    paper's gain over the plateau (oracle NLL 9.038 to 8.736) is not reproduced. On an oracle of 1,000 words, plateau
+    6.64; 40 steps of the last stage end at 6.63, within the error of 2,000 lines; a temperature of 0.9 alone
+    gives 6.31 (docs/text.md).
 """
 
 from dataclasses import dataclass
