@@ -246,8 +246,8 @@ def captions(args: argparse.Namespace) -> dict[str, Any]:
             break
     judge("adversarial, temperature 1.0", draw(1.0), nll(step, rows))
     return {
-        "protocol": f"{n} lines against {len(references)} held-out lines of {Path(args.test).name}, token by token as the "
-        "tokeniser splits them; BLEU with method 1 smoothing, mean over lines",
+        "protocol": f"{n} lines against {len(references)} held-out lines of {Path(args.test).name}, token by token as "
+        "the tokeniser splits them; BLEU with method 1 smoothing, mean over lines",
         "recipe": asdict(recipe),
         "batch": args.batch,
         "seed": args.seed,
