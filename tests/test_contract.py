@@ -242,7 +242,7 @@ def fingerprint(recipe: Recipe, spec: DataSpec) -> str:
     digest = hashlib.sha256(
         repr(
             [
-                [(t.nets, t.repeat, t.every, t.start, t.stop) for t in recipe.turns()],
+                [(t.nets, t.repeat, t.every, t.start, t.stop, t.rate) for t in recipe.turns()],
                 recipe.optimizers(),
                 recipe.average(),
                 recipe.draw(),

@@ -413,6 +413,13 @@ class _Training:
         picture_seconds = math.inf if options.budget or options.sample_every else limit / FRAMES
         checkpoint_every = max(options.checkpoint_every // options.batch_size, 1)
         score_every = options.evaluate_every or (CHOICE_EVERY if self.recipe.chosen_by else 0)
+        for turn in self.taker.turns:
+            if turn.start >= total:
+                at = turn.start * options.batch_size
+                self.say(
+                    f"warning: the turn of {turn.name} that starts at {at:,} images is never taken, as the run ends at "
+                    f"{options.budget:,}: pass more --images, or shorten the recipe's stages before it"
+                )
         if self.step == 0:
             self.picture()
         last_save = time.monotonic()

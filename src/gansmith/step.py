@@ -60,7 +60,9 @@ __all__ = [
 class Turn:
     """Who moves: `nets` step down the gradient of `loss`; all others hold still.
 
-    A turn is taken at steps in [start, stop) that are divisible by `every`, `repeat` times, each on a fresh batch.
+    A turn is taken at steps in [start, stop) that are divisible by `every`, `repeat` times, each on a fresh batch. Its
+    moves are `rate` times as long as the optimisers' step sizes: for a later stage of a network that learns faster in
+    an earlier one.
     """
 
     nets: tuple[str, ...]
@@ -69,6 +71,7 @@ class Turn:
     every: int = 1
     start: int = 0
     stop: int | None = None
+    rate: float = 1.0
 
     def due(self, step: int) -> bool:
         """Whether the turn is taken at this step."""
@@ -343,7 +346,8 @@ class Step:
             same = gradient.stride() == param.stride()
             param.grad = gradient if same else torch.empty_like(param).copy_(gradient)
         for name in turn.nets:
-            self.optimizers[name].step()
+            with _scaled(self.optimizers[name], turn.rate):
+                self.optimizers[name].step()
         for param in params:
             param.grad = None
         return logged
@@ -467,6 +471,23 @@ def _split(batch: Batch, parts: int) -> Iterator[Batch]:
     rows = {k: v.shape[0] // parts for k, v in batch.items() if v.dim()}
     for i in range(parts):
         yield {k: v[i * rows[k] : (i + 1) * rows[k]] if v.dim() else v for k, v in batch.items()}
+
+
+@contextlib.contextmanager
+def _scaled(optimizer: torch.optim.Optimizer, rate: float) -> Generator[None]:
+    """Within this, the step size is `rate` times what it is outside."""
+    if rate == 1.0:
+        yield
+        return
+    kept = [g["lr"].clone() if isinstance(g["lr"], Tensor) else g["lr"] for g in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] *= rate  # a tensor in place
+    yield
+    for group, lr in zip(optimizer.param_groups, kept, strict=True):
+        if isinstance(lr, Tensor):
+            group["lr"].copy_(lr)
+        else:
+            group["lr"] = lr
 
 
 def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
