@@ -5,7 +5,11 @@ Source: Hou et al., "Conditional GANs with Auxiliary Discriminative Classifier",
 Differs from the paper: DCGAN's shapes with conditional batch norm in G and spectral norm in D, not BigGAN's; fully
     connected ones for vectors and pictures up to 12 x 12. The classifier's last layer has no spectral norm: of so few
     features it could then hardly tell classes apart.
-Expect: EXPECT
+Expect: "G/class" comes to about 0: the classifier cannot tell real from fake in any class. Digits, width 16, z_dim
+    32, lr 1e-3, 2 D moves, batch 64, 20,000 images, seed 0: of 1,000 samples 91.7 % are of the class asked for, as
+    a logistic regression of real digits sees them (it is right on 93.4 % of held-out real ones); of the least class
+    82.0 %; with the classes exchanged 10.0 %; its certainty 0.962 (`pytest -s -m "slow or not slow"
+    tests/test_learns_labels.py`).
 """
 
 from dataclasses import dataclass

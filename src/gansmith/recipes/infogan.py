@@ -5,7 +5,12 @@ Source: Chen et al., "InfoGAN: Interpretable Representation Learning by Informat
     6 and appendix C.1 (10 categories, 2 continuous codes in [-1, 1] of weight 0.1, Adam 2e-4 for D, 1e-3 for G).
 Differs from the paper: DCGAN's shapes for pictures, fully connected ones for vectors and pictures up to 12 x 12; Q is
     one linear layer; Q's deviation of continuous codes is 1, as in the authors' code, unless `deviation` is learned.
-Expect: EXPECT
+Expect: "D/code" falls from 2.3 (of ten categories) towards 0. Ring of 8 Gaussians, width 4, z_dim 2, 8 categories,
+    no continuous code, lr 1e-3, batch 64, 100,000 images, seed 0: each code makes a mode of its own (1,000 samples
+    of 1,000; with the codes exchanged 16.0 %), 8 modes, 78 % of high quality (`pytest -s
+    tests/test_learns_labels.py`). Digits, width 24, z_dim 16, lr 5e-4, batch 64, 100,000 images, seed 0: codes are
+    read well but are not the ten digits: by the best one-to-one map 54.9 % of samples are of the class of their
+    code (exchanged 14.1 %). MNIST has not been trained.
 """
 
 from dataclasses import dataclass
