@@ -6,7 +6,8 @@ Differs from the paper: multilayer perceptrons; the samples of a posterior are w
     over the other player's samples are means; the fake class's logit is held at 0. SGHMC from the first step on, where
     the authors' code takes 5,000 of Adam before.
 Expect: "D" terms as of `gan`; "prior" grows slowly. Chains are far apart: `generators` 1 shows what one covers.
-    Not measured yet; on the ring of 8 Gaussians lr 0.02 diverged.
+    Not measured yet: short trials on the ring of 8 Gaussians went round its modes one at a time, and diverged at twice
+    the default lr.
 """
 
 from collections.abc import Iterable
