@@ -16,6 +16,8 @@ from gansmith.recipes.ragan import RaGAN
 from gansmith.recipes.rsgan import RSGAN
 from gansmith.recipes.sngan import SNGAN
 from gansmith.recipes.softmax_gan import SoftmaxGAN
+from gansmith.recipes.unrolled import Unrolled
+from gansmith.recipes.wgan import WGAN
 from gansmith.recipes.wgan_div import WGANDiv
 from test_learns import HIGH_QUALITY, MODES, ring_quality, trained
 
@@ -35,8 +37,8 @@ FAILS: dict[str, tuple[Recipe, int]] = {
     "wgan": (WGAN(width=16, lr=1e-3, z_dim=2, clip=0.1, critic_moves=3), 60_000),
     "unrolled": (Unrolled(width=8, z_dim=2, step=0.3), 40_000),
 }
-"""Those that miss the bar at this budget, seed 0. Printed: 7 modes and 21.6 %, 8 and 19.4, 7 and 21.7, 8 and 10.2, 7 and
-4.2, 7 and 1.8. Budgets are small."""
+"""Those that miss the bar at this budget, seed 0. Printed: 7 modes and 21.6 %, 8 and 19.4, 7 and 21.7, 8 and 10.2,
+7 and 4.2, 7 and 1.8. Budgets are small."""
 
 
 def measured(recipe: Recipe, images: int, seed: int, out: Path) -> tuple[int, float]:
