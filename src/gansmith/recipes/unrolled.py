@@ -3,8 +3,11 @@
 Source: Metz et al., "Unrolled Generative Adversarial Networks", 2016, arXiv:1611.02163, Eq. 7 to 10: D's moves in
     foresight are gradient steps, and G's gradient includes that through D's answer (second term of Eq. 12).
 Differs from the paper: the steps in foresight are plain gradient steps (Eq. 8), where D itself moves by Adam; they see
-    one batch. G's loss is Eq. 10's minimax value. Pictures use DCGAN's shapes with layer norm in D.
-Expect: not measured yet; what is known is that it steps, resumes and samples (tests/test_contract.py).
+    one batch. Step sizes are those of the authors' demonstration. G's loss is Eq. 10's minimax value. Pictures use
+    DCGAN's shapes with layer norm in D.
+Expect: "G/foreseen" close to -1.39; near 0 D is far ahead and G is told nothing (as with an `lr_ratio` of 1). Not shown
+    to learn yet: ring of 8 Gaussians, width 8, z_dim 2, step 0.3, batch 64, 40,000 images, seed 0 alone: 7 modes, 1.8 %
+    of high quality (`pytest -s -m slow tests/test_learns_objectives.py`).
 """
 
 from dataclasses import dataclass
@@ -32,8 +35,10 @@ class Unrolled(Recipe):
     """D's moves in foresight (K); 0 is the plain minimax GAN."""
     step: float = 0.1
     """Step size of these moves (eta); D's own are Adam's."""
-    lr: float = 2e-4
-    """Adam's step size, of both networks."""
+    lr: float = 1e-3
+    """Adam's step size of G."""
+    lr_ratio: float = 0.1
+    """D's step size over G's: a D that is far ahead leaves the minimax loss without a slope."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's decay rates, of both networks."""
 
@@ -41,7 +46,7 @@ class Unrolled(Recipe):
         return pair(self.z_dim, data.shape, self.width, judge="layer")
 
     def optimizers(self) -> dict[str, Adam]:
-        return {"G": Adam(self.lr, self.betas), "D": Adam(self.lr, self.betas)}
+        return {"G": Adam(self.lr, self.betas), "D": Adam(self.lr * self.lr_ratio, self.betas)}
 
     def turns(self) -> tuple[Turn, ...]:
         return (Turn(("D",), self.discriminator_loss), Turn(("G",), self.generator_loss))
