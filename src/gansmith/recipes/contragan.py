@@ -9,7 +9,8 @@ Expect: "D/contrast" falls; "G/contrast" follows it. Digits, width 16, z_dim 32,
     0.2, no-together, batch 64, 30,000 images, seed 0: of 1,000 samples 99.7 % are of the class asked for, as a
     logistic regression of real digits sees them (it is right on 93.4 % of held-out real ones); of the least class
     98.9 %; with the classes exchanged 10.5 %; its certainty 0.971 (`pytest -s -m "slow or not slow"
-    tests/test_learns_labels.py`).
+    tests/test_learns_labels.py`). The same with the default, Eq. 8, makes the classes in another order: 0.0 % as asked,
+    90.8 % by the best one-to-one map of classes. The default temperature learned slower in a short trial.
 """
 
 from dataclasses import dataclass
