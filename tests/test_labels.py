@@ -21,6 +21,7 @@ from gansmith.evaluate import evaluate
 from gansmith.judge import Judge
 from gansmith.metrics import agreement
 from gansmith.nets import conditional
+from gansmith.nets.spectral import Spectral
 from gansmith.options import Count
 from gansmith.protocol import read_scores
 from gansmith.recipe import Batch, Recipe, load_recipe
@@ -273,8 +274,10 @@ def test_spectral_norm_makes_the_largest_singular_value_1() -> None:
 
 def test_spectral_norm_is_differentiated_through() -> None:
     weight = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    layer = conditional.Spectral(weight).double()
-    layer.u.copy_(torch.linalg.svd(weight.detach())[0][:, 0])
+    layer = Spectral(weight).double()
+    u, _, v = torch.linalg.svd(weight.detach())
+    layer.u.copy_(u[:, 0])
+    layer.v.copy_(v[0])
     assert torch.autograd.gradcheck(layer.eval(), (weight,))
 
 

@@ -16,7 +16,6 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from . import conv, mlp
 
@@ -140,45 +139,6 @@ class Steered(nn.Module):
 
 
 # --- discriminators ---------------------------------------------------------------------------------------------------
-
-
-class Spectral(nn.Module):
-    """A weight divided by its largest singular value, of which each call in training improves the estimate.
-
-    One power iteration a call (Miyato et al., 2018, Algorithm 1), in the weight's own precision.
-    """
-
-    u: Tensor
-
-    def __init__(self, weight: Tensor):
-        super().__init__()
-        self.register_buffer("u", F.normalize(torch.randn(len(weight), dtype=weight.dtype), dim=0))
-        for _ in range(10):
-            self._iterate(weight.detach().flatten(1))
-
-    @torch.no_grad()
-    def _iterate(self, matrix: Tensor) -> Tensor:
-        v = F.normalize(matrix.mT @ self.u, dim=0)
-        if self.training:
-            self.u.copy_(F.normalize(matrix @ v, dim=0))
-        return v
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """(out, ...) to the same shape."""
-        if weight.is_meta:  # shapes alone are asked for, and autocast knows no such device
-            return weight
-        with torch.autocast(weight.device.type, enabled=False):
-            matrix = weight.flatten(1)
-            v = self._iterate(matrix.detach())
-            return weight / torch.dot(self.u.clone(), matrix @ v)
-
-
-def spectral(net: nn.Module) -> nn.Module:
-    """The same network with the weights of its linear layers, convolutions and embeddings normalised, in place."""
-    for module in list(net.modules()):
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.Embedding):
-            parametrize.register_parametrization(module, "weight", Spectral(module.weight))
-    return net
 
 
 class Trunk(nn.Module):

@@ -36,6 +36,8 @@ class Spectral(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight (out, ...) to the same shape."""
+        if weight.is_meta:  # shapes alone are asked for, and autocast knows no such device
+            return weight
         with torch.autocast(weight.device.type, enabled=False):
             matrix = weight.flatten(1)
             if self.training:
@@ -47,8 +49,8 @@ class Spectral(nn.Module):
 
 
 def normalised(net: nn.Module) -> nn.Module:
-    """The network with the weight of every linear and convolutional layer normalised, in place."""
+    """The network with the weight of every linear layer, convolution and embedding normalised, in place."""
     for module in list(net.modules()):
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.Embedding):
             parametrize.register_parametrization(module, "weight", Spectral(module.weight), unsafe=True)
     return net

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conditional
+from ..nets.spectral import normalised
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
 
 
@@ -48,8 +49,8 @@ class ADCGAN(Recipe):
         share = conditional.chances(data.classes, data.counts, "adcgan")
         trunk = conditional.Trunk(data.shape, self.width, pooled=True)
         heads = conditional.Heads(trunk, (2 * len(share),))
-        conditional.spectral(heads.trunk)
-        conditional.spectral(heads.score)
+        normalised(heads.trunk)
+        normalised(heads.score)
         return {"G": conditional.Steered(self.z_dim, data.shape, self.width, share), "D": heads}
 
     def optimizers(self) -> dict[str, Adam]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conditional
+from ..nets.spectral import normalised
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
 
 
@@ -45,7 +46,7 @@ class ProjectionGAN(Recipe):
         trunk = conditional.Trunk(data.shape, self.width, pooled=True)
         return {
             "G": conditional.Steered(self.z_dim, data.shape, self.width, share),
-            "D": conditional.spectral(conditional.Projection(trunk, len(share))),
+            "D": normalised(conditional.Projection(trunk, len(share))),
         }
 
     def optimizers(self) -> dict[str, Adam]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conditional
+from ..nets.spectral import normalised
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
 
 
@@ -55,7 +56,7 @@ class ReACGAN(Recipe):
         trunk = conditional.Trunk(data.shape, self.width, pooled=True)
         return {
             "G": conditional.Steered(self.z_dim, data.shape, self.width, share),
-            "D": conditional.spectral(conditional.Embedding(trunk, len(share), self.embedding)),
+            "D": normalised(conditional.Embedding(trunk, len(share), self.embedding)),
         }
 
     def optimizers(self) -> dict[str, Adam]:
