@@ -8,6 +8,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -414,26 +416,83 @@ def without_dropout(name: str) -> Recipe:
     return tiny(name, **({"dropout": 0.0} if "dropout" in fields else {}))
 
 
-def test_8_two_ranks_equal_one(name: str, tmp_path: Path) -> None:
+RANKS = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = [{tests!r}]
+import torch
+from test_contract import joined
+torch.distributed.init_process_group("gloo")
+rank, folder, done = torch.distributed.get_rank(), Path({folder!r}), set()
+while not (folder / "stop").exists():
+    for asked in set(folder.glob("*.asked")) - done:  # one at a time, so both ranks take it up alike
+        part = folder / f"{{rank}}.part"
+        torch.save(joined(asked.read_text(), rank), part)
+        part.replace(asked.with_suffix(f".{{rank}}"))
+        done.add(asked)
+    time.sleep(0.02)
+torch.distributed.destroy_process_group()
+"""
+
+
+class Pair:
+    """Two processes that are started once: launching them takes longer than what they are asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count, self.process = folder, 0, None
+
+    def __call__(self, name: str) -> list[dict[str, Tensor]]:
+        """`joined` of both ranks."""
+        if self.process is None or self.process.poll() is not None:
+            script = self.folder / "ranks.py"
+            script.write_text(RANKS.format(tests=str(Path(__file__).parent), folder=str(self.folder)))
+            command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
+            with (self.folder / "said").open("w") as said:
+                environment = os.environ | {"OMP_NUM_THREADS": "1"}
+                self.process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        asked = self.folder / f"{self.count}.asked"
+        self.count += 1
+        part = asked.with_suffix(".new")
+        part.write_text(name)
+        part.replace(asked)
+        files = [asked.with_suffix(f".{rank}") for rank in range(2)]
+        patience = time.monotonic() + 200
+        while not all(f.exists() for f in files):
+            if self.process.poll() is not None or time.monotonic() > patience:
+                self.close()
+                asked.unlink()
+                pytest.fail((self.folder / "said").read_text()[-4_000:])
+            time.sleep(0.02)
+        return [torch.load(f, weights_only=True) for f in files]
+
+    def close(self) -> None:
+        """End both."""
+        if self.process is None:
+            return
+        (self.folder / "stop").touch()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            self.process.wait(20)
+        (self.folder / "stop").unlink()
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    started = Pair(tmp_path_factory.mktemp("ranks"))
+    yield started
+    started.close()
+
+
+def test_8_two_ranks_equal_one(name: str, pair: Pair) -> None:
     spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
     nets = nn.ModuleDict(without_dropout(name).networks(spec))
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules()):
         pytest.skip("batch normalisation takes the statistics of each rank's own rows")
     assert not any(isinstance(m, nn.Dropout) and m.p for m in nets.modules()), "give the recipe a field `dropout`"
-    script = tmp_path / "rank.py"
-    script.write_text(
-        f"import sys, torch; sys.path[:0] = [{str(Path(__file__).parent)!r}]\n"
-        "from test_contract import joined\n"
-        "torch.distributed.init_process_group('gloo')\n"
-        "r = torch.distributed.get_rank()\n"
-        f"torch.save(joined({name!r}, r), {str(tmp_path)!r} + f'/{{r}}.pt')\n"
-        "torch.distributed.barrier(); torch.distributed.destroy_process_group()\n"
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
-    assert (tmp_path / "0.pt").exists() and (tmp_path / "1.pt").exists(), done.stderr
     whole = joined(name, None)
-    for r in range(2):
-        for key, value in torch.load(tmp_path / f"{r}.pt", weights_only=True).items():
+    for r, found in enumerate(pair(name)):
+        assert found.keys() == whole.keys()
+        for key, value in found.items():
             torch.testing.assert_close(value, whole[key], rtol=1e-7, atol=1e-10, msg=f"{key} of rank {r}")
