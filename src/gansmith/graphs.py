@@ -34,7 +34,7 @@ def quick(step: Step, mode: Mode, say: Callable[[str], None]) -> Take:
     cuda = torch.device(step.setting.device).type == "cuda"
     if mode == "off" or (mode == "auto" and not cuda):
         return step.take
-    if type(step).take is not Step.take:
+    if type(step).take is not Step.take or type(step).move is not Step.move:
         say("steps are taken eagerly: this recipe has a step of its own")
         return step.take
     if mode == "compile":

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import conv, mlp
+from .dropout import Dropout
 
 SMALL = 12
 """Pictures of at most so many pixels a side are taken by fully connected networks."""
@@ -161,7 +162,7 @@ class Trunk(nn.Module):
         smallest = conv.ladder(shape[1], shape[2])[-1]
         channels = conv.doubling(width, max(len(conv.ladder(shape[1], shape[2])) - 1, 1))[-1]
         end: list[nn.Module] = [Pool()] if pooled else [nn.Flatten()]
-        self.layers = nn.Sequential(found.layers, *end, *([nn.Dropout(dropout)] if dropout else []))
+        self.layers = nn.Sequential(found.layers, *end, *([Dropout(dropout)] if dropout else []))
         self.dim = channels * (1 if pooled else math.prod(smallest))
 
     def forward(self, x: Tensor) -> Tensor:

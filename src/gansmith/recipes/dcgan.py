@@ -11,6 +11,7 @@ Expect: "D/real" and "D/fake" stay well below 0.69; both near 0 for long means t
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from .. import losses
 from ..augment import instance_noise
 from ..nets import conv
-from ..nets.initial import Initial, initialise
+from ..nets.initial import initialise
 from ..penalties import History
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise
 
@@ -46,7 +47,7 @@ class DCGAN(Recipe):
     """Kernels of minibatch discrimination before D's last layer; it compares the samples of one rank's micro-batch."""
     history: float = 0.0
     """Weight of historical averaging: both networks are drawn to the mean of all their past weights."""
-    initial: Initial = "own"
+    initial: Literal["own", "he", "xavier", "normal"] = "own"
     """How weights start: own (the paper's N(0, 0.02)), he, xavier or normal."""
     lr: float = 2e-4
     """Adam's step size, of both networks."""

@@ -11,7 +11,7 @@ Expect: "D/real" and "D/fake" settle between 0.3 and 0.7 (0.69 is a D that canno
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .. import losses
 from ..augment import instance_noise
 from ..nets import mlp
-from ..nets.initial import Initial, initialise
+from ..nets.initial import initialise
 from ..penalties import History
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise
 
@@ -53,7 +53,7 @@ class GAN(Recipe):
     """Kernels of minibatch discrimination before D's last layer; it compares the samples of one rank's micro-batch."""
     history: float = 0.0
     """Weight of historical averaging: both networks are drawn to the mean of all their past weights."""
-    initial: Initial = "own"
+    initial: Literal["own", "he", "xavier", "normal"] = "own"
     """How weights start: own (PyTorch's), he, xavier or normal (N(0, 0.02))."""
     lr: float = 2e-4
     """Adam's step size, of both networks."""
