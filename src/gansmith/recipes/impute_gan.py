@@ -6,8 +6,9 @@ Source: none for the whole. Guesses: cells that are there are hidden at random a
     Posterior Sampling in Image Recovery Problems", 2023, arXiv:2210.13389; the product of two draws' errors is ours).
     The game: relativistic pairing with R1 and R2 (Huang et al., 2025, arXiv:2501.05441, Eq. 2, 4 and 5).
 Differs from the paper: there is none. G guesses every hidden cell; that is what `apply` writes, and no part of the
-    game. A small network N adds noise to the guess, so that D cannot tell the completed row from the real one: D sees either, the guess, and
-    which cells were known; no hint is needed. `apply --draw` writes such draws: several show how sure a cell is.
+    game. A small network N adds noise to the guess, so that D cannot tell the completed row from the real one: D sees
+    either, the guess, and which cells were known; no hint is needed. `apply --draw` writes such draws: several show
+    how sure a cell is.
 Expect: "G/guess" is in units of each column's variance (and nats) and falls to the end; "N/pairing" stays near 0.7.
     UCI letter, 20 % of the cells hidden, defaults, batch 256, 1,024,000 rows, seed 0: RMSE .0721 of guesses and .0897
     of draws; MICE .1130, extra-trees .0640 (`python -m benchmarks.imputing`; docs/tabular.md).
