@@ -24,64 +24,138 @@ from gansmith import losses, penalties
 
 from . import RESULTS, save
 
-Loss = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
+Net = Callable[[Tensor], Tensor]
+Loss = Callable[["Line", Tensor, Tensor], Tensor]
 STEP, STEPS, START = 0.2, 500, (1.0, -1.0)
 GROWN, CONVERGED = 1.05 * math.hypot(*START), 1e-4
+NOISE, UNROLLED, BOUND = 1.0, 5, 1.0
 
 
-def _logistic(net: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+class Line:
+    """D(x) = psi x, from (N, 1) to (N,)."""
+
+    def __init__(self, psi: Tensor):
+        self.psi = psi
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(N, 1) to (N,)."""
+        return (self.psi * x).flatten()
+
+
+def _logistic(net: Net, real: Tensor, fake: Tensor) -> Tensor:
     return losses.logistic_real(net(real)) + losses.logistic_fake(net(fake))
 
 
-def _wasserstein(net: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+def _wasserstein(net: Net, real: Tensor, fake: Tensor) -> Tensor:
     return losses.wasserstein(net(real), net(fake))
 
 
-def _relativistic(net: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-    return losses.relativistic(net(real), net(fake))
+def _hinge(net: Net, real: Tensor, fake: Tensor) -> Tensor:
+    return losses.hinge_real(net(real)) + losses.hinge_fake(net(fake))
 
 
-def _with_r1(gamma: float) -> Loss:
-    return lambda net, real, fake: _logistic(net, real, fake) + gamma / 2 * penalties.zero_centred(net, real)
+def _least_squares(fake_label: float) -> Loss:
+    return lambda net, real, fake: losses.least_squares(net(real), 1.0) + losses.least_squares(net(fake), fake_label)
 
 
-def _with_gp(net: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-    return _wasserstein(net, real, fake) + 0.5 * penalties.wgan_gp(net, real, fake, target=0.3)
+def _plus(loss: Loss, weight: float, penalty: Loss) -> Loss:
+    return lambda net, real, fake: loss(net, real, fake) + weight * penalty(net, real, fake)
 
 
-GAMES: dict[str, tuple[Loss, Callable[[Tensor], Tensor], str]] = {
-    "minimax": (_logistic, losses.saturating, "no"),
-    "non-saturating": (_logistic, losses.logistic_real, "no"),
-    "relativistic": (_relativistic, lambda s: losses.relativistic(s, torch.zeros_like(s)), "not in it"),
-    "wasserstein": (_wasserstein, lambda s: -s.mean(), "no"),
-    "wgan-gp": (_with_gp, lambda s: -s.mean(), "no"),
-    "r1, gamma 0.3": (_with_r1(0.3), losses.logistic_real, "yes"),
-    "r1, gamma 1": (_with_r1(1.0), losses.logistic_real, "yes"),
+def _of_both(loss: Callable[[Tensor, Tensor], Tensor]) -> Loss:
+    return lambda net, real, fake: loss(net(real), net(fake))
+
+
+def _of_fakes(loss: Callable[[Tensor], Tensor]) -> Loss:
+    return lambda net, real, fake: loss(net(fake))
+
+
+def _blurred(loss: Loss) -> Loss:
+    """With instance noise: the mean over 200 points of a normal distribution, equally likely."""
+    points = torch.special.ndtri((torch.arange(200, dtype=torch.float64) + 0.5) / 200)[:, None]
+    points = NOISE * points / points.square().mean().sqrt()
+    return lambda net, real, fake: loss(net, real + points, fake + points)
+
+
+def _foreseen(net: Line, real: Tensor, fake: Tensor) -> Tensor:
+    """Minus D's loss after its next moves, which answer to the fake."""
+    psi = net.psi.detach().requires_grad_()
+    for _ in range(UNROLLED):
+        psi = psi - STEP * torch.autograd.grad(_logistic(Line(psi), real, fake), psi, create_graph=True)[0]
+    return -_logistic(Line(psi), real, fake)
+
+
+def _r1(net: Net, real: Tensor, fake: Tensor) -> Tensor:
+    return penalties.zero_centred(net, real)
+
+
+def _r2(net: Net, real: Tensor, fake: Tensor) -> Tensor:
+    return penalties.zero_centred(net, fake)
+
+
+NON_SATURATING, SCORE = _of_fakes(losses.logistic_real), _of_fakes(lambda s: -s.mean())
+GAMES: dict[str, tuple[Loss, Loss, str]] = {
+    "minimax": (_logistic, _of_fakes(losses.saturating), "no"),
+    "non-saturating": (_logistic, NON_SATURATING, "no"),
+    "relativistic": (
+        _of_both(losses.relativistic),
+        _of_both(lambda real, fake: losses.relativistic(fake, real)),
+        "not in it",
+    ),
+    "relativistic average": (
+        _of_both(losses.relativistic_average),
+        _of_both(lambda real, fake: losses.relativistic_average(fake, real)),
+        "not in it",
+    ),
+    "least squares 0, 1, 1": (_least_squares(0.0), _of_fakes(lambda s: losses.least_squares(s, 1.0)), "not in it"),
+    "least squares -1, 1, 0": (_least_squares(-1.0), _of_fakes(lambda s: losses.least_squares(s, 0.0)), "not in it"),
+    "hinge": (_hinge, SCORE, "not in it"),
+    "softmax": (_of_both(losses.softmax_real), _of_both(losses.softmax_all), "not in it"),
+    "boundary-seeking": (_logistic, _of_fakes(losses.boundary), "not in it"),
+    "unrolled, 5 moves": (_logistic, _foreseen, "not in it"),
+    "instance noise 1": (_blurred(_logistic), _blurred(NON_SATURATING), "yes"),
+    "wasserstein": (_wasserstein, SCORE, "no"),
+    "wasserstein, clipped at 1": (_wasserstein, SCORE, "no"),
+    "wgan-gp": (
+        _plus(_wasserstein, 0.5, lambda net, real, fake: penalties.wgan_gp(net, real, fake, target=0.3)),
+        SCORE,
+        "no",
+    ),
+    "wgan-div": (_plus(_wasserstein, 0.1, penalties.wgan_div), SCORE, "not in it"),
+    "dragan": (
+        _plus(_logistic, 0.5, lambda net, real, fake: penalties.dragan(net, real, 0.1, target=0.3)),
+        NON_SATURATING,
+        "not in it",
+    ),
+    "r1, gamma 0.3": (_plus(_logistic, 0.15, _r1), NON_SATURATING, "yes"),
+    "r1, gamma 1": (_plus(_logistic, 0.5, _r1), NON_SATURATING, "yes"),
+    "r2, gamma 1": (_plus(_logistic, 0.5, _r2), NON_SATURATING, "yes"),
 }
-"""D's loss, G's loss, and whether the paper says that it converges. Relativistic: G is judged against the real 0."""
+"""D's loss, G's loss, and whether the paper says that it converges."""
+BOUNDS = {"wasserstein, clipped at 1": BOUND}
+"""Games whose psi is clipped after each of D's moves."""
 
 
-def field(discriminator: Loss, generator: Callable[[Tensor], Tensor], theta: Tensor, psi: Tensor) -> tuple[Tensor, ...]:
+def field(discriminator: Loss, generator: Loss, theta: Tensor, psi: Tensor) -> tuple[Tensor, ...]:
     """The descent directions of theta and psi, () float64 each."""
     real = torch.zeros(1, 1, dtype=torch.float64)
     theta, psi = theta.detach().requires_grad_(), psi.detach().requires_grad_()
-    (down_theta,) = torch.autograd.grad(generator((psi.detach() * theta).reshape(1)), theta)
-    loss = discriminator(lambda x: (psi * x).flatten(), real, theta.detach().reshape(1, 1))
-    (down_psi,) = torch.autograd.grad(loss, psi)
+    (down_theta,) = torch.autograd.grad(generator(Line(psi.detach()), real, theta.reshape(1, 1)), theta)
+    (down_psi,) = torch.autograd.grad(discriminator(Line(psi), real, theta.detach().reshape(1, 1)), psi)
     return -down_theta, -down_psi
 
 
-def play(discriminator: Loss, generator: Callable[[Tensor], Tensor], in_turns: bool) -> float:
-    """The distance from the equilibrium after 500 steps, both players at once or in turns."""
+def play(discriminator: Loss, generator: Loss, in_turns: bool, bound: float = math.inf) -> tuple[float, float]:
+    """theta and psi after 500 steps, both players at once or in turns; psi is kept within the bound."""
     theta, psi = (torch.tensor(value, dtype=torch.float64) for value in START)
     for _ in range(STEPS):
         moved = theta + STEP * field(discriminator, generator, theta, psi)[0]
-        psi = psi + STEP * field(discriminator, generator, moved if in_turns else theta, psi)[1]
+        psi = (psi + STEP * field(discriminator, generator, moved if in_turns else theta, psi)[1]).clamp(-bound, bound)
         theta = moved
-    return math.hypot(float(theta), float(psi))
+    return float(theta), float(psi)
 
 
-def eigenvalues(discriminator: Loss, generator: Callable[[Tensor], Tensor]) -> list[complex]:
+def eigenvalues(discriminator: Loss, generator: Loss) -> list[complex]:
     """Of the Jacobian of `field` at the equilibrium (0, 0); none where it has none (the field jumps there)."""
     coarse, fine = (_jacobian(discriminator, generator, width) for width in (1e-3, 1e-4))
     if not torch.allclose(coarse, fine, atol=1e-3):
@@ -89,7 +163,7 @@ def eigenvalues(discriminator: Loss, generator: Callable[[Tensor], Tensor]) -> l
     return sorted((complex(v) for v in torch.linalg.eigvals(fine).tolist()), key=lambda v: -v.imag)
 
 
-def _jacobian(discriminator: Loss, generator: Callable[[Tensor], Tensor], width: float) -> Tensor:
+def _jacobian(discriminator: Loss, generator: Loss, width: float) -> Tensor:
     """By central differences, float64 (2, 2)."""
     columns = []
     for direction in ((width, 0.0), (0.0, width)):
@@ -101,23 +175,32 @@ def _jacobian(discriminator: Loss, generator: Callable[[Tensor], Tensor], width:
     return torch.tensor(columns, dtype=torch.float64).T
 
 
-def verdict(radius: float) -> str:
-    """What a distance after 500 steps says."""
-    return "diverges" if radius > GROWN else "converges" if radius < CONVERGED else "cycles or crawls"
+def verdict(theta: float, psi: float) -> str:
+    """What the state after 500 steps says. A G that is at the data stays there whatever D is left with."""
+    radius = math.hypot(theta, psi)
+    if radius < CONVERGED:
+        return "converges"
+    if abs(theta) < CONVERGED:
+        return "G arrives, D stops short"
+    if abs(psi) < CONVERGED:
+        return "D gives up, G stops short"
+    return "cycles or crawls" if radius <= GROWN else "diverges"
 
 
 def measured() -> list[dict[str, Any]]:
     """One row for each game."""
     rows = []
     for name, (discriminator, generator, paper) in GAMES.items():
-        at_once, in_turns = (play(discriminator, generator, turns) for turns in (False, True))
+        at_once, in_turns = (
+            play(discriminator, generator, turns, BOUNDS.get(name, math.inf)) for turns in (False, True)
+        )
         rows.append(
             {
                 "game": name,
-                "at_once": at_once,
-                "in_turns": in_turns,
-                "verdict": verdict(at_once),
-                "verdict_in_turns": verdict(in_turns),
+                "at_once": math.hypot(*at_once),
+                "in_turns": math.hypot(*in_turns),
+                "verdict": verdict(*at_once),
+                "verdict_in_turns": verdict(*in_turns),
                 "eigenvalues": [[v.real, v.imag] for v in eigenvalues(discriminator, generator)],
                 "converges_in_paper": paper,
             }

@@ -26,6 +26,25 @@ from . import RESULTS, save
 ARMS = ("dcgan", "stylegan2", "none", "ada", "diffaugment")
 
 
+def table(results: dict[str, Any]) -> str:
+    """Row by row."""
+    distance = next(k for k in results["rows"][0] if k.startswith("FD"))
+    lines = []
+    for r in results["rows"]:
+        fields = ", ".join(f"{k} {v:g}" for k, v in r["fields"].items() if v)
+        what = {"dcgan": "`dcgan`", "stylegan2": "`stylegan2`"}.get(r["arm"], f"`stylegan2`, augmentation: {r['arm']}")
+        lines.append(
+            f"| {what} | {fields} | {r['training_images']:,} | {r[distance]} | {r['untrained']} | "
+            f"{r['images_per_second']} | {r.get('p', '')} |"
+        )
+    head = f"| recipe | fields | training images | {distance} | untrained | images/s | ADA's p |"
+    about = (
+        f"{results['images']:,} images shown, {results['samples']:,} samples; held-out images {results['floor']}. "
+        f"`dcgan` of width {results['dcgan_width']}, `stylegan2` of {results['width']} to {results['max_width']}."
+    )
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *lines, "", about])
+
+
 def main() -> None:
     """Train, judge, and record."""
     import gansmith

@@ -1,4 +1,4 @@
-"""docs/tables.md and docs/tabular.md brought up to date: each table between its marks, from `benchmarks/results/`.
+"""The pages of docs/ with measured tables brought up to date: each between its marks, from `benchmarks/results/`.
 
 python -m benchmarks.tables [--check]
 """
@@ -14,11 +14,12 @@ from typing import Any
 
 from gansmith.run import read_json
 
-from . import RESULTS, dirac, fraud, imputing, ndb, stacked_mnist, tabular, toys
+from . import RESULTS, dirac, fraud, imputing, limited, ndb, stacked_mnist, tabular, toys, translate
 
 Shown = dict[str, tuple[str, Callable[[dict[str, Any]], str]]]
 PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
 TABULAR = PAGE.with_name("tabular.md")
+TRANSLATION = PAGE.with_name("translation.md")
 
 
 def _toys(results: dict[str, Any]) -> str:
@@ -31,6 +32,7 @@ TABLES: Shown = {
     "claims": ("toys", toys.claims),
     "ndb": ("ndb", ndb.table),
     "stacked_mnist": ("stacked_mnist", stacked_mnist.table),
+    "limited": ("limited", limited.table),
 }
 """By mark: the file of results and how it is shown."""
 PAGES: dict[Path, Shown] = {
@@ -40,6 +42,11 @@ PAGES: dict[Path, Shown] = {
         "conditions": ("tables_adult", tabular.conditions_table),
         "letter": ("imputing", lambda results: imputing.table(results, "letter")),
         "fraud": ("fraud", fraud.table),
+    },
+    TRANSLATION: {
+        "pix2pix": ("translate_pix2pix", translate.table_of_photos),
+        "pix2pix_128": ("translate_pix2pix_128", translate.table_of_photos),
+        "cyclegan": ("translate_cyclegan", translate.table_of_labels),
     },
 }
 

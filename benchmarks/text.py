@@ -2,16 +2,18 @@
 
     python -m benchmarks.text oracle --vocabulary 1000
     python -m benchmarks.text captions --data captions.txt.gz --test test.txt.gz
+    python -m benchmarks.text steps
 
 `oracle`: G learns by maximum likelihood to a plateau of the oracle's NLL of its lines, then through D's rewards. The
 protocol of the paper is --vocabulary 5000 --width 100 --rollouts 16 and 18,840 likelihood steps; any other budget is
 written into the result as what it is. `captions`: BLEU against held-out lines and self-BLEU of the likelihood-only
-generator at several temperatures, and of the adversarial one.
+generator at several temperatures, and of the adversarial one. `steps`: what a move of each stage costs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmarks import save
@@ -26,10 +30,11 @@ from gansmith.data import DataSpec, Feed, TextCodec, Uniform, open_store
 from gansmith.data.text import Oracle, oracle_codec
 from gansmith.metrics import text as scores
 from gansmith.model import draw_samples
-from gansmith.nets.sequence import Generator
+from gansmith.nets.sequence import Discriminator, Generator
 from gansmith.options import DataOptions
 from gansmith.recipes.seqgan import SeqGAN
 from gansmith.step import Batch, Setting, Step
+from gansmith.tuning import tame_allocator
 
 
 def build(recipe: SeqGAN, spec: DataSpec, batch: int, seed: int, precision: str) -> Step:
@@ -58,6 +63,33 @@ def nll(step: Step, rows: np.ndarray) -> float:
     return float(torch.stack(parts).sum() / rows.size)
 
 
+def keep(step: Step, path: Path, series: list[dict[str, Any]], k: int) -> None:
+    """Save G's first stage, so that several second stages can start from the same one."""
+    tensors = {name: value.contiguous() for name, value in step.state().items() if ".G." in name}
+    save_file(tensors, path, {"step": str(k), "moves": str(step.moves), "series": json.dumps(series)})
+
+
+def resume(step: Step, path: Path, series: list[dict[str, Any]]) -> int:
+    """Go on from it; returns the step."""
+    with safe_open(path, "pt") as file:
+        kept = file.metadata()
+    step.load_state(step.state() | load_file(path), int(kept["moves"]))
+    series += json.loads(kept["series"])
+    return int(kept["step"])
+
+
+def verdicts(step: Step, truth: Oracle, made: np.ndarray, train: np.ndarray, held: np.ndarray) -> dict[str, float]:
+    """What D knows: held-out and training lines against samples (area under the curve), and of the samples' quality."""
+    d = step.nets["D"]
+    assert isinstance(d, Discriminator)
+    with torch.no_grad():
+        of = [d.certain(torch.from_numpy(rows[:1_000].astype(np.int64))).numpy() for rows in (made, train, held)]
+    known = {
+        f"auc_{name}": float((x[:, None] > of[0]).mean()) for name, x in zip(("train", "held"), of[1:], strict=True)
+    }
+    return known | {"correlation_with_oracle": float(np.corrcoef(of[0], -truth.nll(made[:1_000]))[0, 1])}
+
+
 def oracle(args: argparse.Namespace) -> dict[str, Any]:
     """Both stages against the oracle."""
     truth = Oracle.published(args.published) if args.published else Oracle.seeded(0, vocabulary=args.vocabulary)
@@ -74,6 +106,7 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
         width=args.width,
         g_lr=args.g_lr,
         d_lr=args.d_lr,
+        policy_rate=args.policy_rate,
     )
     step = build(recipe, spec, args.batch, args.seed, args.precision)
 
@@ -81,23 +114,36 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
         return {"x": torch.from_numpy(train[Uniform().rows(args.seed, k, args.batch, len(train))].astype(np.int64))}
 
     series: list[dict[str, Any]] = []
+    cooled: dict[str, float] = {}
 
     def look(k: int, stage: str) -> None:
         made = draw_samples(recipe, step.nets, 2_000, 5).numpy()
         line = {"step": k, "oracle_nll": float(truth.nll(made).mean()), "nll_held_out": nll(step, held)}
         line |= {"seconds": round(time.process_time() - began, 1), "duplicates": scores.duplicates(made.tolist())}
+        line |= verdicts(step, truth, made, train, held) if stage == "adversarial" else {}
         series.append({"stage": stage} | line)
         print(
             " ".join(f"{a} {b:.4g}" if isinstance(b, float) else f"{a} {b}" for a, b in series[-1].items()), flush=True
         )
 
-    began = time.process_time()
+    began, first = time.process_time(), 0
+    if args.state and args.state.is_file():
+        first = resume(step, args.state, series)
     second = args.likelihood_steps + args.discriminator_steps
-    for k in range(second + args.adversarial_steps):
-        if k < args.likelihood_steps and k % max(args.likelihood_steps // 12, 1) == 0:
+    for k in range(first, second + args.adversarial_steps):
+        if first < k <= args.likelihood_steps and (
+            k == args.likelihood_steps or k % max(args.likelihood_steps // 24, 1) == 0
+        ):
             look(k, "likelihood")
-        elif k == args.likelihood_steps or (k > second and (k - second) % args.look == 0):
-            look(k, "likelihood" if k == args.likelihood_steps else "adversarial")
+            if args.state:
+                keep(step, args.state, series, k)
+        elif k >= second and (k - second) % args.look == 0:
+            look(k, "adversarial")
+        if k == max(first, args.likelihood_steps):
+            for t in (0.95, 0.9, 0.8):
+                made = draw_samples(recipe, step.nets, 2_000, 5, {"temperature": torch.full((2_000,), t)}).numpy()
+                cooled[str(t)] = float(truth.nll(made).mean())
+            print("likelihood alone, by temperature:", cooled, flush=True)
         found = step.take(k, batches)
         if k >= args.likelihood_steps and k % args.look == 0:
             print({name: round(float(v), 4) for name, v in found.items()}, flush=True)
@@ -115,6 +161,7 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
         "oracle_nll_of_itself": float(truth.nll(held).mean()),
         "oracle_nll_of_random_tokens": float(truth.nll(np.random.default_rng(0).integers(0, words, held.shape)).mean()),
         "likelihood_plateau": plateau,
+        "likelihood_by_temperature": cooled,
         "adversarial_last": series[-1]["oracle_nll"],
         "adversarial_best": best,
         "gain_last": plateau - series[-1]["oracle_nll"],
@@ -122,6 +169,23 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
         - min(line["nll_held_out"] for line in series if line["stage"] == "likelihood"),
         "series": series,
     }
+
+
+def steps(args: argparse.Namespace) -> dict[str, Any]:
+    """What a move of each stage costs, in CPU seconds, on random tokens."""
+    spec = DataSpec(kind="text", shape=(20,), codec=oracle_codec(args.vocabulary))
+    recipe = SeqGAN(rollouts=args.rollouts, width=args.width)
+    step = build(recipe, spec, args.batch, args.seed, args.precision)
+    found: dict[str, float] = {}
+    for name, turn in zip(("likelihood", "policy", "discriminator"), recipe.turns(), strict=True):
+        for k in range(2 if name == "policy" else 4):  # the first is a warm-up
+            x = torch.randint(args.vocabulary, (args.batch, 20), generator=torch.Generator().manual_seed(k))
+            began = time.process_time()
+            step.move(turn, {"x": x, "step": torch.tensor(float(k))}, k)
+            found[name] = time.process_time() - began
+    print({name: round(seconds, 3) for name, seconds in found.items()})
+    size = {"vocabulary": args.vocabulary, "batch": args.batch, "rollouts": args.rollouts, "width": args.width}
+    return {"protocol": "CPU seconds of the last of a few moves of each kind, length 20", **size, "seconds": found}
 
 
 def captions(args: argparse.Namespace) -> dict[str, Any]:
@@ -149,6 +213,7 @@ def captions(args: argparse.Namespace) -> dict[str, Any]:
         g_lr=args.g_lr,
         d_lr=args.d_lr,
         baseline=args.baseline,
+        policy_rate=args.policy_rate,
     )
     step = build(recipe, store.spec, args.batch, args.seed, args.precision)
     feed = Feed(store, codec, recipe.draw(), seed=args.seed, batch_size=args.batch)
@@ -181,8 +246,8 @@ def captions(args: argparse.Namespace) -> dict[str, Any]:
             break
     judge("adversarial, temperature 1.0", draw(1.0), nll(step, rows))
     return {
-        "protocol": f"{n} lines against {len(references)} held-out lines of {args.test}, token by token as the "
-        "tokeniser splits them; BLEU with method 1 smoothing, mean over lines",
+        "protocol": f"{n} lines against {len(references)} held-out lines of {Path(args.test).name}, token by token as "
+        "the tokeniser splits them; BLEU with method 1 smoothing, mean over lines",
         "recipe": asdict(recipe),
         "batch": args.batch,
         "seed": args.seed,
@@ -197,7 +262,7 @@ def captions(args: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Parse, measure, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("oracle", "captions"))
+    parser.add_argument("what", choices=("oracle", "captions", "steps"))
     parser.add_argument("--published", type=Path, help="the authors' oracle parameters as an .npz")
     parser.add_argument("--data", help="training lines")
     parser.add_argument("--test", help="held-out lines")
@@ -210,10 +275,12 @@ def main() -> None:
         *(("rollouts", 16), ("width", 100), ("num", 1_000), ("references", 5_000), ("min_count", 1), ("max_length", 0)),
     ):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
-    for name, value in (("keep", 0.0), ("g_lr", 1e-2), ("d_lr", 1e-4), ("minutes", 15.0)):
+    for name, value in (("keep", 0.0), ("g_lr", 1e-2), ("d_lr", 1e-4), ("policy_rate", 0.1), ("minutes", 15.0)):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
+    parser.add_argument("--state", type=Path, help="a file for the likelihood stage: used if it is there, else written")
     args = parser.parse_args()
-    save(args.name, oracle(args) if args.what == "oracle" else captions(args))
+    tame_allocator()
+    save(args.name, {"oracle": oracle, "captions": captions, "steps": steps}[args.what](args))
 
 
 if __name__ == "__main__":

@@ -94,6 +94,35 @@ def trained(recipe: Any, source: str, options: Any, out: Path) -> tuple[Any, flo
     return gansmith.load(run.path), run.progress()["seconds"] / 60
 
 
+def table_of_photos(results: dict[str, Any]) -> str:
+    """Label to photo, row by row."""
+    rows = results["label to photo, 106 test pairs"]
+    lines = [
+        f"| {name} | {row['l1']:.3f} | {row['perceptual']:.3f} | {row.get('minutes', '')} |"
+        for name, row in rows.items()
+    ]
+    about = (
+        f"{results['size']} x {results['size']} pixels, {results['images']:,} pairs shown, width {results['width']}."
+    )
+    return "\n".join(["| photo | L1 | in features | minutes |", "|---|---|---|---|", *lines, "", about])
+
+
+def table_of_labels(results: dict[str, Any]) -> str:
+    """Photo to label, row by row."""
+    rows = results["photo to label, pixel accuracy"]
+    lines = [
+        f"| {name} | {row['accuracy']:.3f} | {row['per_class']:.3f} | {row.get('minutes', '')} |"
+        for name, row in rows.items()
+    ]
+    about = (
+        f"{results['size']} x {results['size']} pixels, {results['cycle_images']:,} pictures of each kind shown, "
+        f"width {results['cycle_width']}."
+    )
+    return "\n".join(
+        ["| label map | pixels right | mean over classes | minutes |", "|---|---|---|---|", *lines, "", about]
+    )
+
+
 def main() -> None:
     """Measure and record."""
     import gansmith

@@ -8,6 +8,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
-from gansmith.model import draw_samples, load, save_model
+from gansmith.graphs import Static, quick
+from gansmith.model import apply_to, draw_samples, load, save_model
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
 
@@ -69,13 +72,13 @@ def table(holes: bool) -> tuple[DataSpec, np.ndarray]:
 
 
 SPECS = {
-    "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec()),
-    "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec()),
+    "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec(), classes=("no", "yes")),
+    "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec(), classes=("no", "yes")),
     "pairs 8x8": two("pairs", (1, 8, 8), (1, 8, 8)),
     "pairs 17x24": two("pairs", (3, 17, 24), (3, 17, 24)),
     "domains 8x8": two("domains", (1, 8, 8), (1, 8, 8)),
     "domains 17x24": two("domains", (3, 17, 24), (3, 17, 24)),
-    "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0))),
+    "vector": DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)), classes=("no", "yes")),
     "table": table(holes=True)[0],
     "whole table": table(holes=False)[0],
     "text": DataSpec(
@@ -86,7 +89,8 @@ SPECS = {
 }
 ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
 SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1, "pac": 2, "hint_rate": 0.1}
-SMALL |= {"likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2}
+SMALL |= {"margin": 0.01}  # among the energies of untrained fakes: far above them all margins are alike
+SMALL |= {"likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2, "density_steps": 1}
 """Fields that set the size of networks and the length of stages, made tiny here; and chances of cells, so that few
 rows hold some."""
 
@@ -152,10 +156,15 @@ def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice
             return {"x": tokens(spec, generator)[rows]}
         shapes = {k: part.shape for k, part in spec.parts.items()} or {"x": spec.shape}
         fields = {k: torch.rand(BATCH, *shape, generator=generator) * 2 - 1 for k, shape in shapes.items()}
-        return {
+        batch = {
             **{k: v.to(dtype)[rows] for k, v in fields.items()},
             "y": torch.randint(0, 2, (BATCH,), generator=generator)[rows],
         }
+        if "x" in batch:  # as `FewLabels` draws them
+            told = torch.rand(BATCH, *spec.shape, generator=generator) * 2 - 1
+            batch["labelled.x"] = told.to(dtype)[rows]
+            batch["labelled.y"] = torch.randint(0, 2, (BATCH,), generator=generator)[rows]
+        return batch
 
     return batch
 
@@ -215,8 +224,11 @@ def test_2_each_turn_moves_all_of_its_networks_and_no_other(case: tuple[str, str
 
 
 def test_2_each_term_has_a_gradient_to_a_moving_network(case: tuple[str, str]) -> None:
-    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
-    step = step_of(tiny(name), spec)
+    fields = {f.name for f in dataclasses.fields(load_recipe(case[0]))}
+    # Energies above a margin move nothing, and should not: here it is above them all.
+    recipe = tiny(case[0], **({"margin": 1.0} if "margin" in fields else {}))
+    spec = fitted(recipe, SPECS[case[1]])
+    step = step_of(recipe, spec)
     for k in range(3):
         step.take(k, feed(spec))
     for turn in step.turns:
@@ -235,7 +247,7 @@ def fingerprint(recipe: Recipe, spec: DataSpec) -> str:
     digest = hashlib.sha256(
         repr(
             [
-                [(t.nets, t.repeat, t.every, t.start, t.stop) for t in recipe.turns()],
+                [(t.nets, t.repeat, t.every, t.start, t.stop, t.rate) for t in recipe.turns()],
                 recipe.optimizers(),
                 recipe.average(),
                 recipe.draw(),
@@ -341,6 +353,61 @@ def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: P
             assert repr(found) == repr(codec.present(expected))
 
 
+def test_6_what_it_makes_of_real_samples_has_shape_and_is_of_each_alone(case: tuple[str, str]) -> None:
+    recipes = (tiny(case[0]), *with_switches(tiny(case[0])))
+    if not any(recipe.gives() for recipe in recipes):
+        pytest.skip("its samples are drawn from noise alone")
+    for recipe in recipes:
+        spec = fitted(recipe, SPECS[case[1]])
+        step = step_of(recipe, spec)
+        step.take(0, feed(spec))
+        x = feed(spec)(5)["x"]
+        for what in recipe.gives():
+            made = apply_to(recipe, step.average, x, what)
+            assert made.dtype == torch.float32 and torch.isfinite(made).all()
+            if what == "picture":
+                assert made.shape == x.shape
+            else:
+                assert made.dim() == 2 and len(made) == len(x)
+            if what in ("class", "cluster"):
+                assert (made >= 0).all()
+                torch.testing.assert_close(made.sum(1), torch.ones(len(x)))
+            if what == "class":
+                assert made.shape[1] == len(spec.classes)
+            assert torch.equal(made, apply_to(recipe, step.average, x, what))
+            torch.testing.assert_close(made[3:5], apply_to(recipe, step.average, x[3:5], what), rtol=1e-3, atol=1e-5)
+            assert not torch.equal(made, apply_to(recipe, step.average, feed(spec)(6)["x"], what))
+        with pytest.raises(ValueError, match="of real samples"):
+            apply_to(recipe, step.average, x, "sound")  # type: ignore[arg-type]
+    assert step.nets.training
+
+
+def with_switches(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe with clusters, or with labels, if it knows of such and has none."""
+    off = [f.name for f in dataclasses.fields(recipe) if f.name in ("clusters", "num_labels")]
+    own = dataclasses.asdict(recipe)
+    return tuple(type(recipe)(**(own | {name: 4})) for name in off if not own[name])
+
+
+def test_7_steps_over_static_tensors_equal_eager_ones(case: tuple[str, str]) -> None:
+    """What a graph captures: nothing that changes from step to step may be a number of the host or drawn inside."""
+    name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
+    if load_recipe(name).step_class is not Step:
+        said = []
+        own = step_of(tiny(name), spec)
+        assert quick(own, "capture", said.append) == own.take
+        assert said == ["steps are taken eagerly: this recipe has a step of its own"]
+        return
+    eager, step = step_of(tiny(name), spec), step_of(tiny(name), spec)
+    said: list[str] = []
+    taker = Static(step, said.append, capture=False)
+    for k in range(4):
+        a, b = eager.take(k, feed(spec)), taker.take(k, feed(spec))
+        assert {key: float(v) for key, v in a.items()} == {key: float(v) for key, v in b.items()}
+    assert equal(list(eager.state().values()), list(step.state().values()))
+    assert not said
+
+
 def joined(name: str, rank: int | None) -> dict[str, Tensor]:
     """The state after three steps in float64: of the whole batch, or of one rank of two with its half."""
     spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
@@ -358,26 +425,83 @@ def without_dropout(name: str) -> Recipe:
     return tiny(name, **({"dropout": 0.0} if "dropout" in fields else {}))
 
 
-def test_8_two_ranks_equal_one(name: str, tmp_path: Path) -> None:
+RANKS = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = [{tests!r}]
+import torch
+from test_contract import joined
+torch.distributed.init_process_group("gloo")
+rank, folder, done = torch.distributed.get_rank(), Path({folder!r}), set()
+while not (folder / "stop").exists():
+    for asked in set(folder.glob("*.asked")) - done:  # one at a time, so both ranks take it up alike
+        part = folder / f"{{rank}}.part"
+        torch.save(joined(asked.read_text(), rank), part)
+        part.replace(asked.with_suffix(f".{{rank}}"))
+        done.add(asked)
+    time.sleep(0.02)
+torch.distributed.destroy_process_group()
+"""
+
+
+class Pair:
+    """Two processes that are started once: launching them takes longer than what they are asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count, self.process = folder, 0, None
+
+    def __call__(self, name: str) -> list[dict[str, Tensor]]:
+        """`joined` of both ranks."""
+        if self.process is None or self.process.poll() is not None:
+            script = self.folder / "ranks.py"
+            script.write_text(RANKS.format(tests=str(Path(__file__).parent), folder=str(self.folder)))
+            command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
+            with (self.folder / "said").open("w") as said:
+                environment = os.environ | {"OMP_NUM_THREADS": "1"}
+                self.process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        asked = self.folder / f"{self.count}.asked"
+        self.count += 1
+        part = asked.with_suffix(".new")
+        part.write_text(name)
+        part.replace(asked)
+        files = [asked.with_suffix(f".{rank}") for rank in range(2)]
+        patience = time.monotonic() + 200
+        while not all(f.exists() for f in files):
+            if self.process.poll() is not None or time.monotonic() > patience:
+                self.close()
+                asked.unlink()
+                pytest.fail((self.folder / "said").read_text()[-4_000:])
+            time.sleep(0.02)
+        return [torch.load(f, weights_only=True) for f in files]
+
+    def close(self) -> None:
+        """End both."""
+        if self.process is None:
+            return
+        (self.folder / "stop").touch()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            self.process.wait(20)
+        (self.folder / "stop").unlink()
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    started = Pair(tmp_path_factory.mktemp("ranks"))
+    yield started
+    started.close()
+
+
+def test_8_two_ranks_equal_one(name: str, pair: Pair) -> None:
     spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
     nets = nn.ModuleDict(without_dropout(name).networks(spec))
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules()):
         pytest.skip("batch normalisation takes the statistics of each rank's own rows")
     assert not any(isinstance(m, nn.Dropout) and m.p for m in nets.modules()), "give the recipe a field `dropout`"
-    script = tmp_path / "rank.py"
-    script.write_text(
-        f"import sys, torch; sys.path[:0] = [{str(Path(__file__).parent)!r}]\n"
-        "from test_contract import joined\n"
-        "torch.distributed.init_process_group('gloo')\n"
-        "r = torch.distributed.get_rank()\n"
-        f"torch.save(joined({name!r}, r), {str(tmp_path)!r} + f'/{{r}}.pt')\n"
-        "torch.distributed.barrier(); torch.distributed.destroy_process_group()\n"
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
-    assert (tmp_path / "0.pt").exists() and (tmp_path / "1.pt").exists(), done.stderr
     whole = joined(name, None)
-    for r in range(2):
-        for key, value in torch.load(tmp_path / f"{r}.pt", weights_only=True).items():
+    for r, found in enumerate(pair(name)):
+        assert found.keys() == whole.keys()
+        for key, value in found.items():
             torch.testing.assert_close(value, whole[key], rtol=1e-7, atol=1e-10, msg=f"{key} of rank {r}")

@@ -11,23 +11,23 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # From the ground up: a module imports only from lines above its own, a package also from itself.
 LAYERS = (
-    {"_version", "extras", "options", "protocol"},
+    {"_version", "extras", "options", "protocol", "randomness", "shared"},
     {"data", "losses", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step"},
-    {"penalties", "jitter", "augment"},
+    {"penalties", "jitter", "augment", "sghmc"},
     {"recipe"},
-    {"recipes", "catalog", "judge_text", "run", "tuning", "signals"},
+    {"recipes", "catalog", "judge_rows", "judge_text", "run", "tuning", "signals", "graphs"},
     {"model", "encoders", "compare"},
-    {"judge"},
+    {"judge", "asked"},
     {"reading"},
     {"evaluate"},
-    {"engine", "info", "sample", "complete", "export", "apply"},
-    {"studio", "bench", "report"},
+    {"engine", "info", "sample", "complete", "export", "apply", "predict"},
+    {"studio", "bench", "report", "estimate"},
     {"cli"},
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-RECIPES_USE = {"recipe", "losses", "penalties", "augment", "jitter", "nets", "data"}
+RECIPES_USE = {"recipe", "losses", "penalties", "augment", "jitter", "nets", "data", "sghmc"}
 
 
 def unit(path: Path) -> str:
@@ -93,7 +93,10 @@ def test_recipes_know_neither_each_other_nor_the_engine() -> None:
 def test_nothing_waits_for_the_device() -> None:
     """Losses and the step must be capturable as one graph; `.tolist()` and the like would make it wait."""
     waits = {"item", "cpu", "numpy", "tolist"}
-    files = [*(SOURCE / "recipes").glob("*.py"), *(SOURCE / f"{m}.py" for m in ("losses", "penalties", "step"))]
+    files = [
+        *(SOURCE / "recipes").glob("*.py"),
+        *(SOURCE / f"{m}.py" for m in ("losses", "penalties", "step", "randomness", "graphs")),
+    ]
     wrong = [
         f"{path.name}:{node.lineno} calls .{node.func.attr}()"
         for path in files

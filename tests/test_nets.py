@@ -176,3 +176,27 @@ def test_a_network_of_nothing_is_refused(what: str) -> None:
     ):
         with pytest.raises(ValueError, match=f"{what} is 0"):
             build()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("big", "small"), [((8, 8), (4, 4)), ((17, 24), (8, 12)), ((9, 5), (4, 5))])
+def test_convolutions_by_patches_are_convolutions(channels: int, big: tuple[int, int], small: tuple[int, int]) -> None:
+    """Values, gradients, and gradients of gradients, in float64; and to rounding in float32."""
+    torch.manual_seed(0)
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
+        few = conv.down(channels, 6, big, small).to(dtype)
+        plain = nn.Conv2d(channels, 6, few.kernel_size, few.stride, 1).to(dtype)
+        plain.load_state_dict(few.state_dict())
+        back = conv.up(6, channels, small, big).to(dtype)
+        usual = nn.ConvTranspose2d(6, channels, back.kernel_size, back.stride, 1, back.output_padding).to(dtype)
+        usual.load_state_dict(back.state_dict())
+        assert isinstance(few, conv.FewIn) and isinstance(back, conv.FewOut)
+        x = torch.randn(4, channels, *big, dtype=dtype, requires_grad=True)
+        found = []
+        for there, again in ((few, back), (plain, usual)):
+            params = [*there.parameters(), *again.parameters()]
+            y = again(there(x).tanh())
+            (slope,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+            found.append([y, slope, *torch.autograd.grad(slope.square().sum() + y.sum(), params)])
+        for a, b in zip(*found, strict=True):
+            torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * float(b.detach().abs().max()))

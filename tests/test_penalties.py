@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith import penalties
+from gansmith.recipes.r3gan import R3GAN
 from gansmith.step import Stream, draws
 
 SHAPE = (3, 5, 4)
@@ -126,3 +127,53 @@ def test_squares_are_float32_under_autocast() -> None:
         found = penalties.zero_centred(net, x)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, exact, rtol=0.03, atol=0)
+
+
+def test_r3gan_weighs_its_penalties_by_the_networks_it_takes() -> None:
+    digits, cifar, point = torch.Size((1, 8, 8)), torch.Size((3, 32, 32)), torch.Size((2,))
+    assert R3GAN().weight(digits) == R3GAN(nets="mlp").weight(digits) == pytest.approx(0.64)
+    assert R3GAN(nets="conv").weight(digits) == R3GAN(nets="resnet").weight(digits) == pytest.approx(0.064)
+    assert R3GAN().weight(cifar) == pytest.approx(3.072)
+    assert R3GAN().weight(point) == 0.1
+
+
+@pytest.mark.parametrize("shape", [(2,), SHAPE])
+def test_wgan_div_and_dragan_closed_forms(shape: tuple[int, ...]) -> None:
+    weight = rand(*shape)
+    real, fake = rand(6, *shape, seed=1), rand(6, *shape, seed=2)
+    length = weight.flatten().norm()
+    torch.testing.assert_close(penalties.wgan_div(linear(weight), real, fake), length**6)
+    torch.testing.assert_close(penalties.wgan_div(linear(weight), real, fake, power=3.0), length**3)
+    torch.testing.assert_close(penalties.dragan(linear(weight), real, 0.5, target=0.7), (length - 0.7) ** 2)
+
+
+def test_dragan_moves_every_value_of_a_sample_by_normal_noise() -> None:
+    seen = []
+
+    def net(x: Tensor) -> Tensor:
+        seen.append(x.detach())
+        return x.flatten(1).square().sum(1)
+
+    real = torch.zeros(400, *SHAPE, dtype=torch.float64)
+    found = penalties.dragan(net, real, deviation=0.3, target=0.0)
+    assert seen[0].std().item() == pytest.approx(0.3, rel=0.05)
+    assert abs(seen[0].mean().item()) < 0.02  # around the sample, not to one side of it
+    torch.testing.assert_close(found, 4 * seen[0].flatten(1).square().sum(1).mean())
+
+
+def test_history_is_the_distance_from_the_mean_of_all_past_weights() -> None:
+    torch.manual_seed(0)
+    net = nn.Linear(3, 2)
+    history, past = penalties.History(net), []
+    for step in range(4):
+        with torch.no_grad():
+            for p in net.parameters():
+                p.add_(torch.randn_like(p))
+        weights = torch.cat([p.detach().reshape(-1) for p in net.parameters()])
+        past.append(weights)
+        for _ in range(2):  # a second micro-batch of the same step does not count again
+            found = history(net, torch.tensor(8.0 * step))
+        torch.testing.assert_close(found.detach(), (weights - torch.stack(past).mean(0)).square().sum())
+    gradient = torch.cat([g.reshape(-1) for g in torch.autograd.grad(found, list(net.parameters()))])
+    torch.testing.assert_close(gradient, 2 * (past[-1] - torch.stack(past).mean(0)))
+    assert history.steps == 4

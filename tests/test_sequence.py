@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from gansmith.data import DataSpec, TextCodec
 from gansmith.model import draw_samples
-from gansmith.nets.sequence import Discriminator, Follower, Generator, alive, pick
+from gansmith.nets import sequence
+from gansmith.nets.sequence import Discriminator, Follower, Generator, alive, pick, token_nll
 from gansmith.recipes.seqgan import SeqGAN
 from gansmith.step import Step, Stream, draws
 
@@ -33,6 +34,39 @@ def test_pick_inverts_the_distribution_function() -> None:
     u = torch.rand(50_000, generator=torch.Generator().manual_seed(0))
     shares = torch.bincount(pick(logits[:1].expand(50_000, 4), u), minlength=4) / 50_000
     torch.testing.assert_close(shares, torch.tensor([0.1, 0.2, 0.0, 0.7]), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("words", [3, 256, 257, 1_000, 1_009])
+def test_pick_in_two_searches_is_pick_in_one(words: int) -> None:
+    random = torch.Generator().manual_seed(words)
+    logits = 3 * torch.randn(500, words, generator=random, dtype=torch.float64)
+    logits[::3, : words // 2] = -torch.inf  # chances that are exactly 0
+    logits[1::3, -(words // 2) :] = -torch.inf
+    u = torch.rand(500, generator=random, dtype=torch.float64)
+    u[:6] = torch.tensor([0.0, 0.0, 0.0, 1 - 1e-16, 1 - 1e-16, 1 - 1e-16])
+    sums = logits.softmax(1).cumsum(1)
+    plain = torch.searchsorted(sums, (u * sums[:, -1] * (1 - 1e-15))[:, None], right=True)[:, 0]
+    assert torch.equal(pick(logits, u), plain)
+    single = pick(logits.float(), u.float())
+    assert torch.isfinite(logits.gather(1, single[:, None])).all(), "a token without a chance was picked"
+    assert (single == plain).float().mean() > 0.98
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_the_nll_of_tokens_is_that_of_pytorch(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sequence._BLOCK, "cpu", 4 * 50)  # four rows at a time, the last part shorter
+    random = torch.Generator().manual_seed(0)
+    h, weight, bias, grad = (3 * torch.randn(*s, generator=random).to(kind) for s in ((11, 6), (50, 6), (50,), (11,)))
+    token = torch.randint(0, 50, (11,), generator=random)
+    leaves = [t.requires_grad_() for t in (h, weight, bias)]
+    plain = nn.functional.cross_entropy(nn.functional.linear(h, weight, bias), token, reduction="none")
+    found = token_nll(h, weight, bias, token)
+    torch.testing.assert_close(found, plain)
+    assert float(plain.detach().max()) > 20, "a token of a tiny chance is among them"
+    for a, b in zip(*(torch.autograd.grad((t * grad).sum(), leaves) for t in (found, plain)), strict=True):
+        torch.testing.assert_close(a, b)
+    with torch.no_grad():
+        torch.testing.assert_close(token_nll(h, weight, bias, token), plain)
 
 
 @pytest.mark.parametrize("end", [-1, 0])
@@ -86,6 +120,7 @@ def test_rollouts_in_one_pass_are_those_of_loops(end: int) -> None:
         x = net(torch.rand(6, 4, generator=random, dtype=torch.float64))
         ways = net.rollouts(x, u)
         assert torch.equal(ways, step_by_step(net, x, u))
+        assert torch.equal(net.rollouts(x, u[:, :, 1:], first=1), ways[:, :, 1:])
     for p in range(4):
         assert (ways[:, :, p, :p] == x[:, None, :p]).all(), "a continuation begins as its line does"
     assert not (ways[:, 0] == ways[:, 1]).all()

@@ -78,6 +78,26 @@ def same(a: list[Tensor], b: list[Tensor]) -> bool:
     return len(a) == len(b) and all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+def test_the_rate_of_a_turn_scales_its_moves_and_no_others() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Slow(Tiny):
+        rate: float = 1.0
+
+        def turns(self) -> tuple[Turn, ...]:
+            return (Turn(("G",), self.g_loss, rate=self.rate, stop=1), Turn(("D",), self.d_loss, start=1))
+
+    moved = []
+    for rate in (1.0, 0.25):
+        step = build(Slow(rate=rate), torch.float64)
+        before = [p.clone() for p in step.nets["G"].parameters()]
+        step.take(0, batches(dtype=torch.float64))
+        moved.append([p - b for p, b in zip(step.nets["G"].parameters(), before, strict=True)])
+        assert [g["lr"] for o in step.optimizers.values() for g in o.param_groups] == [1e-2, 1e-2]
+    for full, part in zip(*moved, strict=True):
+        assert full.abs().max() > 0
+        torch.testing.assert_close(part, 0.25 * full)
+
+
 def test_two_runs_are_equal_to_the_bit_and_another_seed_is_not() -> None:
     states = []
     for seed in (1, 1, 2):

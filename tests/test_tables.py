@@ -439,6 +439,14 @@ def test_training_is_scored_and_resumed(simple: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.stored(50, seed=1), second.stored(50, seed=1))
 
 
+def test_an_imputer_is_not_looked_at_as_if_it_drew_rows(
+    simple: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gansmith.train(GAIN(width=8), simple, options(800, 100), out=tmp_path / "run")
+    said = capfd.readouterr().err
+    assert "alike" not in said and f"gansmith apply {tmp_path / 'run'}" in said
+
+
 # --- completion -------------------------------------------------------------------------------------------------------
 
 

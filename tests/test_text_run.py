@@ -70,6 +70,17 @@ def test_samples_are_printed_or_written_and_temperature_counts(run: Run, tmp_pat
         assert code == 1 and what in text, text
 
 
+def test_a_run_that_ends_before_its_last_stage_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = gansmith.TrainOptions(images=Count(64), batch_size=16, precision="fp32", device="cpu")
+    for stage, warned in ((3, False), (4, True)):
+        recipe = SeqGAN(likelihood_steps=2, discriminator_steps=stage - 2, **TINY)
+        gansmith.train(recipe, LINES, options, out=tmp_path / str(stage))
+        said_so = "never taken" in (text := "".join(capsys.readouterr()))
+        assert said_so == warned and (not warned or "starts at 64 images" in text), text
+    default = SeqGAN()
+    assert (default.likelihood_steps + default.discriminator_steps) * 64 < 200_000, "the default budget reaches it"
+
+
 def test_a_recipe_without_temperature_says_so(tmp_path: Path) -> None:
     options = gansmith.TrainOptions(images=Count(64), precision="fp32", device="cpu")
     made = gansmith.train("gan", "toy:ring", options, out=tmp_path / "run")

@@ -233,7 +233,7 @@ def test_the_wrong_kind_of_data_is_refused_with_what_to_write(tmp_path: Path) ->
     with pytest.raises(ValueError, match="takes data of kind image"):
         gansmith.train("dcgan", data(), options(8), out=tmp_path / "run")
     unequal = {"a": data()["a"], "b": data(20)["b"]}
-    with pytest.raises(ValueError, match="is of kind domains: choose one of cyclegan"):
+    with pytest.raises(ValueError, match="is of kind domains: choose one of cogan, cyclegan"):
         gansmith.train(P2P, unequal, options(8), out=tmp_path / "run")
 
 

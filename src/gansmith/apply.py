@@ -22,7 +22,7 @@ from torch import Tensor
 from .data import DataSpec, ImageCodec
 from .data.listing import Folder, printable
 from .data.pictures import Bad, Header, Target, decode, fit_array, open_picture, quiet
-from .model import Model, Weights, draw_samples
+from .model import Model, Weights, apply_to, draw_samples
 from .pictures import COMMENT, SOFTWARE
 from .step import derive
 
@@ -80,16 +80,24 @@ def apply(
     "refuse"), `ValueError` if the model is for something else or no file can be used.
     """
     match model.spec.kind:
-        case "pairs" | "domains":
+        case "pairs" | "domains" if not model.from_noise:
+            return _pictures(model, Path(source), Path(out), direction, scale, seed, weights, existing, say)
+        case "image" if "picture" in model.recipe.gives():
             return _pictures(model, Path(source), Path(out), direction, scale, seed, weights, existing, say)
     raise ValueError(
         f"a model of {model.recipe_name} draws from noise and takes no input: use gansmith sample; apply is for models "
-        "that make something of something, such as pix2pix and cyclegan"
+        "that make something of something, such as pix2pix, cyclegan and bigan"
     )
 
 
 def way(model: Model, direction: Direction) -> tuple[str, DataSpec, DataSpec]:
     """The field that is given, what it is, and what is made of it. Raises `ValueError` if the model cannot do it."""
+    if not model.spec.parts:
+        if direction != "auto":
+            raise ValueError(
+                f"--direction {direction}: {model.recipe_name} reconstructs pictures and has no directions"
+            )
+        return "x", model.spec, model.spec
     blank = {name: torch.zeros(1, *part.shape) for name, part in model.spec.parts.items()}
     known = {next(iter(given)): given for given in model.recipe.given(blank) if given}
     wanted = {"auto": next(iter(known), ""), "a2b": "a", "b2a": "b"}[direction]
@@ -110,6 +118,7 @@ def translate(
 ) -> np.ndarray:
     """Pictures (N, H, W, C) in the units of the training data to pictures (N, H, W, C'), of the same size.
 
+    Reconstructions are made in the size of training and brought back to the pictures' own size.
     Picture i depends on the seed and on i. Raises `ValueError` for pictures of other channels or type.
     """
     name, before, after = way(model, direction)
@@ -118,7 +127,7 @@ def translate(
         raise ValueError(
             f"pictures are {pictures.dtype.name} {pictures.shape}; the model takes {dtype} (N, H, W, {channels})"
         )
-    if scale == "trained":
+    if scale == "trained" or name == "x":  # a code is of a picture in the size of training
         target = Target(
             height=before.shape[1],
             width=before.shape[2],
@@ -146,6 +155,8 @@ def _through(
         pictures = np.pad(pictures, [(0, 0), *edges, (0, 0)], mode="symmetric")
     x: Tensor = before.codec.encode(torch.from_numpy(np.array(pictures, order="C"))).contiguous()
     nets = model.weights(weights)
+    if name == "x":
+        return after.codec.decode(apply_to(model.recipe, nets, x, "picture", seed))
     made = after.codec.decode(draw_samples(model.recipe, nets, len(x), seed, {name: x}))
     return made[:, room[0] // 2 : room[0] // 2 + height, room[1] // 2 : room[1] // 2 + width]
 

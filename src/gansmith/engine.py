@@ -24,8 +24,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from . import doctor, pictures
+from . import doctor, graphs, pictures
 from ._version import __version__
+from .asked import film_labels
 from .data import DataSpec, Store, open_store
 from .evaluate import Watch, earlier_scores, note_scores
 from .model import build_recipe, draw_samples, recipe_record, save_model
@@ -33,9 +34,10 @@ from .options import Count, Size, TrainOptions
 from .progress import Progress
 from .recipe import Batch, Recipe, load_recipe, recipe_names
 from .run import Run, refuse_existing
+from .shared import Shared
 from .signals import Signals
 from .step import Ranks, Setting, Stream, Terms, derive, draws
-from .tuning import Candidate, build_feed, build_step, choose_setting, tame_allocator
+from .tuning import Candidate, build_feed, build_step, choose_setting, data_seed, tame_allocator, within_memory
 
 CHECKPOINT_MINUTES = 10
 """A checkpoint is saved at least this often, so that slow networks lose little."""
@@ -89,16 +91,17 @@ def train(
         module = type(recipe).__module__
         name = module.rsplit(".", 1)[1] if module.startswith("gansmith.recipes.") else sys.modules[module].__file__
         assert name is not None
-    _check_options(recipe, options)
+    check_options(recipe, options)
     label = data if isinstance(data, str | Path) else "array"
     path = Path(out) if out is not None else Path("runs") / f"{Path(name).stem}-{_safe(str(label))}"
-    with _ranks(options.device) as (ranks, device):
+    with joined(options.device) as (ranks, device):
         if ranks.rank == 0:
             refuse_existing(path)
-        store = _store(data, options, ranks)
-        recipe_spec = _spec(recipe, name, store)
+        store = packed(data, options, ranks)
+        recipe_spec = spec_for(recipe, name, store)
         tame_allocator()
-        nets = _networks(recipe, recipe_spec, options.seed)
+        nets = initial_networks(recipe, recipe_spec, options.seed)
+        options = within_memory(recipe, nets, store, recipe_spec, options, device, ranks)
         setting, timings = choose_setting(recipe, nets, store, recipe_spec, options, device, ranks)
         record = {
             "recipe": recipe_record(recipe, name),
@@ -109,6 +112,7 @@ def train(
                 "digest": store.digest,
                 "count": len(store),
                 "spec": recipe_spec.to_json(),
+                **recipe.draw().bind(recipe_spec.codec, store.fields).record(data_seed(options)),
             },
             "setting": {**dataclasses.asdict(setting), "threads": torch.get_num_threads(), "timings": timings},
             "versions": {"gansmith": __version__, "torch": torch.__version__, "python": platform.python_version()},
@@ -158,11 +162,11 @@ def resume(
     name = str(run.record["recipe"]["name"])
     saved = run.record["setting"]
     torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
-    with _ranks(str(saved["device"])) as (ranks, device):
+    with joined(str(saved["device"])) as (ranks, device):
         store = _reopen(run, options, ranks)
         spec = DataSpec.from_json(run.record["data"]["spec"])
         tame_allocator()
-        nets = _networks(built, spec, options.seed)
+        nets = initial_networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
         training = _Training(run, built, name, spec, store, nets, options, setting, ranks)
         with training.locked():
@@ -193,6 +197,7 @@ class _Training:
                 torch.distributed.broadcast(tensor, 0)
         self.feed = build_feed(recipe, spec, store, options, setting, ranks)
         self.shown = self.sources()
+        self.labels = film_labels(recipe, self.taker.average, spec)  # of the film's pictures: a class a row
         self.step = 0
         self.seconds = 0.0  # of training alone: pictures and checkpoints do not count
         self.sums: dict[str, Tensor] = {}
@@ -201,6 +206,7 @@ class _Training:
         self.last_checkpoint: Path | None = None
         self.progress = Progress(options, quiet=ranks.rank > 0)
         self.watch: Watch | None = None
+        self.take = graphs.quick(self.taker, options.graphs, self.say)
 
     @property
     def images(self) -> int:
@@ -226,7 +232,9 @@ class _Training:
         tensors, meta = found
         sums = {k: tensors.pop(k) for k in list(tensors) if k.startswith("log.")}
         self.taker.load_state(tensors, meta["moves"])
-        self.sums = {k[4:]: v.to(self.setting.device) for k, v in sums.items()}
+        # Of each rank its own; of all alike, if they are no longer as many.
+        own = {k[4:]: v[self.ranks.rank] if len(v) == self.ranks.world else v.mean(0) for k, v in sums.items()}
+        self.sums = {k: v.to(self.setting.device) for k, v in own.items()}
         self.counts = dict(meta["counts"])
         self.step, self.seconds = meta["step"], meta["seconds"]
         self.last_checkpoint = self.run.checkpoint_path(self.step)
@@ -237,6 +245,7 @@ class _Training:
     def save(self, finished: bool = False) -> None:
         """Save a checkpoint and the model. A full disk costs this checkpoint, not the run, unless it is the last."""
         self.check()
+        sums = self.ranks.gather(torch.stack(list(self.sums.values()))) if self.sums else torch.empty(1, 0)
         if self.ranks.rank > 0:
             return
         meta = {
@@ -247,7 +256,8 @@ class _Training:
             "counts": self.counts,
             "finished": finished,
         }
-        tensors = self.taker.state() | {f"log.{k}": v for k, v in self.sums.items()}
+        tensors = self.taker.state()
+        tensors |= {f"log.{k}": v.clone() for k, v in zip(self.sums, sums.unbind(1), strict=True)}
         try:
             self.last_checkpoint = self.run.save(tensors, meta, self.options.keep).path
             if not self.recipe.chosen_by or not earlier_scores(self.run.path, self.images + 1):
@@ -295,8 +305,9 @@ class _Training:
             return
         ways = [(given, *self.drawn(given)) for given in self.recipe.given(self.shown)]
         given, samples, encoded = ways[0]
-        # Untrained samples are always alike, and so are completions of nothing.
-        found = doctor.look(encoded, self.real(given)) if self.step and "x" not in self.recipe.takes else {}
+        # Untrained samples are always alike, and so is what was made of nothing by a recipe that needs something.
+        varied = given or self.recipe.from_noise
+        found = doctor.look(encoded, self.real(given)) if self.step and varied else {}
         for illness in found.keys() - self.ill:
             self.say(f"warning at {self.images:,} images: {found[illness]}")
         for illness in self.ill - found.keys():
@@ -308,7 +319,9 @@ class _Training:
                 image = show_sources(self.spec, self.shown, [(given, samples) for given, samples, _ in ways])
                 pictures.save(image, path.with_suffix(".png"))
             else:
-                pictures.frame(samples, self.spec, self.store.fields["x"], path)
+                shown = self.spec.made(given)[1]
+                real = self.store.fields.get("x", samples)
+                pictures.frame(samples, shown, real, path, columns=8 if self.labels else 0)
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
 
@@ -365,21 +378,27 @@ class _Training:
 
     def drawn(self, given: Batch) -> tuple[np.ndarray, Tensor]:
         """Samples of the fixed latents, or of the fixed sources: in the data's own units, and encoded."""
-        n = len(next(iter(given.values()))) if given else film_samples(self.spec)
-        encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed, given)
+        asked = given or self.labels
+        n = len(next(iter(asked.values()))) if asked else film_samples(self.spec)
+        encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed, asked)
         return self.spec.made(given)[1].codec.decode(encoded), encoded
 
     def real(self, given: Batch) -> Tensor:
         """The first real batch of the run, encoded: what samples made of these are held against."""
-        x = self.feed(0)[self.spec.made(given)[0]].cpu()
+        batch, name = self.feed(0), self.spec.made(given)[0]
+        x = (batch[name] if name else torch.cat([batch[k] for k in self.spec.parts], 3)).cpu()
         return x.float() if x.is_floating_point() else x
 
     # --- the loop ---
 
     def filmed(self) -> str:
         """What the film shows."""
-        if not self.spec.parts:
-            return f"the same {film_samples(self.spec)} samples"
+        if self.recipe.from_noise:
+            return (
+                f"the same {len(self.labels['label'])} samples, a class a row"
+                if self.labels
+                else (f"the same {film_samples(self.spec)} samples")
+            )
         target = " | target" if self.spec.kind == "pairs" and len(self.recipe.given(self.shown)) == 1 else ""
         whose = "held-out" if self.options.validation else "training"
         return f"the same {whose} pictures (source | result{target})"
@@ -394,6 +413,13 @@ class _Training:
         picture_seconds = math.inf if options.budget or options.sample_every else limit / FRAMES
         checkpoint_every = max(options.checkpoint_every // options.batch_size, 1)
         score_every = options.evaluate_every or (CHOICE_EVERY if self.recipe.chosen_by else 0)
+        for turn in self.taker.turns:
+            if turn.start >= total:
+                at = turn.start * options.batch_size
+                self.say(
+                    f"warning: the turn of {turn.name} that starts at {at:,} images is never taken, as the run ends at "
+                    f"{options.budget:,}: pass more --images, or shorten the recipe's stages before it"
+                )
         if self.step == 0:
             self.picture()
         last_save = time.monotonic()
@@ -403,7 +429,7 @@ class _Training:
         with Signals(self.ranks) as signals, self.progress:
             while self.step < total and self.seconds < limit:
                 began = time.perf_counter()
-                self.gather(self.taker.take(self.step, self.feed))
+                self.gather(self.take(self.step, self.feed))
                 self.step += 1
                 at_log = self.step % log_every == 0 or self.step == total
                 if at_log and self.setting.device != "cpu":
@@ -456,7 +482,7 @@ class _Training:
         pictures.curves(self.run.log(), path / "curves.png")
         rate = self.images / self.seconds if self.seconds else 0.0
         out = {"table": "rows.csv", "text": "lines.txt"}.get(self.spec.kind, "grid.png")
-        use = f"apply {path} INPUT --out OUT" if self.spec.parts else f"sample {path} -n 64 --out {out}"
+        use = f"sample {path} -n 64 --out {out}" if self.recipe.from_noise else f"apply {path} INPUT --out OUT"
         self.say(
             f"done: {self.images:,} images in {self.seconds:.0f} s ({rate:,.0f} a second)\n"
             f"  {path}/{'film.gif' if frames else 'samples/'}    {self.filmed()} through training"
@@ -502,7 +528,7 @@ def _seen(spec: DataSpec, samples: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _ranks(device: str) -> Generator[tuple[Ranks, str]]:
+def joined(device: str) -> Generator[tuple[Ranks, str]]:
     """Join the other ranks if `torchrun` launched us; the device of this one."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -518,7 +544,9 @@ def _ranks(device: str) -> Generator[tuple[Ranks, str]]:
         torch.cuda.set_device(local)
     torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield Ranks(torch.distributed.get_rank(), world), device
+        rank = torch.distributed.get_rank()
+        shared = Shared(rank, world) if device == "cpu" and Shared.fits(world) else None
+        yield Ranks(rank, world, shared), device
         torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
@@ -529,13 +557,14 @@ def _barrier(ranks: Ranks) -> None:
         torch.distributed.barrier()
 
 
-def _networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict:
+def initial_networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict:
     """The networks with initial weights that depend on the seed alone, not on the device."""
     torch.manual_seed(derive(seed, "networks"))
     return nn.ModuleDict(recipe.networks(spec))
 
 
-def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
+def spec_for(recipe: Recipe, name: str, store: Store) -> DataSpec:
+    """The data as the recipe encodes it. Raises `ValueError` if it takes no data of that kind."""
     if store.spec.kind not in recipe.kinds:
         fit = [n for n in recipe_names() if store.spec.kind in load_recipe(n).kinds]
         how = "" if recipe.kinds.isdisjoint({"pairs", "domains"}) else f", or write --data pairs:{store.source}"
@@ -544,10 +573,12 @@ def _spec(recipe: Recipe, name: str, store: Store) -> DataSpec:
             f"{store.spec.kind}: choose one of {', '.join(fit)}{how}"
         )
     codec = recipe.codec(store.spec, store.fields)
-    return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape))
+    classes, y = store.spec.classes, store.fields.get("y")
+    counts = tuple(np.bincount(y, minlength=len(classes)).tolist()) if classes and y is not None else ()
+    return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape), counts=counts)
 
 
-def _store(data: Any, options: TrainOptions, ranks: Ranks) -> Store:
+def packed(data: Any, options: TrainOptions, ranks: Ranks) -> Store:
     """The packed store; the first rank of each machine packs it, the others wait and open it."""
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0
     if first:
@@ -569,7 +600,7 @@ def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
     elif saved["source"] == "array":
         raise FileNotFoundError(f"the packed arrays of this run, {saved['store']}, are gone: train a new run")
     else:
-        store = _store(saved["source"], options, ranks)
+        store = packed(saved["source"], options, ranks)
     if store.digest != saved["digest"]:
         raise ValueError(
             f"{saved['source']} is no longer the data this run was trained on (digest {store.digest[:12]}, "
@@ -578,14 +609,28 @@ def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
     return store
 
 
-def _check_options(recipe: Recipe, options: TrainOptions) -> None:
-    for what, least in (("images", 0), ("batch_size", 1), ("micro_batches", 1), ("keep", 1), ("log_every", 1)):
+def check_options(recipe: Recipe, options: TrainOptions) -> None:
+    """Raises `ValueError` for options that no run could have."""
+    for what, least in (
+        ("images", 0),
+        ("batch_size", 1),
+        ("micro_batches", 1),
+        ("keep", 1),
+        ("ranks", 1),
+        ("log_every", 1),
+    ):
         if getattr(options, what) < least:
             raise ValueError(f"--{what.replace('_', '-')} is {getattr(options, what)}; it must be at least {least}")
-    if options.evaluate_every and not recipe.kinds.isdisjoint({"pairs", "domains"}):
+    if options.evaluate_every and not recipe.from_noise and not recipe.chosen_by:
         raise ValueError(
-            "--evaluate-every scores samples drawn from noise; this recipe makes its samples of sources: leave it out, "
-            "and look at the run's samples/, made of the pictures of --validation"
+            "--evaluate-every scores samples drawn from noise; this recipe makes its samples of what it is given: "
+            "leave it out, and look at the run's samples/, or at what gansmith apply makes of data not trained on"
+        )
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if options.ranks not in (1, world):
+        raise ValueError(
+            f"ranks is {options.ranks}, but {world} process{'es' * (world > 1)} train: start them with `gansmith train "
+            f"--ranks {options.ranks}`, or with torchrun"
         )
     if options.minutes < 0:
         raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")

@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from .asked import Asked
+from .asked import asked as ask
 from .data import Codec, Store, open_store
 from .data.table import TableCodec
 from .encoders import Encoder
@@ -30,7 +32,7 @@ from .model import Model, Weights, draw_samples, load
 from .options import DataOptions, Size
 from .protocol import Protocol, Scores, read_scores
 from .reading import better, flags_of, number, sentences
-from .recipe import Recipe
+from .recipe import EMPTY, Recipe
 from .run import Run, write_json
 
 
@@ -116,8 +118,10 @@ def evaluate(
             say(f"these scores were there: {place}")
             return kept
     say(f"drawing {judge.num:,} samples of {model.recipe_name} after {model.images:,} images")
-    samples = model.to(device).stored(judge.num, seed=seed, weights=weights)
-    scores = _scores(judge, samples, protocol, about | {"images": model.images}, began)
+    wanted = None if isinstance(judge, TextJudge) else ask(model.to(device), judge.num, seed, weights)
+    given = EMPTY if wanted is None else wanted.given
+    samples = model.to(device).stored(judge.num, seed=seed, weights=weights, given=given)
+    scores = _scores(judge, samples, protocol, about | {"images": model.images}, began, wanted)
     if place is not None:
         if kept is not None:
             scores = _joined(kept, scores)
@@ -279,11 +283,25 @@ def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int
 
 
 def _scores(
-    judge: Judge | TextJudge, samples: np.ndarray, protocol: Protocol, about: Mapping[str, Any], began: float
+    judge: Judge | TextJudge,
+    samples: np.ndarray,
+    protocol: Protocol,
+    about: Mapping[str, Any],
+    began: float,
+    wanted: Asked | None = None,
 ) -> Scores:
     floor, control, floor_more = judge.yardsticks()
     judge.say("scoring the model")
-    values, more = judge.score(samples)
+    if wanted is None or isinstance(judge, TextJudge):
+        values, more = judge.score(samples)
+    else:
+        codes = int(wanted.values.max()) + 1 if wanted.kind == "code" else 0
+        values, more = judge.score(samples, wanted.values, codes)
+    if "asked" in more:
+        name = more["asked"]["name"]
+        control[name] = more["asked"]["control"]
+        if math.isfinite(more["asked"]["real"]):
+            floor[name] = more["asked"]["real"]
     classes = list(judge.spec.classes)
     if isinstance(judge, TextJudge):
         flags = judge.flags(values, floor, control)
@@ -315,6 +333,7 @@ def _scores(
         run={**about, "metrics": list(judge.metrics)},
         class_histogram=tuple(more.get("shares", ())),
         class_histogram_floor=tuple(floor_more.get("shares", ())),
+        by_class=tuple(None if math.isnan(v) else v for v in more.get("asked", {}).get("by_class", ())),
         closest=tuple((i, j, d) for i, j, d in more.get("closest", [])),
         seconds=round(time.perf_counter() - began, 2),
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -391,6 +410,6 @@ def _joined(kept: Scores, new: Scores) -> Scores:
     values: dict[str, Any] = {name: {**getattr(kept, name), **getattr(new, name)} for name in names}
     metrics = list(dict.fromkeys([*kept.run.get("metrics", ()), *new.run["metrics"]]))
     reading = tuple(dict.fromkeys([*kept.reading, *new.reading]))
-    for name in ("closest", "class_histogram", "class_histogram_floor"):
+    for name in ("closest", "class_histogram", "class_histogram_floor", "by_class"):
         values[name] = getattr(new, name) or getattr(kept, name)
     return dataclasses.replace(new, **values, run={**new.run, "metrics": metrics}, reading=reading)

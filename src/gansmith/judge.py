@@ -6,37 +6,46 @@ Real rows are drawn at random with a recorded seed; encoded ones are kept in the
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import metrics as M
 from ._version import __version__
-from .data import Store, open_store
+from .data import Store
 from .data import toy as toys
 from .data.spec import ImageCodec
 from .data.store import cache_dir
 from .data.table import TableCodec
-from .data.tabular import rows_like
-from .encoders import Encoder, cifar_resnet, dinov2, inception, load_own, score_name, train_own
-from .metrics.features import wide
-from .options import DataOptions, Size
+from .encoders import Encoder, score_name
+from .encoders.named import encoder_of
+from .judge_rows import (
+    COPY_DIM,
+    COPY_VALUES,
+    Source,
+    as_store,
+    basis_of,
+    container,
+    hashes_of,
+    held_out_of,
+    reduced,
+    rows_of,
+    share_of_exact,
+    toy_of,
+)
+from .options import DataOptions
 from .protocol import METRICS_VERSION, Protocol
 from .run import read_json, write_json, write_tensors
 
-Source = str | Path | np.ndarray | Mapping[str, np.ndarray]
 Values = dict[str, float]
 IMAGE_METRICS = ("fd", "kd", "prdc", "classes", "diversity", "copying")
 VECTOR_METRICS = ("modes", "fd", "sliced", "c2st", "diversity", "copying")
@@ -46,7 +55,6 @@ TABLE_METRICS = ("shapes", "trends", "efficacy", "closest")
 ALL_METRICS += TABLE_METRICS
 """Groups of scores; `modes` is for the toys, whose modes are known."""
 TRAINING = 20_000
-COPY_VALUES, COPY_DIM = 1_024, 64
 MOST_PAIRS = 5_000  # samples in scores whose cost is quadratic and whose noise is small
 MOST_C2ST = 2_000
 
@@ -109,7 +117,7 @@ class Judge:
         self._split(data, options, n, reference, training, num_fake)
         codec = self.spec.codec
         self.bounds = (codec.low, codec.high) if isinstance(codec, ImageCodec) and codec.dtype == "float32" else None
-        self.encoder = _encoder(encoder, store, resize, device, say) if self.image else None
+        self.encoder = encoder_of(encoder, store, resize, device, say) if self.image else None
         self._encode()
 
     def _groups(self, metrics: Sequence[str], unseen: bool) -> tuple[str, ...]:
@@ -152,7 +160,7 @@ class Judge:
             )
         self.judged = judged
         order = np.random.Generator(np.random.Philox(key=[self.seed % 2**64, 7])).permutation(len(judged))
-        found = _held_out(judged, options, n, self.seed) if judged is store else None
+        found = held_out_of(judged, options, n, self.seed) if judged is store else None
         held_name, held_seen = f"another part of {judged.source}", judged is store
         held_rows = order[:0]
         if found is not None:
@@ -190,7 +198,7 @@ class Judge:
     def _encode(self) -> None:
         """Features of the real rows, from the cache of an earlier evaluation where there is one."""
         reference, training = rows_of(self.judged, self.reference_rows), rows_of(self.store, self.training_rows)
-        self._basis = _basis(_reduced(training, self.bounds)) if self.image and "copying" in self.metrics else None
+        self._basis = basis_of(reduced(training, self.bounds)) if self.image and "copying" in self.metrics else None
         key = _hash([self.judged.digest, self.store.digest, self._identity(), self.seed, self.held_name])
         counts = f"{len(reference)}-{len(training)}-{self.num}"
         self._cache = cache_dir() / "judge" / f"{key[:24]}-{counts}"
@@ -210,7 +218,7 @@ class Judge:
         if fresh and self.image:
             saved.parent.mkdir(parents=True, exist_ok=True)
             write_tensors(saved, kept, "judge")
-        self._hashes = _hashes(self.store.fields["x"][self._known_rows]) if "copying" in self.metrics else {}
+        self._hashes = hashes_of(self.store.fields["x"][self._known_rows]) if "copying" in self.metrics else {}
 
     def _side(self, raw: np.ndarray, kept: dict[str, Tensor] | None = None, name: str = "") -> _Side:
         kept = {} if kept is None else kept
@@ -237,7 +245,7 @@ class Judge:
         if self._basis is None:
             return torch.zeros(len(raw), 1)
         mean, axes = self._basis
-        return (_reduced(raw, self.bounds) - mean) @ axes
+        return (reduced(raw, self.bounds) - mean) @ axes
 
     def _identity(self) -> dict[str, Any]:
         if self.encoder is None:
@@ -294,9 +302,37 @@ class Judge:
 
     # --- scores ---
 
-    def score(self, fake: np.ndarray) -> tuple[Values, dict[str, Any]]:
-        """Scores of samples (num, ...) as the data stores them; beside them class shares and closest pairs."""
-        return self._measure(self._side(np.asarray(fake)), self._known["held"])
+    def score(self, fake: np.ndarray, asked: np.ndarray | None = None, codes: int = 0) -> tuple[Values, dict[str, Any]]:
+        """Scores of samples (num, ...) as the data stores them; beside them class shares and closest pairs.
+
+        `asked`: the label (num,) that each was asked to have, or, if `codes` is not 0, its code in [0, codes).
+        """
+        side = self._side(np.asarray(fake))
+        values, more = self._measure(side, self._known["held"])
+        if asked is not None:
+            values |= self._obeyed(side, asked, codes, more)
+        return values, more
+
+    def _obeyed(self, fake: _Side, asked: np.ndarray, codes: int, more: dict[str, Any]) -> Values:
+        """Whether samples are what was asked for, as a fixed classifier sees them: the encoder, or a toy's modes."""
+        classes, real = len(self.spec.classes), math.nan
+        if self.toy:
+            seen = torch.cdist(fake.features.double(), torch.from_numpy(toys.centres(self.toy))).argmin(1)
+        elif fake.probabilities is not None and self.encoder is not None and self.encoder.classes == classes:
+            seen = fake.probabilities.argmax(1)
+            held = dict(self.encoder.facts.get("held_out", {}))
+            real = float(held["accuracy"]) if held.get("of") == "classes" else math.nan
+        else:
+            self.notes.append(
+                "whether samples are of the class asked for was not scored: no classifier of these classes"
+            )
+            return {}
+        found = M.agreement(asked, seen.numpy(), classes, seed=self.seed, codes=codes)
+        name = "code accuracy" if codes else "label accuracy"
+        least = float(np.nanmin(found.by_class))
+        more["asked"] = {"name": name, "real": real, "control": found.control, "by_class": found.by_class}
+        more["asked"]["mapping"] = found.mapping
+        return {name: found.accuracy, f"{name}, lowest": least}
 
     def yardsticks(self) -> tuple[Values, Values, dict[str, Any]]:
         """The scores of the floor and of the control, and what else the floor gave; kept in the cache."""
@@ -351,7 +387,7 @@ class Judge:
                     k = MOST_PAIRS
                     own = M.mean_pairwise_distance(fake.features[:k])
                     values["spread"] = own / max(M.mean_pairwise_distance(held.features[:k]), 1e-12)
-                    values["duplicates"] = 1 - len(_hashes(fake.raw)) / len(fake.raw)
+                    values["duplicates"] = 1 - len(hashes_of(fake.raw)) / len(fake.raw)
                 case "copying":
                     values |= self._copies(fake, held, halves, more)
                 case "modes":
@@ -433,7 +469,7 @@ class Judge:
         training = self.training
         near, far = (M.nearest(side, training).distances[:, 0] for side in (scored, against))
         values = {
-            "exact copies": _exact(fake.raw, self._hashes),
+            "exact copies": share_of_exact(fake.raw, self._hashes),
             "near copies": float((near < far.quantile(0.01)).double().mean()),
             "authenticity": M.authenticity(training, scored),
         }
@@ -447,105 +483,6 @@ class Judge:
         return values
 
 
-def _encoder(name: str | Encoder, store: Store, resize: str, device: str, say: Callable[[str], object]) -> Encoder:
-    if isinstance(name, Encoder):
-        return name
-    kind, _, path = name.partition(":")
-    match kind:
-        case "own":
-            if path:
-                return load_own(path, device=device)
-            say("the encoder `own`: trained on this data, once, unless it is there already")
-            return train_own(store, device=device)
-        case "inception":
-            return inception(path or None, resize=resize, device=device)  # ty: ignore[invalid-argument-type]
-        case "cifar" | "cifar-resnet20" | "cifar-resnet56" if path:
-            return cifar_resnet(path, device=device)
-        case "dinov2":
-            return dinov2(path or None, device=device)
-        case "pixels":
-            return _pixels(store)
-    raise ValueError(
-        f"no encoder is called {name!r}: say own, own:FOLDER, inception, inception:PATH, cifar:PATH, dinov2, "
-        "dinov2:FOLDER or pixels"
-    )
-
-
-class _Pixels(nn.Module):
-    """Pictures as they are, in [0, 1]."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(1 / 255), requires_grad=False)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, H, W) to (N, C H W) and (N, 0)."""
-        features = (x * self.scale).flatten(1)
-        return features, features.new_empty(len(x), 0)
-
-
-def _pixels(store: Store) -> Encoder:
-    channels, height, width = store.spec.shape
-    if math.prod(store.spec.shape) > 4_096:
-        raise ValueError(
-            f"{store.source} has {math.prod(store.spec.shape):,} values a picture: pixels are for up to 4,096; use own"
-        )
-    return Encoder(
-        name="pixels",
-        net=_Pixels(),
-        shape=(channels, height, width),
-        dim=math.prod(store.spec.shape),
-        classes=0,
-        sha256="",
-        resize="none",
-        scaling="x / 255",
-        fits=(channels, height, width),
-        batch_size=256,
-    )
-
-
-def toy_of(store: Store) -> str:
-    """The name of the toy that a store holds, or nothing."""
-    kind, _, name = store.source.partition(":")
-    return name if kind == "toy" and name in toys.NAMES else ""
-
-
-def _held_out(store: Store, options: DataOptions, n: int, seed: int) -> tuple[np.ndarray, str] | None:
-    """Samples that no training saw: the source's own test split, drawn at random, or fresh ones of a toy."""
-    if name := toy_of(store):
-        return toys.sample(name, n, seed=2**32 + seed)[0], f"{store.source}, drawn anew"
-    if store.source not in ("mnist", "fashion-mnist", "cifar10"):
-        return None
-    try:
-        test = open_store(f"{store.source}:test", _like(options, store), progress=False)
-    except (OSError, ValueError):
-        return None
-    order = np.random.Generator(np.random.Philox(key=[seed % 2**64, 11])).permutation(len(test))
-    return rows_of(test, order[:n]), test.source
-
-
-def _like(options: DataOptions, store: Store) -> DataOptions:
-    """The options that pack another source to the shape of this store."""
-    if store.spec.kind != "image":
-        return options
-    channels: dict[int, Literal["grey", "rgb", "rgba"]] = {1: "grey", 3: "rgb", 4: "rgba"}
-    kept: dict[str, Any] = {k: store.options[k] for k in ("fit", "resample") if k in store.options}
-    size = tuple(store.options.get("size", (0, 0)))
-    chosen = store.options.get("channels", channels.get(store.spec.shape[0], "auto"))
-    return dataclasses.replace(options, size=Size(size), channels=chosen, **kept)
-
-
-def as_store(source: Source, options: DataOptions, like: Store) -> Store:
-    """Another source, packed as this store is; a table is read with this one's columns, so that codes mean the same."""
-    codec = like.spec.codec
-    if not isinstance(codec, TableCodec):
-        return open_store(source, _like(options, like), progress=False)
-    rows, notes = rows_like(source, codec)
-    digest = hashlib.sha256(rows.tobytes()).hexdigest()
-    name = str(source) if isinstance(source, str | Path) else "table"
-    return dataclasses.replace(like, source=name, digest=digest, fields={"x": rows}, notes=tuple(notes))
-
-
 def _target(codec: TableCodec | None, name: str) -> str:
     """The column that classifiers are to tell."""
     if codec is None:
@@ -556,57 +493,6 @@ def _target(codec: TableCodec | None, name: str) -> str:
         return codec.columns[codec.index(name)].name
     some = [c.name for c in codec.columns if c.discrete] or [c.name for c in codec.columns if c.type != "constant"]
     return some[-1]
-
-
-def rows_of(store: Store, rows: np.ndarray) -> np.ndarray:
-    """These rows, in this order; read from the disk in ascending order."""
-    order = np.argsort(rows, kind="stable")
-    found = np.empty((len(rows), *store.fields["x"].shape[1:]), store.fields["x"].dtype)
-    found[order] = store.fields["x"][rows[order]]
-    return found
-
-
-def container(store: Store) -> str:
-    """What one stored sample is, such as `uint8 28x28x1`."""
-    x = store.fields["x"]
-    return f"{x.dtype.name} {'x'.join(map(str, x.shape[1:]))}"
-
-
-def _reduced(raw: np.ndarray, bounds: tuple[float, float] | None) -> Tensor:
-    """Pictures (N, H, W, C) as float32 (N, d) in [0, 1], reduced to at most COPY_VALUES."""
-    low, high = bounds or (0.0, 65535.0 if raw.dtype == np.uint16 else 255.0)
-    height, width, channels = raw.shape[1:]
-    shrink = max(1.0, math.sqrt(height * width * channels / COPY_VALUES))
-    size = [max(1, int(height / shrink)), max(1, int(width / shrink))]
-    parts = []
-    for start in range(0, len(raw), 4_096):
-        x = torch.from_numpy(np.asarray(raw[start : start + 4_096]).astype(np.float32)).permute(0, 3, 1, 2)
-        if size != list(x.shape[2:]):
-            x = torch.nn.functional.interpolate(x, size, mode="area")
-        parts.append(((x - low) / (high - low)).flatten(1))
-    return torch.cat(parts)
-
-
-def _basis(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean and the main directions (d, k) of vectors (N, d)."""
-    moments = M.Moments.of(x)
-    _, vectors = torch.linalg.eigh(wide(moments.covariance))
-    k = min(COPY_DIM, x.shape[1])
-    return moments.mean.float(), vectors[:, -k:].float()
-
-
-def _hashes(raw: np.ndarray) -> dict[bytes, int]:
-    """How often each different sample occurs, by a hash of its bytes."""
-    counts: Counter[bytes] = Counter()
-    for start in range(0, len(raw), 4_096):
-        block = np.ascontiguousarray(raw[start : start + 4_096])
-        counts.update(hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in block)
-    return counts
-
-
-def _exact(raw: np.ndarray, known: Mapping[bytes, int]) -> float:
-    """The share of samples that equal one of the known, byte for byte."""
-    return sum(count for digest, count in _hashes(raw).items() if digest in known) / len(raw)
 
 
 def _hash(value: Any) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ._version import __version__
 from .data import DataSpec
-from .recipe import EMPTY, Batch, Recipe, load_recipe
+from .recipe import EMPTY, Batch, Made, Recipe, load_recipe
 from .run import read_json, sha256, write_json, write_tensors
 from .step import Stream, derive, draws
 
@@ -38,6 +38,23 @@ def draw_samples(recipe: Recipe, nets: nn.ModuleDict, n: int, seed: int, given: 
     The first k of n equal the k drawn alone. `given` holds tensors with n rows. Networks are put into eval mode for
     it and left as they were.
     """
+    return _in_blocks(recipe.sample, nets, n, seed, given)
+
+
+def apply_to(recipe: Recipe, nets: nn.ModuleDict, x: Tensor, what: Made, seed: int = 0) -> Tensor:
+    """What the recipe makes of encoded samples x (n, ...), on the CPU, float32: each by itself, as `draw_samples`.
+
+    Raises `ValueError` if the recipe gives no such thing.
+    """
+    if what not in recipe.gives():
+        gives = ", ".join(recipe.gives()) or "nothing: its samples are drawn from noise"
+        raise ValueError(f"--what {what}: of real samples this recipe makes {gives}")
+    return _in_blocks(lambda nets, n, given: recipe.apply(nets, given["x"], what), nets, len(x), seed, {"x": x})
+
+
+def _in_blocks(
+    make: Callable[[nn.ModuleDict, int, Batch], Tensor], nets: nn.ModuleDict, n: int, seed: int, given: Batch
+) -> Tensor:
     modes = {net: net.training for net in nets.modules()}
     nets.eval()
     device = next(nets.parameters()).device
@@ -51,7 +68,7 @@ def draw_samples(recipe: Recipe, nets: nn.ModuleDict, n: int, seed: int, given: 
             generator.manual_seed(part)
             rows_given = {k: v[start : start + rows].to(device) for k, v in given.items()}
             with draws(Stream(generator, rows=BLOCK)):
-                found = recipe.sample(nets, rows, rows_given)
+                found = make(nets, rows, rows_given)
                 blocks.append(found.to("cpu", torch.float32 if found.is_floating_point() else found.dtype))
     for net, mode in modes.items():
         net.training = mode
@@ -140,6 +157,11 @@ class Model:
             raise ValueError(f"there are no weights {which!r}; there are {', '.join(self._networks)}")
         return self._networks[which]
 
+    @property
+    def from_noise(self) -> bool:
+        """Whether samples can be drawn of nothing but noise; an imputer's of a row without a cell."""
+        return self.recipe.from_noise or not self.spec.parts
+
     def to(self, device: str) -> Model:
         """Move the networks to a device; returns the model."""
         for nets in self._networks.values():
@@ -153,24 +175,51 @@ class Model:
 
         Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
         last step. `given`: encoded tensors with n rows, for recipes whose samples are made of something ({"a": ...} for
-        pairs and domains; `gansmith.apply` takes pictures as they are).
+        pairs and domains; `gansmith.apply` takes pictures as they are), or can be asked for ({"label": tensor of
+        numbers into `spec.classes`}, {"code": ...} of InfoGAN, {"z": noise}).
         Raises `ValueError` for n < 1, unknown weights, or a missing or unknown `given`.
         """
         stored = self.stored(n, seed=seed, weights=weights, given=given)
         return self.spec.made(given)[1].codec.present(stored)
+
+    def apply(self, samples: np.ndarray, what: Made | None = None, *, weights: Weights = "ema") -> np.ndarray:
+        """What the model makes of real samples (n, ...) in the data's own units; by default what its recipe does first.
+
+        A "picture" comes in the same units; probabilities of each "class" (`spec.classes`) or "cluster" as float32
+        (n, K); a "latent" code as float32 (n, D). Raises `ValueError` if the recipe gives nothing, or no such thing.
+        """
+        x = self.spec.codec.encode(torch.from_numpy(np.array(samples))).contiguous()
+        asked = what or next(iter(self.recipe.gives()), "picture")
+        made = apply_to(self.recipe, self.weights(weights), x, asked)
+        return self.spec.codec.decode(made) if asked == "picture" else made.numpy()
 
     def stored(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
         """The same as the packed store keeps them: of a table, rows of numbers (n, D). Raises as `sample` does."""
         if n < 1:
             raise ValueError(f"cannot draw {n} samples: ask for at least 1")
         nets = self.weights(weights)
-        if self.spec.parts and not (given.keys() and given.keys() < self.spec.parts.keys()):
+        _check_rows(self.spec, given, n)
+        named = given.keys() and given.keys() < self.spec.parts.keys()
+        if self.spec.parts and not (named or (self.from_noise and not given)):
             raise ValueError(
                 f"samples of {self.recipe_name} are made of pictures, and {sorted(given) or 'nothing'} is given: pass "
                 f"given={{'a': tensor}} (one of {', '.join(self.spec.parts)}), or use gansmith apply"
             )
         drawn = draw_samples(self.recipe, nets, n, seed, given)
         return self.spec.made(given)[1].codec.decode(drawn)
+
+
+def _check_rows(spec: DataSpec, given: Batch, n: int) -> None:
+    """Raises `ValueError` for given tensors of another length than n, and for labels that no class has."""
+    for name, rows in given.items():
+        if len(rows) != n:
+            raise ValueError(f"given {name!r} has {len(rows)} rows for {n} samples: give it a row for each")
+    y = given.get("label")
+    if y is not None and (y.is_floating_point() or y.min() < 0 or y.max() >= len(spec.classes)):
+        raise ValueError(
+            f"labels are {y.unique().tolist()[:5]}; they must be whole numbers from 0 to {len(spec.classes) - 1}, the "
+            f"classes {', '.join(spec.classes)[:200] or 'of which there are none'}"
+        )
 
 
 def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:

@@ -89,6 +89,12 @@ class TrainOptions(DataOptions):
     that is busy now and then, choose this and the layout yourself."""
     layout: Literal["auto", "nchw", "nhwc"] = "auto"
     """How pictures lie in memory: nchw by channel, nhwc by pixel (channels last). auto times a few steps in both."""
+    ranks: int = 1
+    """Processes on this machine that train together, each on its part of every batch; on a CPU, each with its share of
+    the cores, which small networks use better than as many threads. Batch norm takes statistics of each part."""
+    graphs: Literal["auto", "off", "capture", "compile"] = "auto"
+    """capture records whole steps as CUDA graphs, one for each pattern of due turns, and replays them; compile compiles
+    the losses; off takes every step as it is written, as does auto on a CPU. On a GPU auto captures."""
     log_every: Count = Count(1_000)
     """Images between lines of log.jsonl."""
     sample_every: Count = Count(0)

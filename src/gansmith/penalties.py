@@ -76,6 +76,22 @@ def wgan_gp(net: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, target:
     return (gradient_norm(net, mix(real, fake)) - target).square().mean()
 
 
+def wgan_div(net: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, power: float = 6.0) -> Tensor:
+    """E ||grad D(x)||^power at random points between real and fake samples, a () tensor.
+
+    Wu et al., "Wasserstein Divergence for GANs", 2017, arXiv:1712.01026, Algorithm 1 without the weight k.
+    """
+    return squared_norm(scored(net, mix(real, fake))[1]).pow(power / 2).mean()
+
+
+def dragan(net: Callable[[Tensor], Tensor], real: Tensor, deviation: float, target: float = 1.0) -> Tensor:
+    """E (||grad D(x + d)|| - target)^2 around real samples, d normal of that deviation for each value; a () tensor.
+
+    Kodali et al., "On Convergence and Stability of GANs", 2017, arXiv:1705.07215, section 2.3, without the weight.
+    """
+    return (gradient_norm(net, real + deviation * normal(real)) - target).square().mean()
+
+
 def path_lengths(pictures: Tensor, w: Tensor) -> Tensor:
     """How far each picture moves, per pixel, when its styles do: (N,).
 
@@ -105,3 +121,32 @@ class PathLength(nn.Module):
         self.mean.advance(images)
         self.mean.add(lengths)
         return (lengths - self.mean.mean).square().mean()
+
+
+class History(nn.Module):
+    """||theta - (1 / t) sum theta[i]||^2, a () tensor: a network is drawn to the mean of all that it was.
+
+    Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:1606.03498, section 3.3 (historical
+    averaging). The mean, one value a weight, is a buffer; each step counts once, however many micro-batches it has.
+    """
+
+    alike = True
+    mean: Tensor
+    steps: Tensor
+    seen: Tensor
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(sum(p.numel() for p in net.parameters())))
+        self.register_buffer("steps", torch.zeros(()))
+        self.register_buffer("seen", torch.full((), -1.0))
+
+    def forward(self, net: nn.Module, images: Tensor) -> Tensor:
+        """The network at so many images shown, () float32, to ()."""
+        weights = torch.cat([p.reshape(-1) for p in net.parameters()])
+        with torch.no_grad():
+            new = images > self.seen
+            self.steps.add_(new)
+            self.mean.lerp_(weights.to(self.mean), new / self.steps)
+            self.seen.copy_(torch.maximum(self.seen, images))
+        return (weights - self.mean).square().sum()

@@ -165,6 +165,9 @@ class Scores:
     """Share of each class of the data among the samples, as the encoder sees them."""
     class_histogram_floor: tuple[float, ...] = ()
     """The same among held-out real samples."""
+    by_class: tuple[float | None, ...] = ()
+    """Of the samples asked to be of each class (or of each code, matched to a class), the share that a fixed classifier
+    sees as such; None where none was asked for."""
     closest: tuple[tuple[int, int, float], ...] = ()
     """The samples nearest to a training sample: (index of the sample, row of the training store, distance). Sample i
     is drawn again by the seed of the protocol."""
@@ -197,7 +200,8 @@ class Scores:
                 values[name] = {k: float("nan") if v is None else float(v) for k, v in values[name].items()}
             values["protocol"] = Protocol.from_json(values["protocol"])
             values["closest"] = tuple((int(i), int(j), float(d)) for i, j, d in values["closest"])
-            for name in ("reading", "notes", "class_histogram", "class_histogram_floor"):
+            values.setdefault("by_class", ())  # scores written before there was such a thing
+            for name in ("reading", "notes", "class_histogram", "class_histogram_floor", "by_class"):
                 values[name] = tuple(values[name])
             return cls(**values)
         except (KeyError, TypeError, AttributeError) as error:

@@ -17,6 +17,7 @@ _BETTER = {
     **dict.fromkeys(("mode width", "1-NN real", "1-NN fake", "nearer to training"), "floor"),
     **dict.fromkeys(("distinct-2", "tokens a line"), "floor"),
     **dict.fromkeys(("column shapes", "pair trends"), "higher"),
+    **dict.fromkeys((f"{kind} accuracy{least}" for kind in ("label", "code") for least in ("", ", lowest")), "higher"),
     **dict.fromkeys((NLL, ORACLE_NLL), "lower"),
 }
 
@@ -93,6 +94,8 @@ def sentences(
         lines.append(f"collapsed: {words[flags['collapsed']]}")
     if "classes_missing" in flags:
         lines.append(f"classes missing: {flags['classes_missing']}")
+    if "asked" in more and isinstance(judge, Judge):
+        lines.append(_obeyed(values, more["asked"], judge.spec.classes))
     if "copying" in flags:
         words = {
             "no": "no",
@@ -103,6 +106,21 @@ def sentences(
     if flags.get("control_flagged") == "yes":
         lines.append("the control, a replay of training data, was flagged as copying: these tests can see it")
     return lines
+
+
+def _obeyed(values: Values, asked: Mapping[str, Any], classes: Sequence[str]) -> str:
+    """How often samples are what was asked for, in words."""
+    share = {i: v for i, v in enumerate(asked["by_class"]) if not math.isnan(v)}
+    worst = min(share, key=lambda i: share[i])
+    if asked["name"] == "label accuracy":
+        whose, which = "the class asked for", f"class {classes[worst]}"
+    else:
+        own = asked["mapping"][worst]
+        whose = "the class that its code was matched to"
+        which = f"code {worst}, matched to {classes[own] if own >= 0 else 'no class'}"
+    real = "" if math.isnan(asked["real"]) else f" (the same classifier on held-out real data: {asked['real']:.1%})"
+    text = f"a fixed classifier sees {whose} in {values[asked['name']]:.1%} of samples{real}"
+    return f"{text}; least, {share[worst]:.1%}, for {which}"
 
 
 def table(scores: Scores) -> str:

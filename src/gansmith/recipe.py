@@ -13,21 +13,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from torch import Tensor, nn
 
-from .data import Codec, DataSpec, Draw, Uniform, Unpaired
+from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
 from .step import (
     EMPTY,
     Adam,
     Average,
     Batch,
     Ramp,
+    Rule,
     Step,
     Terms,
     Turn,
+    joined,
     noise,
     normal,
     of_all_ranks,
@@ -40,18 +42,26 @@ __all__ = [
     "Average",
     "Batch",
     "DataSpec",
+    "FewLabels",
+    "Made",
     "Ramp",
     "Recipe",
+    "Rule",
     "Step",
     "Terms",
     "Turn",
     "Unpaired",
+    "joined",
     "load_recipe",
     "noise",
     "normal",
     "of_all_ranks",
     "uniform",
 ]
+
+
+Made: TypeAlias = Literal["picture", "class", "cluster", "latent"]
+"""What a recipe can make of a real sample: another of its kind, a class or a cluster of it, its code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +71,17 @@ class Recipe(ABC):
     kinds: ClassVar[frozenset[str]] = frozenset({"image"})
     """The kinds of data it takes: `DataSpec.kind`."""
     serving: ClassVar[tuple[str, ...]] = ("G",)
-    """The networks that `sample` needs: averaged during training and saved with the model."""
+    """The networks that `sample` and `apply` need: averaged during training and saved with the model."""
     takes: ClassVar[frozenset[str]] = frozenset()
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
-    `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess)."""
+    `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess),
+    `"z"` (noise, as long as the field `z_dim`), `"code"` (below the field `categories`) with `"continuous"` (as many
+    as that field says)."""
+    from_noise: ClassVar[bool] = True
+    """Whether `sample` makes new samples like the data of noise alone: they can be scored during training, and are
+    looked at for variety. Recipes that change or complete what they are given say False."""
     step_class: ClassVar[type[Step]] = Step
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
-
     chosen_by: ClassVar[str] = ""
     """The name among `errors` by which the weights that serve are chosen: those with the lowest; empty: the last."""
 
@@ -76,7 +90,7 @@ class Recipe(ABC):
         """The networks by role (`"G"`, `"D"`, `"E"`, ...), freshly initialised from PyTorch's global generator."""
 
     @abstractmethod
-    def optimizers(self) -> dict[str, Adam]:
+    def optimizers(self) -> Mapping[str, Rule]:
         """How each network is trained. A network not named here is frozen and in eval mode."""
 
     @abstractmethod
@@ -99,6 +113,15 @@ class Recipe(ABC):
         """
         return {}
 
+    def gives(self) -> tuple[Made, ...]:
+        """What `apply` makes of real samples, the usual one first; nothing, where samples come of noise alone."""
+        return ()
+
+    def apply(self, nets: nn.ModuleDict, x: Tensor, what: Made) -> Tensor:
+        """What `gives` names, of real samples x (n, *data.shape), encoded: a "picture" (n, *data.shape), probabilities
+        of each "class" or "cluster" (n, K), or the "latent" code (n, D)."""
+        raise NotImplementedError(f"{type(self).__name__} gives {', '.join(self.gives()) or 'nothing'}, not {what}")
+
     def codec(self, raw: DataSpec, stored: Mapping[str, np.ndarray]) -> Codec:
         """How raw data becomes tensors: by default as the source proposes (images in [-1, 1]).
 
@@ -110,6 +133,13 @@ class Recipe(ABC):
     def draw(self) -> Draw:
         """How a batch is drawn from the data."""
         return Uniform()
+
+    def rows_together(self) -> int:
+        """Consecutive rows that are judged together (a pack, a group): a part of a batch holds a multiple of it.
+
+        Asked where a batch is to be split to fit into memory. Batch norm, over all rows, need not be told here.
+        """
+        return 1
 
     def average(self) -> Average:
         """The moving average of the weights."""

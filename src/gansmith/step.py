@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from .randomness import Stream, Tape, derive, draws, fill, joined, kept, noise, normal, of_all_ranks, uniform
+from .shared import Shared
 
 Batch: TypeAlias = Mapping[str, Tensor]
 """`"x"` real samples (N, ...), `"y"` labels (N,) int64, `"step"` () and `"images"` () float32: how far training is."""
@@ -32,12 +33,37 @@ EMPTY: Batch = MappingProxyType({})
 Terms: TypeAlias = dict[str, Tensor]
 """Named scalar terms of a loss; the engine minimises their sum."""
 
+__all__ = [
+    "EMPTY",
+    "Adam",
+    "Average",
+    "Batch",
+    "Ramp",
+    "Ranks",
+    "Setting",
+    "Step",
+    "Stream",
+    "Tape",
+    "Terms",
+    "Turn",
+    "derive",
+    "draws",
+    "joined",
+    "kept",
+    "noise",
+    "normal",
+    "of_all_ranks",
+    "uniform",
+]
+
 
 @dataclass(frozen=True)
 class Turn:
     """Who moves: `nets` step down the gradient of `loss`; all others hold still.
 
-    A turn is taken at steps in [start, stop) that are divisible by `every`, `repeat` times, each on a fresh batch.
+    A turn is taken at steps in [start, stop) that are divisible by `every`, `repeat` times, each on a fresh batch. Its
+    moves are `rate` times as long as the optimisers' step sizes: for a later stage of a network that learns faster in
+    an earlier one.
     """
 
     nets: tuple[str, ...]
@@ -46,6 +72,7 @@ class Turn:
     every: int = 1
     start: int = 0
     stop: int | None = None
+    rate: float = 1.0
 
     def due(self, step: int) -> bool:
         """Whether the turn is taken at this step."""
@@ -93,6 +120,8 @@ class Adam:
     betas: tuple[float, float] = (0.0, 0.99)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    bound: float = 0.0
+    """After each move every weight is clipped to [-bound, bound] (a projection); 0 leaves them free."""
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.AdamW:
         """The PyTorch optimiser over these parameters: fused, with a device-side step count where there is a GPU."""
@@ -100,7 +129,30 @@ class Adam:
         betas = (float(self.betas[0]), float(self.betas[1]))  # an int 0 makes torch 2.13 raise
         cuda = parameters[0].device.type == "cuda"
         start = torch.tensor(lr, device=parameters[0].device) if cuda else lr
-        return torch.optim.AdamW(parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda)
+        built = torch.optim.AdamW(parameters, start, betas, self.eps, self.weight_decay, fused=True, capturable=cuda)
+        if self.bound:
+            weights: list[Tensor] = list(parameters)
+
+            @torch.no_grad()
+            def clip(*_: object) -> None:
+                torch._foreach_clamp_min_(weights, -self.bound)
+                torch._foreach_clamp_max_(weights, self.bound)
+
+            built.register_step_post_hook(clip)
+        return built
+
+
+class Rule(Protocol):
+    """How one network moves down its gradient: `Adam`, or what a step of its own brings."""
+
+    @property
+    def lr(self) -> float | Ramp:
+        """Its step size; one that changes is set before each step."""
+        ...
+
+    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """The PyTorch optimiser over these parameters. All that it keeps of a parameter is in its `state`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -120,82 +172,6 @@ class Average:
         return 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0
 
 
-# --- randomness -------------------------------------------------------------------------------------------------------
-
-
-def derive(seed: int, *path: int | str) -> int:
-    """A seed of 63 bits for one purpose, as a pure function of the run's seed and the purpose's path."""
-    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Where `noise` and `uniform` come from: slice `part` of `parts` of draws of at least `rows` rows."""
-
-    generator: torch.Generator
-    part: int = 0
-    parts: int = 1
-    rows: int = 0
-    rank: int = 0
-    world: int = 1
-
-
-_stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
-
-
-@contextlib.contextmanager
-def draws(stream: Stream) -> Generator[None]:
-    """Within this, `noise` and `uniform` draw from the stream instead of PyTorch's global generator."""
-    token = _stream.set(stream)
-    try:
-        yield
-    finally:
-        _stream.reset(token)
-
-
-def _draw(kind: Callable[..., Tensor], n: int, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    stream = _stream.get()
-    if stream is None:
-        return kind((n, *shape), device=like.device, dtype=like.dtype)
-    rows = max(n * stream.parts, stream.rows)
-    # Every rank and micro-batch draws all rows and keeps its own: cheap beside a network, and exact.
-    joint = kind((rows, *shape), device=like.device, dtype=like.dtype, generator=stream.generator)
-    return joint[stream.part * n : stream.part * n + n]
-
-
-def noise(nets: nn.ModuleDict, n: int, *shape: int) -> Tensor:
-    """Standard normal noise (n, *shape) with the device and dtype of the networks."""
-    return _draw(torch.randn, n, shape, next(nets.parameters()))
-
-
-def uniform(like: Tensor, n: int, *shape: int) -> Tensor:
-    """Uniform noise (n, *shape) in [0, 1) with the device and dtype of `like`."""
-    return _draw(torch.rand, n, shape, like)
-
-
-def normal(like: Tensor) -> Tensor:
-    """Standard normal noise of the shape, device and dtype of `like`, whose first dimension is the batch."""
-    return _draw(torch.randn, len(like), tuple(like.shape[1:]), like)
-
-
-def of_all_ranks(rows: Tensor) -> tuple[Tensor, slice]:
-    """The rows (n, ...) of every rank, in the order of ranks and without a gradient, and where one's own lie in it.
-
-    For state that a loss keeps of samples (CycleGAN's pool): kept of all of them it is the same on every rank, and
-    its module says so with `alike = True`.
-    """
-    stream = _stream.get()
-    own = rows.detach().contiguous()
-    if own.dtype == torch.bfloat16:  # not every backend carries it
-        own = own.float()
-    if stream is None or stream.world == 1:
-        return own, slice(0, len(rows))
-    everyone = own.new_empty((len(rows) * stream.world, *rows.shape[1:]))
-    torch.distributed.all_gather_into_tensor(everyone, own)
-    return everyone, slice(stream.rank * len(rows), (stream.rank + 1) * len(rows))
-
-
 # --- where and how it runs --------------------------------------------------------------------------------------------
 
 
@@ -205,16 +181,28 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
+    shared: Shared | None = None
+    """Means on the CPU go through it; else through PyTorch's backend."""
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its mean over all ranks: one flat all-reduce, in place."""
         if self.world == 1 or not tensors:
             return
+        if self.shared is not None and tensors[0].device.type == "cpu":
+            return self.shared.mean(tensors)
         flat = torch.cat([t.reshape(-1) for t in tensors])
         torch.distributed.all_reduce(flat)  # sum: gloo knows no mean
         flat /= self.world
         parts = flat.split([t.numel() for t in tensors])
         torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The tensor (...) of every rank: (world, ...), the same on all of them."""
+        everyone = tensor.new_empty((self.world, *tensor.shape))
+        if self.world == 1:
+            return everyone.copy_(tensor)
+        torch.distributed.all_gather_into_tensor(everyone, tensor.contiguous())
+        return everyone
 
 
 @dataclass(frozen=True)
@@ -250,7 +238,7 @@ class Step:
         self,
         nets: nn.ModuleDict,
         turns: Sequence[Turn],
-        optimizers: Mapping[str, Adam],
+        optimizers: Mapping[str, Rule],
         averaged: Sequence[str],
         average: Average,
         *,
@@ -297,33 +285,61 @@ class Step:
         moves of that turn.
         """
         logged: Terms = {}
-        shown = step * self.batch_size
-        for name, spec in self.specs.items():
-            if isinstance(spec.lr, Ramp):
-                _set_lr(self.optimizers[name], spec.lr(shown))
-        for number, turn in enumerate(self.turns):
-            if turn.due(step):
-                for move in range(turn.repeat):
-                    batch = {**batches(self.moves), "step": self._scalar(step), "images": self._scalar(shown)}
-                    self.moves += 1
-                    for name, term in self.move(turn, batch, derive(self.seed, step, number, move)).items():
-                        key = f"{turn.name}/{name}"
-                        logged[key] = logged[key] + term / turn.repeat if key in logged else term / turn.repeat
-        self.ranks.mean(self._statistics)  # running statistics are those of all ranks, so rank 0 holds the whole state
-        if self._shadow:
-            keep = self.decay.decay(shown + self.batch_size, self.batch_size)
-            torch._foreach_lerp_(self._shadow, self._live, 1.0 - keep)
-        if self._shadow_buffers:
-            torch._foreach_copy_(self._shadow_buffers, self._live_buffers)
+        self.set_rates(step)
+        for number, move in self.due(step):
+            batch = {**batches(self.moves), **self.scalars(step)}
+            self.moves += 1
+            terms = self.move(self.turns[number], batch, derive(self.seed, step, number, move))
+            self.log(logged, number, terms)
+        self.finish(step)
         return logged
 
-    def move(self, turn: Turn, batch: Batch, seed: int) -> Terms:
-        """One move of one turn: gradients of its loss with respect to its networks, then their optimisers."""
+    def due(self, step: int) -> list[tuple[int, int]]:
+        """The moves of a step: number of the turn, number of its repetition."""
+        return [(k, move) for k, turn in enumerate(self.turns) if turn.due(step) for move in range(turn.repeat)]
+
+    def set_rates(self, step: int) -> None:
+        """Set what learning rates are at this step."""
+        for name, spec in self.specs.items():
+            if isinstance(spec.lr, Ramp):
+                _set_lr(self.optimizers[name], spec.lr(step * self.batch_size))
+
+    def scalars(self, step: int) -> dict[str, Tensor]:
+        """What every batch holds beside its rows."""
+        return {"step": self._scalar(step), "images": self._scalar(step * self.batch_size)}
+
+    def log(self, logged: Terms, number: int, terms: Terms) -> None:
+        """Add the terms of one move of a turn to those of the step: the mean over its moves."""
+        turn = self.turns[number]
+        for name, term in terms.items():
+            key = f"{turn.name}/{name}"
+            logged[key] = logged[key] + term / turn.repeat if key in logged else term / turn.repeat
+
+    def pull(self, step: int) -> float:
+        """How far the average is drawn towards the weights at the end of this step."""
+        return 1.0 - self.decay.decay((step + 1) * self.batch_size, self.batch_size)
+
+    def finish(self, step: int, pull: Tensor | None = None) -> None:
+        """What follows the turns: statistics of all ranks, and the moving average (by `pull` () if that is given)."""
+        self.ranks.mean(self._statistics)  # running statistics are those of all ranks, so rank 0 holds the whole state
+        if self._shadow and pull is not None:
+            torch._foreach_lerp_(self._shadow, self._live, [pull for _ in self._live])
+        elif self._shadow:
+            torch._foreach_lerp_(self._shadow, self._live, self.pull(step))
+        if self._shadow_buffers:
+            torch._foreach_copy_(self._shadow_buffers, self._live_buffers)
+
+    def move(self, turn: Turn, batch: Batch, seed: int, streams: Callable[[int, int], Stream] | None = None) -> Terms:
+        """One move of one turn: gradients of its loss with respect to its networks, then their optimisers.
+
+        `streams`: where micro-batch `part` draws from, by (seed, part); `stream` if it is not given.
+        """
         params = [p for name in turn.nets for p in self.params[name]]
         total: list[Tensor] = []
         logged: Terms = {}
         for part, rows in enumerate(_split(batch, self.micro_batches)):
-            for name, term in self._gradients(turn, rows, seed, part, params, total).items():
+            stream = (streams or self.stream)(seed, part)
+            for name, term in self._gradients(turn, rows, stream, params, total).items():
                 logged[name] = logged[name] + term if name in logged else term
         self.ranks.mean(total)
         for param, gradient in zip(params, total, strict=True):
@@ -331,26 +347,43 @@ class Step:
             same = gradient.stride() == param.stride()
             param.grad = gradient if same else torch.empty_like(param).copy_(gradient)
         for name in turn.nets:
-            self.optimizers[name].step()
+            with _scaled(self.optimizers[name], turn.rate):
+                self.optimizers[name].step()
         for param in params:
             param.grad = None
         return logged
 
+    def stream(self, seed: int, part: int, tape: Tape | None = None, replayed: bool = False) -> Stream:
+        """Where micro-batch `part` of a move draws from; seeds the generators."""
+        rank, world = self.ranks.rank, self.ranks.world
+        parts, part = world * self.micro_batches, part + rank * self.micro_batches
+        self._default.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
+        self._generator.manual_seed(seed)  # noise and mixing: one common draw, of which each takes its slice
+        return Stream(self._generator, part, parts, 0, rank, world, self._default, tape, replayed)
+
+    def generators(self) -> tuple[torch.Generator, torch.Generator]:
+        """The generator of each rank and micro-batch, which is PyTorch's global one, and the common one."""
+        return self._default, self._generator
+
+    def drew_elsewhere(self, stream: Stream, seed: int) -> bool:
+        """Whether the last part drew from PyTorch's global generator what its tape does not know. Waits."""
+        assert stream.tape is not None
+        state = self._default.get_state()
+        self._default.manual_seed(derive(seed, stream.part))
+        for kind, shape, device, dtype in stream.tape.asked:
+            if kind == "bits":
+                fill(kind, torch.empty(shape, device=device, dtype=dtype), self._default)
+        return not torch.equal(state, self._default.get_state())
+
     def _gradients(
-        self, turn: Turn, batch: Batch, seed: int, part: int, params: list[nn.Parameter], total: list[Tensor]
+        self, turn: Turn, batch: Batch, stream: Stream, params: list[nn.Parameter], total: list[Tensor]
     ) -> Terms:
         """Add the gradients of one micro-batch to `total`; return its share of the terms."""
         share = 1.0 / self.micro_batches
-        part += self.ranks.rank * self.micro_batches
-        self._default.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
-        self._generator.manual_seed(seed)  # noise and mixing: one common draw, of which each takes its slice
-        parts = self.ranks.world * self.micro_batches
-        stream = Stream(self._generator, part, parts, rank=self.ranks.rank, world=self.ranks.world)
         with draws(stream), self.setting.autocast():
             terms = turn.loss(self.nets, batch)
-            loss = torch.stack(
-                [term.float() if term.dtype == torch.bfloat16 else term for term in terms.values()]
-            ).sum()
+            terms = {name: term.float() if term.dtype == torch.bfloat16 else term for name, term in terms.items()}
+            loss = torch.stack(list(terms.values())).sum()
         found = torch.autograd.grad(loss * share, params, allow_unused=True)
         if all(g is None for g in found):
             raise ValueError(
@@ -439,6 +472,23 @@ def _split(batch: Batch, parts: int) -> Iterator[Batch]:
     rows = {k: v.shape[0] // parts for k, v in batch.items() if v.dim()}
     for i in range(parts):
         yield {k: v[i * rows[k] : (i + 1) * rows[k]] if v.dim() else v for k, v in batch.items()}
+
+
+@contextlib.contextmanager
+def _scaled(optimizer: torch.optim.Optimizer, rate: float) -> Generator[None]:
+    """Within this, the step size is `rate` times what it is outside."""
+    if rate == 1.0:
+        yield
+        return
+    kept = [g["lr"].clone() if isinstance(g["lr"], Tensor) else g["lr"] for g in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] *= rate  # a tensor in place
+    yield
+    for group, lr in zip(optimizer.param_groups, kept, strict=True):
+        if isinstance(lr, Tensor):
+            group["lr"].copy_(lr)
+        else:
+            group["lr"] = lr
 
 
 def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -7,17 +7,23 @@ import ctypes
 import dataclasses
 import os
 import platform
+import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from .data import DataSpec, Feed, Store
+from .data import DataSpec, Feed, Store, free_bytes
 from .options import TrainOptions
 from .recipe import Recipe
-from .step import Ranks, Setting, Step, derive
+from .step import Batch, Ranks, Setting, Step, Terms, Turn, derive
+
+GIB = 2**30
+HEADROOM = 1.5
+"""Memory of a step for each byte that its losses keep: the rest is what gradients and convolutions need meanwhile."""
 
 
 def tame_allocator() -> None:
@@ -48,6 +54,11 @@ def build_step(recipe: Recipe, nets: nn.ModuleDict, options: TrainOptions, setti
     )
 
 
+def data_seed(options: TrainOptions) -> int:
+    """The seed of the order of the data, and of what else a draw decides."""
+    return derive(options.seed, "data")
+
+
 def build_feed(
     recipe: Recipe, spec: DataSpec, store: Store, options: TrainOptions, setting: Setting, ranks: Ranks
 ) -> Feed:
@@ -56,13 +67,103 @@ def build_feed(
         store,
         spec.codecs,
         recipe.draw(),
-        seed=derive(options.seed, "data"),
+        seed=data_seed(options),
         batch_size=options.batch_size,
         rank=ranks.rank,
         world=ranks.world,
         device=setting.device,
         channels_last=setting.channels_last,
     )
+
+
+def mixes_rows(nets: nn.ModuleDict) -> bool:
+    """Whether a network takes statistics of the whole batch, so that parts of a batch give other gradients."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules())
+
+
+def activation_bytes(
+    recipe: Recipe, nets: nn.ModuleDict, store: Store, spec: DataSpec, options: TrainOptions, device: str
+) -> int:
+    """Bytes that the most demanding loss keeps for its gradients when it is taken of a whole batch.
+
+    Counted on copies with a few rows, in float32, and scaled up: nothing large is allocated.
+    """
+    rows = min(options.batch_size, max(16, recipe.rows_together()))
+    few = dataclasses.replace(options, batch_size=rows, micro_batches=1)
+    setting = Setting(device)
+    step = build_step(recipe, copy.deepcopy(nets), few, setting, Ranks())
+    feed = build_feed(recipe, spec, store, few, setting, Ranks())
+    owned = {t.untyped_storage().data_ptr() for t in (*step.nets.parameters(), *step.nets.buffers())}
+    most = 0
+    for number, turn in enumerate(step.turns):
+        kept: dict[int, int] = {}
+
+        def note(t: Tensor, kept: dict[int, int] = kept) -> Tensor:
+            storage = t.untyped_storage()
+            if storage.data_ptr() not in owned:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return t
+
+        def counted(nets: nn.ModuleDict, batch: Batch, turn: Turn = turn, note: Any = note) -> Terms:
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+                return turn.loss(nets, batch)
+
+        scalars = {name: torch.full((), float(turn.start), device=device) for name in ("step", "images")}
+        step.move(dataclasses.replace(turn, loss=counted), {**feed(number), **scalars}, number)
+        most = max(most, sum(kept.values()))
+    return most * -(-options.batch_size // rows)
+
+
+def state_bytes(step: Step) -> int:
+    """Bytes of all that a step keeps: networks, gradients, optimisers, averages."""
+    weights = sum(p.nbytes for params in step.params.values() for p in params)
+    kept = sum(t.nbytes for module in (step.nets, step.average) for t in module.state_dict().values())
+    return kept + 3 * weights  # gradients and Adam's two moments
+
+
+def within_memory(
+    recipe: Recipe,
+    nets: nn.ModuleDict,
+    store: Store,
+    spec: DataSpec,
+    options: TrainOptions,
+    device: str,
+    ranks: Ranks,
+) -> TrainOptions:
+    """The options with as many micro-batches as make a step fit into what memory is free, which is said aloud.
+
+    A number of micro-batches that was asked for is kept. Raises `ValueError` where no split would do, or where it
+    would change what is learned because a network takes statistics of the whole batch.
+    """
+    free = free_bytes(torch.device(device)) // (1 if device != "cpu" else _ranks_here(ranks))
+    own = options.batch_size // ranks.world
+    fixed = 6 * sum(p.nbytes for p in nets.parameters())  # state_bytes, of all networks, and the timing's copies
+    of_batch = activation_bytes(recipe, nets, store, spec, dataclasses.replace(options, batch_size=own), device)
+    needed = fixed + HEADROOM * of_batch / options.micro_batches
+    splits = [m for m in range(1, own + 1) if own % (m * recipe.rows_together()) == 0]
+    fitting = [m for m in splits if fixed + HEADROOM * of_batch / m < free]
+    # Every rank must split alike: the one with the least memory decides.
+    chosen = torch.tensor(0 if needed < free else fitting[0] if fitting else own + 1, device=device)
+    if ranks.world > 1:
+        torch.distributed.all_reduce(chosen, torch.distributed.ReduceOp.MAX)
+    parts = int(chosen)
+    if not parts or options.micro_batches > 1:
+        return options
+    told = f"a step with a batch of {own:,} needs about {needed / GIB:.1f} GiB, and {free / GIB:.1f} GiB are free"
+    if parts > own:
+        raise ValueError(f"{told}; no split of the batch would fit: pass a smaller --size, --batch-size or network")
+    if mixes_rows(nets):
+        raise ValueError(
+            f"{told}; splitting it would change training, as batch norm would take its statistics of each part: pass "
+            f"--batch-size {max(own // parts, 1) * ranks.world}, or --micro-batches {parts} if that is what you want"
+        )
+    if ranks.rank == 0:
+        print(f"memory: {told}: it is taken in {parts} micro-batches of {own // parts:,}", file=sys.stderr)
+    return dataclasses.replace(options, micro_batches=parts)
+
+
+def _ranks_here(ranks: Ranks) -> int:
+    return int(os.environ.get("LOCAL_WORLD_SIZE", ranks.world))
 
 
 @dataclass(frozen=True)

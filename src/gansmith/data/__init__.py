@@ -1,7 +1,7 @@
 """The data's front door: a source becomes a packed store once; batches are gathered from it."""
 
-from .draw import ByCondition, Draw, HeldOut, Uniform, Unpaired
-from .feed import Feed
+from .draw import ByCondition, Draw, FewLabels, HeldOut, Uniform, Unpaired
+from .feed import Feed, free_bytes
 from .spec import Codec, DataSpec, ImageCodec, VectorCodec, codec_from_json
 from .store import Store, open_store
 from .table import Column, Span, TableCodec
@@ -14,6 +14,7 @@ __all__ = [
     "DataSpec",
     "Draw",
     "Feed",
+    "FewLabels",
     "HeldOut",
     "ImageCodec",
     "Span",
@@ -24,5 +25,6 @@ __all__ = [
     "Unpaired",
     "VectorCodec",
     "codec_from_json",
+    "free_bytes",
     "open_store",
 ]

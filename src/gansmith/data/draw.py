@@ -34,10 +34,20 @@ class Draw(ABC):
         del rows
         return {}
 
+    def further(self, seed: int, k: int, batch_size: int, n: int) -> dict[str, np.ndarray]:
+        """Further rows (batch_size,) beside the batch's own, by name: field `y` of `labelled` is `labelled.y`."""
+        del seed, k, batch_size, n
+        return {}
+
     def bind(self, codec: Codec, stored: Mapping[str, np.ndarray]) -> Draw:
         """The draw from this data; one that need not know the data is its own."""
         del codec, stored
         return self
+
+    def record(self, seed: int) -> dict[str, list[int]]:
+        """What a run should keep of the draw: rows that were chosen once for all of it."""
+        del seed
+        return {}
 
 
 @dataclass(frozen=True)
@@ -175,3 +185,55 @@ class _Bound(Draw):
         which = (random.random(batch_size) * self._counts[condition]).astype(np.int64)
         rows = self._order[self._starts[condition] + which]
         return rows, {"condition": condition[random.permutation(batch_size)], "real_condition": condition}
+
+
+@dataclass(frozen=True)
+class FewLabels(Uniform):
+    """As `Uniform`, and beside every batch as many of the few samples whose label is told: fields `labelled.x`,
+    `labelled.y`. They are chosen at random, equally many of each class, once for a seed; 0 tells all labels.
+    """
+
+    num_labels: int
+
+    def bind(self, codec: Codec, stored: Mapping[str, np.ndarray]) -> Draw:
+        """Raises `ValueError` if the data has no labels, or the classes too few samples or no equal share."""
+        if "y" not in stored:
+            raise ValueError("learning from few labels needs some, and this data has none: give class folders")
+        y = np.array(stored["y"])
+        classes, sizes = np.unique(y, return_counts=True)
+        each, rest = divmod(self.num_labels, len(classes))
+        if rest:
+            raise ValueError(
+                f"--num-labels {self.num_labels} cannot be shared evenly by {len(classes)} classes: "
+                f"choose a multiple of {len(classes)}"
+            )
+        if each > sizes.min():
+            raise ValueError(f"--num-labels asks for {each} samples of each class; the smallest has {sizes.min()}")
+        return _FewOf(self.num_labels, y)
+
+
+class _FewOf(Uniform):
+    """`FewLabels` of one data set."""
+
+    def __init__(self, num_labels: int, y: np.ndarray) -> None:
+        self._num, self._y = num_labels, y
+        self._told: dict[int, np.ndarray] = {}
+
+    def told(self, seed: int) -> np.ndarray:
+        """The rows whose label is told, in ascending order."""
+        if seed not in self._told:
+            order = np.random.Generator(np.random.Philox(key=[seed % 2**64, 0x1ABE1])).permutation(len(self._y))
+            classes = np.unique(self._y)
+            each = self._num // len(classes)
+            rows = [order[self._y[order] == c][:each] for c in classes] if each else [order]
+            self._told = {seed: np.sort(np.concatenate(rows))}
+        return self._told[seed]
+
+    def further(self, seed: int, k: int, batch_size: int, n: int) -> dict[str, np.ndarray]:
+        """Told rows, each once before one comes again."""
+        told = self.told(seed)
+        return {"labelled": told[self.rows(seed ^ 0x1ABE1, k, batch_size, len(told))]}
+
+    def record(self, seed: int) -> dict[str, list[int]]:
+        """The told rows, unless all are."""
+        return {"labelled": self.told(seed).tolist()} if self._num else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Feed:
         self._images = {k for k, codec in self.codecs.items() if isinstance(codec, ImageCodec)}
         size = sum(field.nbytes for field in store.fields.values())
         if in_memory is None:
-            in_memory = size < min(_MOST, _free(self.device) // 4)
+            in_memory = size < min(_MOST, free_bytes(self.device) // 4)
         # Held in the order in which the networks want it, so that a batch is one gather and one pass of arithmetic.
         self._planar = self._images if in_memory and not channels_last else set()
         self._held = {k: self._hold(k, v) for k, v in store.fields.items()} if in_memory else {}
@@ -83,7 +84,11 @@ class Feed:
         (n,) = set(self._counts.values())
         rows, more = self.draw.batch(self.seed, k, self.batch_size, n)
         added = {name: _to(torch.from_numpy(v[self._slice].copy()), self.device) for name, v in more.items()}
-        return self.at(dict.fromkeys(self._counts, rows[self._slice])) | added
+        batch = self.at(dict.fromkeys(self._counts, rows[self._slice])) | added
+        for beside, others in self.draw.further(self.seed, k, self.batch_size, n).items():
+            found = self.at(dict.fromkeys(self._counts, others[self._slice]))
+            batch |= {f"{beside}.{name}": field for name, field in found.items()}
+        return batch
 
     def spaced(self, n: int) -> dict[str, Tensor]:
         """At most n evenly spaced rows of every field, encoded, on the device: the same in every run.
@@ -144,10 +149,24 @@ def _to(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def _free(device: torch.device) -> int:
-    """Bytes of memory that are free."""
+def free_bytes(device: torch.device) -> int:
+    """Bytes of memory that are free on the device: of the machine, or of the container that we are in."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    return min(_free_of_machine(), _free_of_container())
+
+
+def _free_of_container() -> int:
+    """What the control group (version 2) still allows; everything where there is none."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        most = (group / "memory.max").read_text().strip()
+        return sys.maxsize if most == "max" else max(int(most) - int((group / "memory.current").read_text()), 0)
+    except (OSError, ValueError):
+        return sys.maxsize
+
+
+def _free_of_machine() -> int:
     meminfo = Path("/proc/meminfo")
     if meminfo.is_file():
         for line in meminfo.read_text().splitlines():

@@ -128,6 +128,8 @@ class DataSpec:
     codec: Codec
     classes: tuple[str, ...] = ()
     """The names of the labels 0, 1, ...; empty if the data has none."""
+    counts: tuple[int, ...] = ()
+    """How many samples have each label; empty where that is not known."""
     parts: Mapping[str, DataSpec] = field(default_factory=dict, hash=False)
     """Of `pairs` (aligned pictures) and `domains` (two sets, unaligned): `"a"` and `"b"`, pictures each. `shape` and
     `codec` of the whole are those of b, which is what is made by default."""
@@ -147,8 +149,19 @@ class DataSpec:
         """The codec of each field of a batch that has one."""
         return {name: part.codec for name, part in self.parts.items()} or {"x": self.codec}
 
+    @property
+    def beside(self) -> DataSpec:
+        """Of pairs and domains: a picture of a and b side by side."""
+        a, b = self.parts["a"], self.parts["b"]
+        return DataSpec(kind="image", shape=(*a.shape[:2], a.shape[2] + b.shape[2]), codec=b.codec)
+
     def made(self, given: Collection[str]) -> tuple[str, DataSpec]:
-        """The field that `Recipe.sample` makes of these given ones, and what it is: the part that is not given."""
+        """The field that `Recipe.sample` makes of these given ones, and what it is: the part that is not given.
+
+        Of two sets of pictures and nothing given that is a pair, which is no field of theirs: `beside`.
+        """
+        if self.parts and not given:
+            return "", self.beside
         left = [(name, part) for name, part in self.parts.items() if name not in given]
         return left[-1] if left and given else ("x", self)
 
@@ -159,6 +172,7 @@ class DataSpec:
             "shape": list(self.shape),
             "codec": self.codec.to_json(),
             "classes": list(self.classes),
+            **({"counts": list(self.counts)} if self.counts else {}),
             **({"parts": {name: part.to_json() for name, part in self.parts.items()}} if self.parts else {}),
         }
 
@@ -179,6 +193,10 @@ class DataSpec:
             }:
                 if len(shape) == (3 if kind == "image" else 1) and all(isinstance(s, int) and s > 0 for s in shape):
                     return cls(
-                        kind=kind, shape=tuple(shape), codec=codec_from_json(codec), classes=tuple(map(str, classes))
+                        kind=kind,
+                        shape=tuple(shape),
+                        codec=codec_from_json(codec),
+                        classes=tuple(map(str, classes)),
+                        counts=tuple(map(int, saved.get("counts", ()))),
                     )
         raise ValueError(f"not a data specification: {str(saved)[:200]}")

@@ -11,6 +11,7 @@ from .diversity import duplicate_rate, mean_pairwise_distance, path_length, supp
 from .frechet import Moments, Reference, frechet_distance, frechet_infinity
 from .inception import inception_score
 from .kernel import cmmd, gaussian_mmd, kernel_distance
+from .labels import agreement
 from .manifold import density_coverage, expected_coverage, prdc, precision_recall
 from .memorization import (
     authenticity,
@@ -30,6 +31,7 @@ __all__ = [
     "Clusters",
     "Moments",
     "Reference",
+    "agreement",
     "area_under_curve",
     "authenticity",
     "class_accuracy",

@@ -6,12 +6,16 @@ section 3: strided convolutions of kernel 4, batch norm, ReLU in G, LeakyReLU 0.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .mlp import Head, at_least_one
+from .minibatch import Minibatch
+from .mlp import Head, at_least_one, full
 
 Norm = Literal["batch", "layer", "none"]
 
@@ -33,11 +37,55 @@ def doubling(width: int, stages: int) -> list[int]:
     return [width * min(2**i, 8) for i in range(stages)]
 
 
+FEW = 3
+"""So few channels that a CPU is slow towards such a picture: `python -m benchmarks --only patches`."""
+
+
+class FewIn(nn.Conv2d):
+    """A convolution of a picture of few channels whose gradient at the picture is wanted: by patches, on a CPU.
+
+    As `torch.nn.Conv2d` up to rounding. The patches are laid out first, so that one product does the work and the
+    gradient at the picture is a sum of patches; the kernel for it is several times slower.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, out, h, w)."""
+        if input.device.type != "cpu" or not (input.requires_grad and torch.is_grad_enabled()):
+            return super().forward(input)
+        pairs = zip(input.shape[2:], self.kernel_size, self.stride, strict=True)
+        size = tuple((side + 2 - kernel) // stride + 1 for side, kernel, stride in pairs)
+        full = input.float() if input.dtype == torch.bfloat16 else input  # sums of bfloat16 lose digits
+        patches = F.unfold(full, self.kernel_size, padding=1, stride=self.stride).to(self.weight.dtype)
+        return F.conv2d(patches.unflatten(2, size), self.weight.flatten(1)[:, :, None, None], self.bias)
+
+
+class FewOut(nn.ConvTranspose2d):
+    """A transposed convolution to a picture of few channels: a product, and a sum of patches, on a CPU.
+
+    As `torch.nn.ConvTranspose2d` up to rounding.
+    """
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(N, C, h, w) to (N, out, H, W)."""
+        if input.device.type != "cpu":
+            return super().forward(input, output_size)
+        odd = self.output_padding
+        kinds = zip(input.shape[2:], self.kernel_size, self.stride, odd, strict=True)
+        size = tuple((side - 1) * stride - 2 + kernel + more for side, kernel, stride, more in kinds)
+        patches = F.conv2d(input, self.weight.flatten(1).t()[:, :, None, None]).flatten(2)
+        full = patches.float() if patches.dtype == torch.bfloat16 else patches
+        made = F.fold(full, size, self.kernel_size, padding=1, stride=self.stride)
+        if self.bias is not None:
+            made = made + self.bias[:, None, None].to(made.dtype)
+        return made.to(patches.dtype)
+
+
 def down(channels: int, out: int, big: tuple[int, int], small: tuple[int, int], bias: bool = True) -> nn.Conv2d:
     """The convolution from a map of size `big` to `small`: kernel 4 and stride 2 along each side that is halved."""
     halved = [b != s for b, s in zip(big, small, strict=True)]
     kernel = (4 if halved[0] else 3, 4 if halved[1] else 3)
-    return nn.Conv2d(channels, out, kernel, (1 + halved[0], 1 + halved[1]), 1, bias=bias)
+    kind = FewIn if channels <= FEW else nn.Conv2d
+    return kind(channels, out, kernel, (1 + halved[0], 1 + halved[1]), 1, bias=bias)
 
 
 def up(channels: int, out: int, small: tuple[int, int], big: tuple[int, int], bias: bool = True) -> nn.ConvTranspose2d:
@@ -46,7 +94,8 @@ def up(channels: int, out: int, small: tuple[int, int], big: tuple[int, int], bi
     kernel = (4 if halved[0] else 3, 4 if halved[1] else 3)
     # 2n + 1 is halved to n as 2n is: the lost row comes back as output padding.
     odd = (big[0] % 2 if halved[0] else 0, big[1] % 2 if halved[1] else 0)
-    return nn.ConvTranspose2d(channels, out, kernel, (1 + halved[0], 1 + halved[1]), 1, odd, bias=bias)
+    kind = FewOut if out <= FEW else nn.ConvTranspose2d
+    return kind(channels, out, kernel, (1 + halved[0], 1 + halved[1]), 1, odd, bias=bias)
 
 
 def _norm(norm: Norm, channels: int) -> list[nn.Module]:
@@ -105,9 +154,10 @@ class Discriminator(nn.Module):
     `width`: channels of the finest hidden map, doubled at every halving up to 8 times. `norm`: "batch" as in the paper
     (all but the first and last layer); "layer" or "none" where samples must not mix, as under a gradient penalty.
     Weights start from N(0, 0.02) as in the paper, those of a critic with layer norm from PyTorch's own initialisation.
+    `kernels`: of minibatch discrimination before the last layer; 0 judges each sample alone.
     """
 
-    def __init__(self, shape: tuple[int, ...], width: int, norm: Norm = "batch"):
+    def __init__(self, shape: tuple[int, ...], width: int, norm: Norm = "batch", kernels: int = 0):
         super().__init__()
         at_least_one(width=width)
         channels, height, across = shape
@@ -119,11 +169,31 @@ class Discriminator(nn.Module):
         for i, (big, small) in enumerate(pairwise(sizes[1:])):
             layers.append(down(widths[i], widths[i + 1], big, small, bias=norm == "none"))
             layers += [*_norm(norm, widths[i + 1]), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers)
-        self.head = Head(nn.Conv2d(widths[-1], 1, sizes[-1]))
+        features = widths[-1] * math.prod(sizes[-1])
+        last = [Minibatch(features, kernels)] if kernels else []
+        self.layers = nn.Sequential(*layers, *last)
+        self.head = Head(nn.Linear(features + kernels, 1) if kernels else nn.Conv2d(widths[-1], 1, sizes[-1]))
         if norm != "layer":  # without norm D must start flat: a steep one sends G out of range at once
             _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N,)."""
         return self.head(self.layers(x))
+
+
+class Encoder(nn.Module):
+    """Pictures (N, C, H, W) to `outputs` numbers each (N, outputs): the discriminator's layers and a head of its own.
+
+    The numbers are float32 whatever the precision.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int, outputs: int, norm: Norm = "batch"):
+        super().__init__()
+        at_least_one(outputs=outputs)
+        sizes = ladder(shape[1], shape[2])
+        self.layers = Discriminator(shape, width, norm).layers
+        self.last = nn.Conv2d(doubling(width, max(len(sizes) - 1, 1))[-1], outputs, sizes[-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, outputs)."""
+        return full(self.last, self.layers(x)).flatten(1)

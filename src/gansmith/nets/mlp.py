@@ -9,6 +9,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from .dropout import Dropout
+from .minibatch import Minibatch
+
 
 def at_least_one(**sizes: int) -> None:
     """Raises `ValueError` if one of these sizes of a network is not positive, naming it."""
@@ -22,7 +25,7 @@ def _hidden(sizes: Sequence[int], slope: float, dropout: float) -> list[nn.Modul
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.LeakyReLU(slope)]
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
     return layers
 
 
@@ -97,14 +100,20 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Samples (N, *shape) to scores (N,): Linear, LeakyReLU and dropout per width, then Linear."""
+    """Samples (N, *shape) to scores (N,): Linear, LeakyReLU and dropout per width, then Linear.
 
-    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], dropout: float = 0.0, slope: float = 0.2):
+    `kernels`: of minibatch discrimination before the last layer; 0 judges each sample alone.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], widths: Sequence[int], dropout: float = 0.0, slope: float = 0.2, kernels: int = 0
+    ):
         super().__init__()
         at_least_one(width=min(widths, default=1))
         sizes = (math.prod(shape), *widths)
-        self.layers = nn.Sequential(nn.Flatten(), *_hidden(sizes, slope, dropout))
-        self.head = Head(nn.Linear(sizes[-1], 1))
+        last = [Minibatch(sizes[-1], kernels)] if kernels else []
+        self.layers = nn.Sequential(nn.Flatten(), *_hidden(sizes, slope, dropout), *last)
+        self.head = Head(nn.Linear(sizes[-1] + kernels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, *shape) to (N,)."""
@@ -123,3 +132,30 @@ class MaxoutDiscriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, *shape) to (N,)."""
         return self.head(self.layers(x))
+
+
+class Encoder(nn.Module):
+    """Samples (N, *shape) to `outputs` numbers each (N, outputs): Linear and LeakyReLU per width, then Linear.
+
+    `batch_norm` normalises before each LeakyReLU; slope 0 is ReLU. The numbers are float32 whatever the precision.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], widths: Sequence[int], outputs: int, slope: float = 0.2, batch_norm: bool = False
+    ):
+        super().__init__()
+        at_least_one(width=min(widths, default=1), outputs=outputs)
+        sizes = (math.prod(shape), *widths)
+        layers = _normalised(sizes, slope) if batch_norm else _hidden(sizes, slope, 0.0)
+        self.layers = nn.Sequential(nn.Flatten(), *layers)
+        self.last = nn.Linear(sizes[-1], outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, *shape) to (N, outputs)."""
+        return full(self.last, self.layers(x))
+
+
+def full(layer: nn.Module, x: Tensor) -> Tensor:
+    """The layer in float32 under autocast too: for codes and logits, of which bfloat16 would keep three digits."""
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float() if x.dtype == torch.bfloat16 else x)

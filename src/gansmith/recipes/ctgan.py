@@ -73,6 +73,9 @@ class CTGAN(Recipe):
         adam = Adam(self.lr, self.betas, weight_decay=self.weight_decay)
         return {"G": adam, "D": adam}
 
+    def rows_together(self) -> int:
+        return self.pac
+
     def turns(self) -> tuple[Turn, ...]:
         return (Turn(("D",), self.critic_loss), Turn(("G",), self.generator_loss))
 

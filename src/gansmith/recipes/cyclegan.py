@@ -5,8 +5,10 @@ Source: Zhu, Park, Isola & Efros, "Unpaired Image-to-Image Translation using Cyc
     section 5.2 (identity loss of half that weight), section 7.1 and 7.2 (Adam 2e-4, linear decay, networks).
 Differs from the paper: D and G move on batches of their own; lr is constant unless `decay_images` is given; samples
     come from averaged weights; identity is on everywhere, as in the released code (the paper has it for paintings).
-Expect: "cycle" terms fall; D's terms start near 0.5 and 0 and come towards 0.125 each, where D cannot tell. How well it
-    translates has not been measured here yet.
+Expect: "cycle" terms fall; D's terms start near 0.5 and 0 and come towards 0.125 each, where D cannot tell. Digits of
+    16 x 16 pixels to a fixed colouring, unpaired, width 16, two blocks, no identity loss, lr 1e-3, batch 16, 4,000
+    shown, seeds 0 to 2: mean absolute error 9.0 to 9.4 of 255 on digits that were not trained on, the mean picture's is
+    24.9 (`tests/test_learns_translation.py`). Facades: docs/translation.md.
 """
 
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ class CycleGAN(Recipe):
 
     kinds: ClassVar[frozenset[str]] = frozenset({"domains", "pairs"})
     serving: ClassVar[tuple[str, ...]] = ("G_ab", "G_ba")
+    from_noise: ClassVar[bool] = False
 
     width: int = 64
     """Channels at full size of G, and of D's first layer."""

@@ -30,6 +30,7 @@ class GAIN(Recipe):
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"x"})
     chosen_by: ClassVar[str] = "RMSE of held-out cells"
+    from_noise: ClassVar[bool] = False
 
     hint_rate: float = 0.9
     """Chance that D is told whether a cell was there."""

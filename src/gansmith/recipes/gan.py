@@ -1,6 +1,9 @@
 """GAN: two fully connected networks, one that makes samples and one that tells them from real ones.
 
 Source: Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661, Algorithm 1, Eq. 1 and section 3.
+    Options: instance noise, Sonderby et al., 2016, arXiv:1610.04490; Salimans et al., 2016, arXiv:1606.03498, section
+    3.1 (feature matching), 3.2 (minibatch discrimination), 3.3 (historical averaging), 3.4 (one-sided label smoothing);
+    two time scales, Heusel et al., 2017, arXiv:1706.08500; weights, He et al., 2015, and Glorot & Bengio, 2010.
 Differs from the paper: LeakyReLU instead of maxout and sigmoid units; Adam instead of momentum.
 Expect: "D/real" and "D/fake" settle between 0.3 and 0.7 (0.69 is a D that cannot tell). Ring of 8
     Gaussians, width 32, dropout 0, lr 1e-3, z_dim 8, batch 64, 190,000 images, seeds 0-2: all 8 modes, 41 to 56 % of
@@ -8,14 +11,17 @@ Expect: "D/real" and "D/fake" settle between 0.3 and 0.7 (0.69 is a D that canno
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .. import losses
+from ..augment import instance_noise
 from ..nets import mlp
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, normal
+from ..nets.initial import initialise
+from ..penalties import History
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,20 +45,35 @@ class GAN(Recipe):
     """Standard deviation of the Gaussian noise added to real and fake samples before D sees them."""
     noise_decay_images: float = 0.0
     """Instance noise falls linearly to 0 over so many images shown; 0 keeps it constant."""
+    label_smoothing: float = 0.0
+    """D calls real samples real with a probability of 1 minus this (one-sided); 0.1 is usual."""
+    matching: bool = False
+    """G matches the mean features of D's last hidden layer on real samples (feature matching) instead of fooling D."""
+    kernels: int = 0
+    """Kernels of minibatch discrimination before D's last layer; it compares the samples of one rank's micro-batch."""
+    history: float = 0.0
+    """Weight of historical averaging: both networks are drawn to the mean of all their past weights."""
+    initial: Literal["own", "he", "xavier", "normal"] = "own"
+    """How weights start: own (PyTorch's), he, xavier or normal (N(0, 0.02))."""
     lr: float = 2e-4
     """Adam's step size, of both networks."""
+    lr_ratio: float = 1.0
+    """D's step size over G's: two time scales where it is not 1."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's decay rates, of both networks."""
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         widths = (self.width, 2 * self.width, 4 * self.width)
-        return {
+        nets: dict[str, nn.Module] = {
             "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=data.kind == "image"),
-            "D": mlp.Discriminator(data.shape, widths[::-1], self.dropout),
+            "D": mlp.Discriminator(data.shape, widths[::-1], self.dropout, kernels=self.kernels),
         }
+        for net in nets.values():
+            initialise(net, self.initial)
+        return nets | ({f"past_{k}": History(net) for k, net in nets.items()} if self.history else {})
 
     def optimizers(self) -> dict[str, Adam]:
-        return {"G": Adam(self.lr, self.betas), "D": Adam(self.lr, self.betas)}
+        return {"G": Adam(self.lr, self.betas), "D": Adam(self.lr * self.lr_ratio, self.betas)}
 
     def turns(self) -> tuple[Turn, ...]:
         return (Turn(("D",), self.discriminator_loss), Turn(("G",), self.generator_loss))
@@ -63,26 +84,36 @@ class GAN(Recipe):
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 1, from scores."""
         with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        both = torch.cat((self.blur(batch["x"], batch), self.blur(fake, batch)))
-        real_scores, fake_scores = nets["D"](both).chunk(2)
+            made = self.sample(nets, len(batch["x"]))
+        real, fake = self.blurred(batch["x"], batch), self.blurred(made, batch)
+        if self.kernels:  # real samples are compared with each other, fakes with each other
+            real, fake = nets["D"](real), nets["D"](fake)
+        else:
+            real, fake = nets["D"](torch.cat((real, fake))).chunk(2)
         return {
-            "real": self.rest(losses.logistic_real(real_scores), real_scores > 0),
-            "fake": self.rest(losses.logistic_fake(fake_scores), fake_scores < 0),
-        }
+            "real": losses.resting(losses.logistic_real(real, 1 - self.label_smoothing), real > 0, self.balance),
+            "fake": losses.resting(losses.logistic_fake(fake), fake < 0, self.balance),
+        } | self.past(nets, "D", batch)
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
-        """Section 3 (non-saturating), or Eq. 1."""
-        scores = nets["D"](self.blur(self.sample(nets, len(batch["x"])), batch))
-        return {"adversarial": losses.saturating(scores) if self.saturating else losses.logistic_real(scores)}
+        """Section 3 (non-saturating), Eq. 1, or feature matching."""
+        fake = self.blurred(self.sample(nets, len(batch["x"])), batch)
+        if self.matching:
+            features = nets["D"].get_submodule("layers")
+            with torch.no_grad():
+                real = features(self.blurred(batch["x"], batch))
+            terms = {"matching": losses.feature_matching(joined(real), joined(features(fake)))}
+        else:
+            scores = nets["D"](fake)
+            terms = {"adversarial": losses.saturating(scores) if self.saturating else losses.logistic_real(scores)}
+        return terms | self.past(nets, "G", batch)
 
-    def blur(self, x: Tensor, batch: Batch) -> Tensor:
-        """x with instance noise (Sonderby et al., 2016, arXiv:1610.04490)."""
-        if not self.instance_noise:
-            return x
-        decay = (1 - batch["images"] / self.noise_decay_images).clamp_min(0) if self.noise_decay_images else 1.0
-        return x + self.instance_noise * decay * normal(x)
+    def blurred(self, x: Tensor, batch: Batch) -> Tensor:
+        """x with instance noise."""
+        return instance_noise(x, self.instance_noise, batch["images"], self.noise_decay_images)
 
-    def rest(self, loss: Tensor, correct: Tensor) -> Tensor:
-        """The loss, or 0 with no gradient while about half of the answers are correct; without a device wait."""
-        return torch.where((correct.float().mean() - 0.5).abs() < self.balance, loss.detach() * 0, loss)
+    def past(self, nets: nn.ModuleDict, role: str, batch: Batch) -> Terms:
+        """Historical averaging of one network, if it has a weight."""
+        if not self.history:
+            return {}
+        return {"history": self.history * nets[f"past_{role}"](nets[role], batch["images"])}

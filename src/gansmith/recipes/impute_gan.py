@@ -5,9 +5,10 @@ Source: none for the whole. Guesses: cells that are there are hidden at random a
     conditional GAN whose mean is tied to the guess (the idea is in Bendel et al., "A Regularized Conditional GAN for
     Posterior Sampling in Image Recovery Problems", 2023, arXiv:2210.13389; the product of two draws' errors is ours).
     The game: relativistic pairing with R1 and R2 (Huang et al., 2025, arXiv:2501.05441, Eq. 2, 4 and 5).
-How it works: G guesses every hidden cell; that is what `apply` writes, and no part of the game. A small network N
-    adds noise to the guess, so that D cannot tell the completed row from the real one: D sees either, the guess, and
-    which cells were known; no hint is needed. `apply --draw` writes such draws: several show how sure a cell is.
+Differs from the paper: there is none. G guesses every hidden cell; that is what `apply` writes, and no part of the
+    game. A small network N adds noise to the guess, so that D cannot tell the completed row from the real one: D sees
+    either, the guess, and which cells were known; no hint is needed. `apply --draw` writes such draws: several show
+    how sure a cell is.
 Expect: "G/guess" is in units of each column's variance (and nats) and falls to the end; "N/pairing" stays near 0.7.
     UCI letter, 20 % of the cells hidden, defaults, batch 256, 1,024,000 rows, seed 0: RMSE .0721 of guesses and .0897
     of draws; MICE .1130, extra-trees .0640 (`python -m benchmarks.imputing`; docs/tabular.md).
@@ -33,6 +34,7 @@ class ImputeGAN(Recipe):
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"x", "draw"})
     serving: ClassVar[tuple[str, ...]] = ("G", "N")
+    from_noise: ClassVar[bool] = False
     chosen_by: ClassVar[str] = "RMSE of held-out cells"
 
     width: int = 128

@@ -66,6 +66,9 @@ class PacGAN(Recipe):
     def optimizers(self) -> dict[str, Adam]:
         return {"G": Adam(self.lr, self.betas), "D": Adam(self.lr, self.betas)}
 
+    def rows_together(self) -> int:
+        return self.pack
+
     def turns(self) -> tuple[Turn, ...]:
         return (Turn(("D",), self.discriminator_loss), Turn(("G",), self.generator_loss))
 

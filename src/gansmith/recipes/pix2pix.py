@@ -29,6 +29,7 @@ class Pix2Pix(Recipe):
     """Conditional GAN on pairs of pictures, a to b; see the module's docstring."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"pairs"})
+    from_noise: ClassVar[bool] = False
 
     width: int = 64
     """Channels of the first layer of G and of D, doubled at every halving, up to 8 times."""

@@ -102,6 +102,9 @@ class StyleGAN2(Recipe):
     def average(self) -> Average:
         return Average(half_life=self.average_images)
 
+    def rows_together(self) -> int:
+        return self.group
+
     def turns(self) -> tuple[Turn, ...]:
         turns = [
             Turn(("D",), self.discriminator_loss),

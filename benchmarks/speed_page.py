@@ -1,0 +1,119 @@
+"""docs/speed.md, written from benchmarks/results/speed.json: `python -m benchmarks --page`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from . import RESULTS
+
+PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
+
+HEAD = """# Speed
+
+Written by `python -m benchmarks --page` from `benchmarks/results/speed.json`; do not edit by hand. Measured by
+`python -m benchmarks` on {machine}.
+
+"""
+
+TRAINING = """## Training beside the plain loop
+
+The plain loop is what tutorials and papers' scripts teach (`benchmarks/plain.py`): a DataLoader with a transform for
+each sample, Sigmoid and BCELoss, `zero_grad` and `backward`, Adam by default, `.item()` at every step; the networks,
+batch and losses are ours. Ours is the engine's step with data, moving average and what it chose by timing. Both sides
+take turns in processes of their own; ratios are medians of the rounds' ratios.
+
+"""
+
+RANKS = """
+`--ranks 2` trains with two processes of one thread each; networks with batch statistics are not split.
+"""
+
+GPU = """## Compiled and captured steps
+
+`--graphs capture` captures the step as CUDA graphs on a GPU, one for each pattern of due turns; `--graphs compile`
+compiles the losses. No GPU was at hand: **capturing has not run on one yet.** What is tested on a CPU is the plan of
+patterns, the static buffers, and that steps taken through them equal the eager ones to the bit.
+"""
+
+
+def _machine(found: dict[str, Any]) -> str:
+    flags = f" ({', '.join(found['flags'])})" if found.get("flags") else ""
+    gpu = "" if found["gpu"] == "none" else f", {found['gpu']}"
+    return f"{found['processor']}{flags}, {found['cores']} cores{gpu}, PyTorch {found['torch']}, {found['date']}"
+
+
+def _training(rows: list[dict[str, Any]], peaks: dict[str, Any] | None) -> str:
+    lines = ["| | workload | plain | ours | ratio | two ranks | ratio | exchange | of the peak | memory | ours is |"]
+    lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
+    for row in rows:
+        plain, ours, two = (row["sides"].get(k) for k in ("plain", "ours", "ours, 2 ranks"))
+        share = "-"
+        if peaks:
+            best = max(v for k, v in peaks.items() if k.endswith("gflops") and ours["how"][:4] in k)
+            share = f"{100 * ours['gflop_per_second'] / best:.0f} %"
+        more = "- | - | -"
+        if two:
+            more = f"{two['images_per_second']:,.4g} | {two['ratio']:.2f} | {100 * two['exchange_share']:.0f} %"
+        rates = f"{plain['images_per_second']:,.4g} | {ours['images_per_second']:,.4g}"
+        memory = f"{plain['peak_mib']}, {ours['peak_mib']} MiB"
+        cells = (row["letter"], row["what"], rates, f"{ours['ratio']:.2f}", more, share, memory, ours["how"])
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n\nImages a second. The peak is that of the precision that was chosen.\n"
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    heads = list(rows[0])
+    lines = [f"| {' | '.join(h.replace('_', ' ') for h in heads)} |", "|" + "---:|" * len(heads)]
+    return "\n".join([*lines, *(f"| {' | '.join(f'{_shown(row[h])}' for h in heads)} |" for row in rows)]) + "\n"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _facts(found: dict[str, Any]) -> str:
+    rows = []
+    for key, value in found.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{k.replace('_', ' ')} {v:,}" for k, v in value.items())
+        rows.append(
+            f"| {key.replace('_', ' ')} | {value:,} |" if isinstance(value, int | float) else f"| {key} | {value} |"
+        )
+    return "\n".join(["| | |", "|---|---:|", *rows]) + "\n"
+
+
+def write() -> Path:
+    """Write the page; returns its path."""
+    path = RESULTS / "speed.json"
+    if not path.is_file():
+        PAGE.write_text("# Speed\n\nNot measured yet: run `python -m benchmarks` on an idle machine.\n\n" + GPU)
+        return PAGE
+    found = json.loads(path.read_text(encoding="utf-8"))
+    text = HEAD.format(machine=_machine(found["machine"]))
+    if load := found.get("load_average"):
+        text += f"Load average when it ended: {', '.join(map(str, load))}.\n\n"
+    if found.get("training"):
+        text += TRAINING + _training(found["training"], found.get("peaks")) + RANKS + "\n"
+    for key, title in (
+        ("peaks", "The machine's peaks"),
+        ("loading", "Packing and loading"),
+        ("start_up", "Start-up"),
+        ("sampling", "Sampling"),
+    ):
+        if key in found:
+            text += f"## {title}\n\n{_facts(found[key])}\n"
+    if "frechet" in found:
+        text += f"## Frechet distance of N x 2048 features\n\n{_table(found['frechet'])}\n"
+    if "patches" in found:
+        text += f"## Convolutions to and from pictures of few channels\n\n{_table(found['patches'])}\n"
+    for key, what in (
+        ("batch", "with the batch (r3gan at 32 px, fp32)"),
+        ("side", "with the picture's side (r3gan, batch 32, fp32)"),
+        ("samples", "of a batch of 64 with the number of samples (16 x 16 pixels)"),
+    ):
+        if key in found.get("growth", {}):
+            text += f"## Growth {what}\n\n{_table(found['growth'][key])}\n"
+    PAGE.write_text(text + GPU, encoding="utf-8")
+    return PAGE

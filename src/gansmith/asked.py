@@ -1,0 +1,145 @@
+"""What a model can be asked for: classes as often as the data has them, InfoGAN's codes; and sheets with one a row."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .data import DataSpec
+from .model import Model, Weights, draw_samples
+from .recipe import EMPTY, Batch, Recipe
+from .step import derive
+
+MOST_ROWS = 16
+"""Classes that a sheet shows at most; of more, evenly spaced ones."""
+
+
+def takes_labels(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec) -> bool:
+    """Whether samples can be asked for by class: the recipe knows labels, and these networks were trained with them."""
+    if "label" not in recipe.takes or not spec.classes:
+        return False
+    try:
+        draw_samples(recipe, nets, 1, 0, {"label": torch.zeros(1, dtype=torch.int64)})
+    except ValueError:  # a recipe that was told to do without
+        return False
+    return True
+
+
+def label_of(spec: DataSpec, text: str) -> int:
+    """The label of a class by its name, or by its number where no class is called by a number.
+
+    Raises `ValueError` for anything else.
+    """
+    if text in spec.classes:
+        return spec.classes.index(text)
+    if text.isdecimal() and int(text) < len(spec.classes) and not any(name.isdecimal() for name in spec.classes):
+        return int(text)
+    raise ValueError(f"--label {text}: the classes of this model are {', '.join(spec.classes)[:300] or 'none'}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What samples were asked to be."""
+
+    kind: str
+    """`label`, or `code`, whose numbers mean nothing until they are matched to classes."""
+    values: np.ndarray
+    """(n,) int64."""
+
+    @property
+    def given(self) -> Batch:
+        """As `Recipe.sample` takes it."""
+        return {self.kind: torch.from_numpy(self.values)}
+
+
+def asked(model: Model, n: int, seed: int, weights: Weights = "ema") -> Asked | None:
+    """Labels drawn as often as the data has them, or codes drawn evenly; None where the model takes neither."""
+    random = np.random.Generator(np.random.Philox(key=[seed % 2**64, 12]))
+    if takes_labels(model.recipe, model.weights(weights), model.spec):
+        classes, counts = len(model.spec.classes), np.asarray(model.spec.counts, np.float64)
+        share = counts / counts.sum() if len(counts) == classes else None
+        return Asked(kind="label", values=random.choice(classes, n, p=share))
+    if "code" in model.recipe.takes:
+        return Asked(kind="code", values=random.integers(int(_field(model.recipe, "categories")), size=n))
+    return None
+
+
+def rows_of_labels(spec: DataSpec, columns: int) -> Tensor:
+    """Labels (rows * columns,) of a sheet with a class a row."""
+    k = min(len(spec.classes), MOST_ROWS)
+    shown = torch.arange(k) * len(spec.classes) // k
+    return shown.repeat_interleave(columns)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sheet:
+    """Samples to be shown in rows."""
+
+    samples: np.ndarray
+    columns: int
+    what: str
+    """In words, what varies."""
+
+
+def label_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema") -> Sheet:
+    """About n samples, a class a row; a column has one noise vector, where the recipe can be given it.
+
+    Raises `ValueError` if the model takes no labels.
+    """
+    if not takes_labels(model.recipe, model.weights(weights), model.spec):
+        raise ValueError(f"{model.recipe_name} was trained without labels: there is no class to put into each row")
+    columns = max(n // min(len(model.spec.classes), MOST_ROWS), 1)
+    y = rows_of_labels(model.spec, columns)
+    given = {"label": y}
+    if "z" in model.recipe.takes:
+        z = _noise(model.recipe, columns, seed)
+        given["z"] = z.repeat(len(y) // columns, 1)
+    samples = model.stored(len(y), seed=seed, weights=weights, given=given)
+    names = ", ".join(model.spec.classes[int(k)] for k in y[::columns])
+    return Sheet(samples=samples, columns=columns, what=f"a class a row: {names}")
+
+
+def code_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema") -> Sheet:
+    """About n samples (at least 5 a code), a category a row; from left to right each continuous code goes from -1 to 1.
+
+    All are of one noise vector, and codes that do not vary are 0. Raises `ValueError` if the model takes no codes.
+    """
+    recipe = model.recipe
+    if "code" not in recipe.takes:
+        raise ValueError(f"{model.recipe_name} has no codes: --sweep code is for infogan; --sweep label for classes")
+    rows, codes = int(_field(recipe, "categories")), int(_field(recipe, "continuous"))
+    steps = max(n // (rows * max(codes, 1)), 5)
+    across = torch.zeros(max(codes, 1) * steps, codes)
+    for k in range(codes):
+        across[k * steps : (k + 1) * steps, k] = torch.linspace(-1, 1, steps)
+    columns = len(across)
+    given = {
+        "code": torch.arange(rows).repeat_interleave(columns),
+        "continuous": across.repeat(rows, 1),
+        "z": _noise(recipe, 1, seed).expand(rows * columns, -1),
+    }
+    samples = model.stored(rows * columns, seed=seed, weights=weights, given=given)
+    return Sheet(
+        samples=samples, columns=columns, what=f"a category a row; {codes} continuous codes, each from -1 to 1"
+    )
+
+
+def film_labels(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec, columns: int = 8) -> Batch:
+    """What the pictures of a run's film are asked for: a class a row, or nothing."""
+    if not spec.pictures or not takes_labels(recipe, nets, spec):
+        return EMPTY
+    return {"label": rows_of_labels(spec, columns)}
+
+
+def _noise(recipe: Recipe, n: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(derive(seed, "sweep"))
+    return torch.randn(n, int(_field(recipe, "z_dim")), generator=generator)
+
+
+def _field(recipe: Recipe, name: str) -> float:
+    """A recipe that takes `z` has a field `z_dim`; one that takes `code`, also `categories` and `continuous`."""
+    return dataclasses.asdict(recipe)[name]

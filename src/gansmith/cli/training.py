@@ -1,0 +1,194 @@
+"""`train`: the recipe among the words, its fields beside the options of training, and what may change at resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, get_args
+
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
+
+from .. import catalog
+from ..options import TrainOptions
+from .parsing import Usage, given_in, page_of, parse, recipe_of, value_of
+
+
+def train(words: list[str]) -> int:
+    """Train a GAN into a run directory, or continue one with --resume."""
+    written = words
+    name, words = _take_recipe(words)
+    given = given_in(words)
+    record: dict[str, Any] = {}
+    if "resume" in given and not given & {"h", "help"}:
+        record = _record(value_of(words, "--out"), name)
+        name = name or str(record["recipe"]["name"])
+    elif not name and not given & {"h", "help"}:
+        raise Usage(f"say which recipe to train: {', '.join(catalog.names())}, or the path of a .py")
+    page = page_of(name) if name else None
+    options = parse(_train_arguments(page), words, f"gansmith train {page.name if page else 'RECIPE'}", _about(page))
+    assert page is not None  # without a recipe the parser has printed help and left
+    fields = {f.name: getattr(options.recipe, f.name) for f in dataclasses.fields(options.recipe)}
+    if options.resume:
+        _check_unchanged(record, page, given, options, fields)
+
+    ranks = int(record["options"].get("ranks", 1)) if record else options.train.ranks
+    if ranks > 1 and "WORLD_SIZE" not in os.environ and not options.estimate:
+        _launch(ranks, ["train", *written])
+
+    from .. import engine
+
+    recipe = recipe_of(page)
+    if options.estimate:
+        from ..estimate import estimate
+
+        print(estimate(recipe(**fields), page.name, options.data, options.train, options.out))
+    elif options.resume:
+        engine.resume(
+            options.out,
+            recipe=recipe if page.name.endswith(".py") else None,
+            images=options.train.images if "images" in given else None,
+            minutes=options.train.minutes if "minutes" in given else None,
+        )
+    else:
+        # A path is recorded in full: the run may be continued from another folder.
+        label = str(page.path.resolve()) if page.name.endswith(".py") else page.name
+        engine.train(recipe(**fields), options.data, options.train, out=options.out, name=label)
+    if "WORLD_SIZE" in os.environ:
+        # Some ranks abort while the interpreter is torn down, and torchrun then reports a failure; all is saved by now.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
+
+
+def _launch(ranks: int, words: list[str]) -> NoReturn:
+    """Become PyTorch's launcher of so many processes on this machine, each with its share of the cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // ranks, 1)))
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *launcher, "-m", "gansmith", *words])
+
+
+def _about(page: catalog.RecipePage | None) -> str:
+    if page is None:
+        return (
+            "Train a GAN into a run directory. `gansmith train RECIPE --help` adds the recipe's own options; recipes: "
+            f"{', '.join(catalog.names())}, or the path of a .py."
+        )
+    return page.summary
+
+
+def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
+    """What `train` parses: where from and to, the training options, and the recipe's fields, in groups of their own.
+
+    A field named like a training option is reached as `--recipe.<field>`, so neither hides the other.
+    """
+    taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume", "estimate"}
+    fields: list[Any] = []
+    for field in dataclasses.fields(catalog.options_class(page)) if page else ():
+        annotation: Any = field.type
+        text = next((mark.text for mark in get_args(annotation)[1:] if isinstance(mark, catalog.Help)), "")
+        name = f"recipe.{field.name.replace('_', '-')}" if field.name in taken else None
+        annotation = Annotated[annotation, arg(name=name, help=text)]
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            fields.append((field.name, annotation))
+        elif field.default_factory is not dataclasses.MISSING:
+            fields.append((field.name, annotation, dataclasses.field(default_factory=field.default_factory)))
+        else:
+            fields.append((field.name, annotation, field.default))
+    recipe: Any = dataclasses.make_dataclass("Fields", fields, frozen=True, kw_only=True)
+    recipe.__doc__ = f"The recipe's own: gansmith recipes {page.name}" if page else ""
+    whole: list[Any] = [
+        ("data", Annotated[str, arg(metavar="SRC", help=_DATA_HELP)], "digits"),
+        ("out", Annotated[Path | None, arg(help="The run's directory; runs/<recipe>-<data> by default.")], None),
+        ("resume", Annotated[bool, FlagCreatePairsOff, arg(help=_RESUME_HELP)], False),
+        ("estimate", Annotated[bool, FlagCreatePairsOff, arg(help=_ESTIMATE_HELP)], False),
+        ("train", Annotated[TrainOptions, OmitArgPrefixes]),
+        ("recipe", Annotated[recipe, OmitArgPrefixes]),
+    ]
+    return dataclasses.make_dataclass("Train", whole, frozen=True, kw_only=True)
+
+
+_DATA_HELP = (
+    "A folder of pictures (sub-folders are classes), zip, tar, CSV of files, table (.csv, .parquet; table:FILE says "
+    "so), .npy, .npz or packed store; or digits, mnist, fashion-mnist, cifar10, toy:ring, toy:grid, toy:spiral. Two "
+    "sets of pictures: pairs:SRC or domains:SRC, a folder or zip that holds folders a and b (or "
+    "SRC:FOLDER_A:FOLDER_B); pairs:SRC:left for pictures side by side. Text: a .txt of lines, text:FILE.csv#column, "
+    "toy:oracle."
+)
+_RESUME_HELP = (
+    "Continue the run at --out to the last bit, with its recorded options; --images or --minutes may be raised."
+)
+_ESTIMATE_HELP = "Take a few steps, print what the run would take (images/s, time, memory, disk), and leave no run."
+_BOOLEAN = {"--resume", "--estimate", "-h", "--help"}
+
+
+def _take_recipe(words: list[str]) -> tuple[str, list[str]]:
+    """The recipe among the words, wherever it stands, and the other words; "" if there is none."""
+    free: list[int] = []
+    i = 0
+    while i < len(words):
+        if not words[i].startswith("-"):
+            free.append(i)
+        elif words[i] not in _BOOLEAN and "=" not in words[i] and not words[i].startswith("--no-"):
+            i += 1  # its value
+        i += 1
+    known = {*catalog.names()}
+    named = [i for i in free if words[i].replace("-", "_").lower() in known or words[i].endswith(".py")]
+    # A field may take several values, so that a number in a free place is no recipe.
+    for i in named or [i for i in free if not words[i].replace(".", "").isdecimal()]:
+        return words[i], words[:i] + words[i + 1 :]
+    return "", words
+
+
+def _record(out: str, recipe: str) -> dict[str, Any]:
+    """`run.json` of the run to continue, read without PyTorch."""
+    if not out:
+        raise Usage("--resume continues the run at --out: say which")
+    path = Path(out) / "run.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"no run at {out}: it holds no run.json")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = str(record["recipe"]["name"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error!r}") from error
+    if name.endswith(".py") and not recipe:
+        raise ValueError(
+            f"{out} was trained by a recipe of your own; to run its code, name it: "
+            f"gansmith train {name} --resume --out {out}"
+        )
+    return record
+
+
+def _check_unchanged(
+    record: Mapping[str, Any],
+    page: catalog.RecipePage,
+    given: set[str],
+    options: Any,
+    fields: Mapping[str, Any],
+) -> None:
+    """Repeating what the run was started with is fine; anything else cannot be continued. Raises `ValueError`."""
+    recorded = str(record["recipe"]["name"])
+    if page.name != recorded and not (recorded.endswith(".py") and page.name.endswith(".py")):
+        raise ValueError(f"{options.out} was trained with {recorded}, not {page.name}: leave the recipe out")
+    now = {"data": options.data} | dataclasses.asdict(options.train)
+    then = {"data": record["data"]["source"]} | dict(record["options"])
+    now |= {f"recipe.{k}": v for k, v in fields.items()} | {k: v for k, v in fields.items() if k not in now}
+    saved = dict(record["recipe"]["fields"])
+    then |= {f"recipe.{k}": v for k, v in saved.items()} | {k: v for k, v in saved.items() if k not in then}
+    for name in sorted(given - {"images", "minutes", "out", "resume"}):
+        if _plain(now.get(name)) != _plain(then.get(name)):
+            raise ValueError(
+                f"--{name.replace('_', '-')} is {now.get(name)}, but {options.out} was started with {then.get(name)}: "
+                "a run goes on as it was started, only --images and --minutes may be raised"
+            )
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))

@@ -1,0 +1,68 @@
+"""Ranks of one machine: means through shared memory, and `--ranks`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gansmith.cli import main
+from gansmith.run import Run
+
+SCRIPT = """
+import time, torch
+from pathlib import Path
+from gansmith.shared import Shared
+from gansmith.step import Ranks
+torch.distributed.init_process_group("gloo")
+rank = torch.distributed.get_rank()
+assert Shared.fits(2) and not Shared.fits(3)
+quick, slow = Ranks(rank, 2, Shared(rank, 2)), Ranks(rank, 2)
+made = torch.Generator().manual_seed(rank)
+for k in range(30):
+    dtype = torch.float64 if k % 7 == 3 else torch.float32
+    size = (k % 5 + 1) * (1000 if k == 20 else 1)  # it grows once more in the middle
+    tensors = [torch.randn(size, 3, generator=made, dtype=dtype), torch.randn(5, generator=made, dtype=dtype)]
+    others = [t.clone() for t in tensors]
+    if rank == k % 2 and k % 4 == 0:
+        time.sleep(0.01)  # now one comes late, now the other
+    quick.mean(tensors)
+    slow.mean(others)
+    assert all(torch.equal(a, b) for a, b in zip(tensors, others)), k
+assert not list(Path("/dev/shm").glob("gansmith-*"))
+open(f"FOLDER/{rank}", "w").close()
+torch.distributed.barrier(); torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs shared memory as Linux has it")
+def test_means_through_shared_memory_are_those_of_the_backend(tmp_path: Path) -> None:
+    script = tmp_path / "rank.py"
+    script.write_text(SCRIPT.replace("FOLDER", str(tmp_path)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    assert (tmp_path / "0").exists() and (tmp_path / "1").exists(), done.stderr
+
+
+def test_ranks_train_together_and_resume_together(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "gansmith", "train"]
+    first = ["r3gan", "--data", "digits", "--out", str(out), "--ranks", "2", "--images", "256", "--precision", "fp32"]
+    again = ["--resume", "--out", str(out), "--images", "512"]
+    for words in (first, again):
+        done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=250)
+        assert done.returncode == 0, done.stderr
+    run = Run(out)
+    assert run.record["machine"]["world"] == 2 and run.record["options"]["ranks"] == 2
+    assert run.progress()["images"] == 512
+
+
+def test_ranks_that_were_not_started_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from gansmith import TrainOptions, train
+
+    with pytest.raises(ValueError, match="--ranks 2"):
+        train("r3gan", "digits", TrainOptions(ranks=2), out=tmp_path / "run")
+    assert main(["train", "r3gan", "--ranks", "0"]) == 1
+    assert "at least 1" in capsys.readouterr().err
