@@ -33,6 +33,7 @@ TABLES: Shown = {
     "ndb": ("ndb", ndb.table),
     "stacked_mnist": ("stacked_mnist", stacked_mnist.table),
     "limited": ("limited", limited.table),
+    "limited_few": ("limited_few", limited.table),
 }
 """By mark: the file of results and how it is shown."""
 PAGES: dict[Path, Shown] = {
