@@ -98,7 +98,9 @@ class Semi(Recipe):
 
     def first_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """The very first batch sets D's scales and biases, then teaches it."""
-        _d(nets).fit(of_all_ranks(batch["x"])[0], normal)
+        rows, own = of_all_ranks(batch["x"])
+        # Each rank draws the noise of its own rows; all see all of it, or their scales would drift apart.
+        _d(nets).fit(rows, lambda x: of_all_ranks(normal(x[own]))[0])
         return {"labelled": self.labelled(nets, batch)}
 
     def labelled(self, nets: nn.ModuleDict, batch: Batch) -> Tensor:
