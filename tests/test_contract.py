@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
 from gansmith.graphs import Static, quick
 from gansmith.model import apply_to, draw_samples, load, save_model
+from gansmith.nets.spectral import Spectral
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step import Ranks, Step
 
@@ -505,3 +506,19 @@ def test_8_two_ranks_equal_one(name: str, pair: Pair) -> None:
         assert found.keys() == whole.keys()
         for key, value in found.items():
             torch.testing.assert_close(value, whole[key], rtol=1e-7, atol=1e-10, msg=f"{key} of rank {r}")
+
+
+def test_8_parts_of_a_batch_are_worth_the_whole_or_the_recipe_says_not(name: str) -> None:
+    """A batch too large for memory may be split unasked only where its terms are means over samples."""
+    spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
+    found = []
+    for parts in (1, 2):
+        step = step_of(without_dropout(name), spec, torch.float64, micro_batches=parts)
+        if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in step.nets.modules()):
+            pytest.skip("batch normalisation, which training refuses to split unasked")
+        for module in step.nets.modules():
+            if isinstance(module, Spectral):
+                module.eval()  # each part is one more iteration towards the same singular value
+        found.append(step.take(0, feed(spec, torch.float64)))
+    apart = [key for key in found[0] if not torch.isclose(found[0][key], found[1][key], rtol=1e-7, atol=1e-10)]
+    assert bool(apart) == (not without_dropout(name).rows_together()), apart

@@ -14,6 +14,8 @@ from gansmith.estimate import taken
 from gansmith.options import Count, TrainOptions
 from gansmith.recipe import Recipe
 from gansmith.recipes.dcgan import DCGAN
+from gansmith.recipes.gan import GAN
+from gansmith.recipes.pacgan import PacGAN
 from gansmith.recipes.r3gan import R3GAN
 from gansmith.recipes.stylegan2 import StyleGAN2
 from gansmith.step import Ranks, Turn
@@ -83,6 +85,16 @@ def test_batch_norm_is_not_split_silently(monkeypatch: pytest.MonkeyPatch) -> No
         split(DCGAN(width=2), monkeypatch, 0.26)
     with pytest.raises(ValueError, match="no split"):
         split(R3GAN(width=4), monkeypatch, 0.001)
+
+
+def test_a_loss_over_the_batch_is_not_split_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="a loss would compare the samples of each part alone"):
+        split(GAN(width=8, matching=True), monkeypatch, 0.26)
+    assert split(GAN(width=8), monkeypatch, 0.26).micro_batches > 1
+
+
+def test_packs_that_do_not_divide_the_few_rows_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert split(PacGAN(width=2, pack=3, norm="none"), monkeypatch, 1.1, batch=48).micro_batches == 1
 
 
 def test_a_split_run_shows_as_many_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ class Recipe(ABC):
     def rows_together(self) -> int:
         """Consecutive rows that are judged together (a pack, a group): a part of a batch holds a multiple of it.
 
+        0: all rows of the batch, as a loss is no mean over samples (a softmax over them, a mean inside a logarithm).
         Asked where a batch is to be split to fit into memory. Batch norm, over all rows, need not be told here.
         """
         return 1

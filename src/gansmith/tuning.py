@@ -76,9 +76,11 @@ def build_feed(
     )
 
 
-def mixes_rows(nets: nn.ModuleDict) -> bool:
-    """Whether a network takes statistics of the whole batch, so that parts of a batch give other gradients."""
-    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules())
+def mixes_rows(recipe: Recipe, nets: nn.ModuleDict) -> str:
+    """What takes all rows of a batch together, so that parts of it give other gradients; empty if nothing does."""
+    if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules()):
+        return "batch norm would take its statistics"
+    return "" if recipe.rows_together() else "a loss would compare the samples"
 
 
 def activation_bytes(
@@ -88,7 +90,8 @@ def activation_bytes(
 
     Counted on copies with a few rows, in float32, and scaled up: nothing large is allocated.
     """
-    rows = min(options.batch_size, max(16, recipe.rows_together()))
+    together = max(recipe.rows_together(), 1)
+    rows = min(options.batch_size, -(-16 // together) * together)
     few = dataclasses.replace(options, batch_size=rows, micro_batches=1)
     setting = Setting(device)
     step = build_step(recipe, copy.deepcopy(nets), few, setting, Ranks())
@@ -133,14 +136,14 @@ def within_memory(
     """The options with as many micro-batches as make a step fit into what memory is free, which is said aloud.
 
     A number of micro-batches that was asked for is kept. Raises `ValueError` where no split would do, or where it
-    would change what is learned because a network takes statistics of the whole batch.
+    would change what is learned because a network or a loss takes the rows of the whole batch together.
     """
     free = free_bytes(torch.device(device)) // (1 if device != "cpu" else _ranks_here(ranks))
     own = options.batch_size // ranks.world
     fixed = 6 * sum(p.nbytes for p in nets.parameters())  # state_bytes, of all networks, and the timing's copies
     of_batch = activation_bytes(recipe, nets, store, spec, dataclasses.replace(options, batch_size=own), device)
     needed = fixed + HEADROOM * of_batch / options.micro_batches
-    splits = [m for m in range(1, own + 1) if own % (m * recipe.rows_together()) == 0]
+    splits = [m for m in range(1, own + 1) if own % (m * max(recipe.rows_together(), 1)) == 0]
     fitting = [m for m in splits if fixed + HEADROOM * of_batch / m < free]
     # Every rank must split alike: the one with the least memory decides.
     chosen = torch.tensor(0 if needed < free else fitting[0] if fitting else own + 1, device=device)
@@ -152,9 +155,9 @@ def within_memory(
     told = f"a step with a batch of {own:,} needs about {needed / GIB:.1f} GiB, and {free / GIB:.1f} GiB are free"
     if parts > own:
         raise ValueError(f"{told}; no split of the batch would fit: pass a smaller --size, --batch-size or network")
-    if mixes_rows(nets):
+    if mixed := mixes_rows(recipe, nets):
         raise ValueError(
-            f"{told}; splitting it would change training, as batch norm would take its statistics of each part: pass "
+            f"{told}; splitting it would change training, as {mixed} of each part alone: pass "
             f"--batch-size {max(own // parts, 1) * ranks.world}, or --micro-batches {parts} if that is what you want"
         )
     if ranks.rank == 0:

@@ -70,6 +70,9 @@ class ContraGAN(Recipe):
         moves = self.discriminator_moves
         return (Turn(("D",), self.discriminator_loss, repeat=moves), Turn(("G",), self.generator_loss))
 
+    def rows_together(self) -> int:
+        return 0
+
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         """`given`: "label", classes (n,), else as often as in the data; "z", noise (n, z_dim)."""
         z = noise(nets, n, self.z_dim)

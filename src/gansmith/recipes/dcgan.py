@@ -71,6 +71,9 @@ class DCGAN(Recipe):
     def turns(self) -> tuple[Turn, ...]:
         return (Turn(("D",), self.discriminator_loss), Turn(("G",), self.generator_loss))
 
+    def rows_together(self) -> int:
+        return 0 if self.matching or self.kernels else 1
+
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         return nets["G"](noise(nets, n, self.z_dim))
 

@@ -54,6 +54,9 @@ class EBGAN(Recipe):
     def turns(self) -> tuple[Turn, ...]:
         return (Turn(("D",), self.discriminator_loss), Turn(("G",), self.generator_loss))
 
+    def rows_together(self) -> int:
+        return 0 if self.pull_away else 1
+
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         return nets["G"](noise(nets, n, self.z_dim))
 

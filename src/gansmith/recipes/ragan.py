@@ -44,6 +44,9 @@ class RaGAN(Recipe):
     def turns(self) -> tuple[Turn, ...]:
         return (Turn(("D",), self.discriminator_loss), Turn(("G",), self.generator_loss))
 
+    def rows_together(self) -> int:
+        return 0
+
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         return nets["G"](noise(nets, n, self.z_dim))
 
