@@ -244,10 +244,13 @@ def test_a_few_kills(recipe: str, ranks: int, tmp_path: Path) -> None:
     state = load_file(Run(tmp_path / "whole").checkpoints()[-1].path)
     for name in CARRIED.get(recipe, []):
         assert state[name].abs().sum() > 0, f"{name} never came to life"
-    found, story = harried(recipe, tmp_path / "harried", FEW[recipe], kills=4, ranks=ranks)
-    print(f"{recipe} on {ranks}: never stopped in {seconds:.0f} s; {len(story)} stops: {', '.join(story)}")
-    assert found == expected
-    assert len(story) >= 3, story
+    for seed in range(4):  # a small run may be over before torchrun has passed a SIGTERM on: then once more
+        found, story = harried(recipe, tmp_path / f"harried{seed}", FEW[recipe], kills=4, ranks=ranks, seed=seed)
+        print(f"{recipe} on {ranks}: never stopped in {seconds:.0f} s; {len(story)} stops: {', '.join(story)}")
+        assert found == expected
+        if len(story) >= 3:
+            return
+    pytest.fail(f"stopped too seldom to show anything: {story}")
 
 
 @pytest.mark.slow
