@@ -57,24 +57,29 @@ def main() -> None:
     threads = options.threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
     training = {row["letter"]: row for row in results.get("training", [])}
+
+    def keep() -> None:
+        """What was measured so far."""
+        results["training"] = [training[w.letter] for w in TRAINING if w.letter in training]
+        save("speed", results)
+
     with scratch_folder() as folder:
         scratch = Path(folder)
         for name in (n for n in parts.names() if n in wanted):
             results[KEYS[name]] = parts.measure(name, scratch, options.data_dir, options.rounds)
             print(f"{name}: {json.dumps(results[KEYS[name]], indent=1)}", flush=True)
+            keep()
         for work in TRAINING:
             if work.letter in wanted:
                 row = beside(work, scratch, options.data_dir, options.rounds, options.seconds, threads)
-                training[work.letter] = row
+                training[work.letter] = row | {"load_average": round(os.getloadavg()[0], 2)}
+                keep()
                 print(f"({work.letter}) {work.what}", flush=True)
                 for name, side in row["sides"].items():
                     ratio = f" = {side['ratio']:.2f} x plain" if "ratio" in side else ""
                     memory = f"{side['peak_mib']} MiB"
                     rate = f"{side['images_per_second']:10,.2f} images/s{ratio}"
                     print(f"    {name:14} {rate}, {memory} ({side['how']})", flush=True)
-    results["training"] = [training[w.letter] for w in TRAINING if w.letter in training]
-    results["load_average"] = [round(v, 2) for v in os.getloadavg()]
-    save("speed", results)
     print(f"written to {write()}")
 
 

@@ -6,8 +6,9 @@
 The Frechet distance is taken of 5,000 samples against 10,000 training images in the 128 features of the encoder
 `own`, trained first where it is not in the cache; its floor is that of 5,000 test images, drawn at random. Beside it:
 the share of each class by the encoder's own head, the mean of its confidence, and the same of an untrained generator.
+Of recipes that are told a class or a code, the share of samples that the encoder sees as asked is recorded, too.
 `all`: every recipe that makes pictures from noise. --keep leaves recorded rows of other runs of the same budget where
-they are, and does not measure again what is there.
+they are, and does not measure again what is there: several processes may add to one file.
 """
 
 from __future__ import annotations
@@ -21,20 +22,21 @@ from typing import Any
 import numpy as np
 import torch
 
+import gansmith
+from gansmith import catalog
+from gansmith.asked import Asked, asked
+from gansmith.data import open_store
+from gansmith.judge import Judge
+from gansmith.model import build_recipe, draw_samples
+from gansmith.options import Count, Size
+from gansmith.recipe import EMPTY, load_recipe
+from gansmith.run import read_json
+
 from . import RESULTS, save
 
 
 def main() -> None:
     """Train, judge, and record."""
-    import gansmith
-    from gansmith import catalog
-    from gansmith.data import open_store
-    from gansmith.judge import Judge
-    from gansmith.model import build_recipe, draw_samples
-    from gansmith.options import Count, Size
-    from gansmith.recipe import load_recipe
-    from gansmith.run import read_json
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*", default=["r3gan", "dcgan"])
     parser.add_argument("--data", default="mnist")
@@ -59,10 +61,11 @@ def main() -> None:
     judge = Judge(store, options=data, metrics=["fd", "classes"], n=5_000, training=10, say=print)
     assert judge.encoder is not None
 
-    def judged(samples: np.ndarray) -> dict[str, Any]:
-        values, more = judge.score(samples)
+    def judged(samples: np.ndarray, wanted: Asked | None = None) -> dict[str, Any]:
+        labels = () if wanted is None else (wanted.values, 10 if wanted.kind == "code" else 0)
+        values, more = judge.score(samples, *labels)
         shares = np.asarray(more["shares"])
-        return {
+        return {k: round(v, 3) for k, v in values.items() if "accuracy" in k} | {
             judge.frechet: round(values[judge.frechet], 2),
             "least_share": round(float(shares.min()), 3),
             "most_share": round(float(shares.max()), 3),
@@ -73,7 +76,8 @@ def main() -> None:
     print(f"floor: {real}; encoder {judge.encoder.facts['held_out']}")
     rows: list[dict[str, Any]] = []
     budget = {"minutes": options.minutes, "images": int(options.images), "batch_size": options.batch_size}
-    if options.keep and (path := RESULTS / f"{options.name}.json").is_file():
+    path = RESULTS / f"{options.name}.json"
+    if options.keep and path.is_file():
         before = read_json(path)
         if any(before.get(k) != v for k, v in budget.items()):
             raise SystemExit(
@@ -82,6 +86,9 @@ def main() -> None:
         rows = before["rows"]
 
     def record() -> None:
+        if options.keep and path.is_file():  # another process may have added to it
+            known = [(r["recipe"], r["seed"], r["fields"]) for r in rows]
+            rows.extend(r for r in read_json(path)["rows"] if (r["recipe"], r["seed"], r["fields"]) not in known)
         save(
             options.name,
             {
@@ -113,7 +120,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as scratch:
                 run = gansmith.train(load_recipe(name)(**fields), options.data, train, out=Path(scratch) / "run")
                 model = gansmith.load(run.path)
-                reached = run.progress()
+                reached, wanted = run.progress(), asked(model, 5_000, 0)
                 if options.grids:
                     options.grids.mkdir(parents=True, exist_ok=True)
                     label = "_".join([name, str(seed), *(f"{k}={v}" for k, v in fields.items())])
@@ -130,7 +137,7 @@ def main() -> None:
                 "images": reached["images"],
                 "seconds": round(reached["seconds"], 1),
                 "setting": {k: setting[k] for k in ("precision", "layout", "threads") if k in setting},
-                **judged(model.sample(5_000, seed=0)),
+                **judged(model.stored(5_000, seed=0, given=wanted.given if wanted else EMPTY), wanted),
                 "untrained": judged(untrained),
             }
             rows.append(row)

@@ -25,7 +25,7 @@ from gansmith.data import Feed, ImageCodec, Uniform, open_store
 from gansmith.model import draw_samples
 from gansmith.nets import conv
 from gansmith.step import Ranks, Setting
-from gansmith.tuning import build_feed, build_step
+from gansmith.tuning import build_feed, build_step, tame_allocator
 
 from .metrics import features
 from .packing import _CHILD, make
@@ -192,6 +192,7 @@ def _once(call: Callable[[], Any]) -> float:
 
 def growth(scratch: Path, data_dir: Path | None) -> dict[str, list[Row]]:
     """How the cost of a step grows with the batch and the picture's side, and that of a batch with the data (r3gan)."""
+    tame_allocator()  # as in training
     work = by_letter("g")
     prepare(work, scratch, data_dir)
     found: dict[str, list[Row]] = {"batch": [], "side": [], "samples": []}

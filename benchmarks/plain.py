@@ -1,7 +1,7 @@
 """The other side of `python -m benchmarks`: training loops in the form that tutorials and papers' scripts teach.
 
 Each is a generator that takes one step and yields the images that it showed. They use the networks, batch sizes and
-losses of our recipes, and none of our training code: a DataLoader with a transform for each sample, Sigmoid and
+losses of our recipes (in PyTorch's own layers), and none of our training code: a DataLoader with a transform for each sample, Sigmoid and
 BCELoss, `zero_grad` and `backward`, Adam as PyTorch builds it by default, `.item()` at every step.
 """
 
@@ -20,8 +20,20 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from gansmith.nets.conv import FewIn, FewOut
+from gansmith.nets.dropout import Dropout
+
 Loop = Callable[[nn.ModuleDict, Any, Any], Iterator[int]]
 """(networks, workload, data) to images shown, step by step."""
+
+
+def usual(net: nn.Module) -> nn.Module:
+    """The network with PyTorch's own layers where ours compute the same in a faster way, in place."""
+    for module in net.modules():
+        for quick, plain in ((FewIn, nn.Conv2d), (FewOut, nn.ConvTranspose2d), (Dropout, nn.Dropout)):
+            if isinstance(module, quick):
+                module.__class__ = plain
+    return net
 
 
 class Pictures(Dataset):

@@ -28,7 +28,7 @@ from gansmith.shared import Shared
 from gansmith.step import Ranks, Step, derive
 from gansmith.tuning import Candidate, build_feed, build_step, choose_setting, tame_allocator
 
-from .plain import LOOPS
+from .plain import LOOPS, usual
 from .workloads import Workload, by_letter
 
 SEED = 0
@@ -89,7 +89,7 @@ def plain(work: Workload, scratch: Path) -> tuple[Callable[[], Any], str]:
     """The tutorials' loop: one call, one step."""
     recipe, store, spec, _ = setup(work, scratch)
     torch.manual_seed(SEED)
-    nets = nn.ModuleDict(recipe.networks(spec)).train()
+    nets = nn.ModuleDict({k: usual(net) for k, net in recipe.networks(spec).items()}).train()
     if work.data == "table":
         raw = np.array(store.fields["x"])
         data: Any = (spec.codec.encode(torch.from_numpy(raw)).numpy(), spec.codec, raw)
@@ -151,7 +151,7 @@ def main() -> None:
         take()
         times.append(time.perf_counter() - began)
     guess, flops = times[-1], None
-    if side == "ours" and ranks.world == 1:
+    if ranks.world == 1:
         with Flops() as counter:
             for _ in range(work.pattern):
                 take()

@@ -30,6 +30,11 @@ RANKS = """
 `--ranks 2` trains with two processes of one thread each; networks with batch statistics are not split.
 """
 
+BOUND = """Images a second; of the peak: plain and ours, each of the highest figure of its precision under "The machine's
+peaks". Where the plain loop already reaches a share p of fp32's peak, a ratio above (bf16's peak / fp32's) / p would
+need fewer operations, whatever the code.
+"""
+
 GPU = """## Compiled and captured steps
 
 `--graphs capture` captures the step as CUDA graphs on a GPU, one for each pattern of due turns; `--graphs compile`
@@ -44,6 +49,13 @@ def _machine(found: dict[str, Any]) -> str:
     return f"{found['processor']}{flags}, {found['cores']} cores{gpu}, PyTorch {found['torch']}, {found['date']}"
 
 
+def _of_peak(side: dict[str, Any], peaks: dict[str, Any]) -> str:
+    if "gflop_per_second" not in side:
+        return "-"
+    best = max(v for k, v in peaks.items() if k.endswith("gflops") and side["how"][:4] in k)
+    return f"{100 * side['gflop_per_second'] / best:.0f} %"
+
+
 def _training(rows: list[dict[str, Any]], peaks: dict[str, Any] | None) -> str:
     lines = ["| | workload | plain | ours | ratio | two ranks | ratio | exchange | of the peak | memory | ours is |"]
     lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
@@ -51,8 +63,7 @@ def _training(rows: list[dict[str, Any]], peaks: dict[str, Any] | None) -> str:
         plain, ours, two = (row["sides"].get(k) for k in ("plain", "ours", "ours, 2 ranks"))
         share = "-"
         if peaks:
-            best = max(v for k, v in peaks.items() if k.endswith("gflops") and ours["how"][:4] in k)
-            share = f"{100 * ours['gflop_per_second'] / best:.0f} %"
+            share = f"{_of_peak(plain, peaks)}, {_of_peak(ours, peaks)}"
         more = "- | - | -"
         if two:
             more = f"{two['images_per_second']:,.4g} | {two['ratio']:.2f} | {100 * two['exchange_share']:.0f} %"
@@ -60,7 +71,7 @@ def _training(rows: list[dict[str, Any]], peaks: dict[str, Any] | None) -> str:
         memory = f"{plain['peak_mib']}, {ours['peak_mib']} MiB"
         cells = (row["letter"], row["what"], rates, f"{ours['ratio']:.2f}", more, share, memory, ours["how"])
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n\nImages a second. The peak is that of the precision that was chosen.\n"
+    return "\n".join(lines) + "\n\n" + BOUND
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -92,9 +103,9 @@ def write() -> Path:
         return PAGE
     found = json.loads(path.read_text(encoding="utf-8"))
     text = HEAD.format(machine=_machine(found["machine"]))
-    if load := found.get("load_average"):
-        text += f"Load average when it ended: {', '.join(map(str, load))}.\n\n"
     if found.get("training"):
+        loads = [row["load_average"] for row in found["training"]]
+        text += f"Load average after a workload, the benchmark's own processes included: {min(loads)} to {max(loads)}.\n\n"
         text += TRAINING + _training(found["training"], found.get("peaks")) + RANKS + "\n"
     for key, title in (
         ("peaks", "The machine's peaks"),

@@ -64,6 +64,12 @@ SETTINGS: dict[str, dict[str, Setting]] = {
 
 def row_of(name: str, toy: str, seed: int) -> dict[str, Any]:
     """Train one and score it."""
+    setting = SETTINGS[name][toy]
+    return {"name": name, "toy": toy, "seed": seed, "setting": as_json(setting), **scored(setting, toy, seed)}
+
+
+def scored(setting: Setting, toy: str, seed: int) -> dict[str, Any]:
+    """Train one; its CPU seconds, and the scores of its averaged and of its last weights."""
     import torch
 
     import gansmith
@@ -73,7 +79,6 @@ def row_of(name: str, toy: str, seed: int) -> dict[str, Any]:
     from gansmith.options import Count
 
     torch.set_num_threads(1)
-    setting = SETTINGS[name][toy]
     options = gansmith.TrainOptions(
         images=Count(setting.images),
         batch_size=setting.batch_size,
@@ -84,7 +89,7 @@ def row_of(name: str, toy: str, seed: int) -> dict[str, Any]:
         log_every=Count(10**9),
         checkpoint_every=Count(10**9),
     )
-    row: dict[str, Any] = {"name": name, "toy": toy, "seed": seed, "setting": as_json(setting)}
+    row: dict[str, Any] = {}
     began = time.process_time()
     with tempfile.TemporaryDirectory() as scratch:
         recipe = build_recipe({"name": setting.recipe, "fields": setting.fields})
