@@ -60,9 +60,15 @@ def data_seed(options: TrainOptions) -> int:
 
 
 def build_feed(
-    recipe: Recipe, spec: DataSpec, store: Store, options: TrainOptions, setting: Setting, ranks: Ranks
+    recipe: Recipe,
+    spec: DataSpec,
+    store: Store,
+    options: TrainOptions,
+    setting: Setting,
+    ranks: Ranks,
+    in_memory: bool | None = None,
 ) -> Feed:
-    """The batches of a run, as its recipe draws them."""
+    """The batches of a run, as its recipe draws them; `in_memory` as `Feed` takes it."""
     return Feed(
         store,
         spec.codecs,
@@ -73,6 +79,7 @@ def build_feed(
         world=ranks.world,
         device=setting.device,
         channels_last=setting.channels_last,
+        in_memory=in_memory,
     )
 
 
@@ -95,7 +102,7 @@ def activation_bytes(
     few = dataclasses.replace(options, batch_size=rows, micro_batches=1)
     setting = Setting(device)
     step = build_step(recipe, copy.deepcopy(nets), few, setting, Ranks())
-    feed = build_feed(recipe, spec, store, few, setting, Ranks())
+    feed = build_feed(recipe, spec, store, few, setting, Ranks(), in_memory=False)
     owned = {t.untyped_storage().data_ptr() for t in (*step.nets.parameters(), *step.nets.buffers())}
     most = 0
     for number, turn in enumerate(step.turns):
@@ -235,7 +242,8 @@ def _time(
     torch.set_num_threads(candidate.threads)
     step = build_step(recipe, copy.deepcopy(nets), options, setting, Ranks())
     step.batch_size = max(options.batch_size // ranks.world, 1)
-    feed = build_feed(recipe, spec, store, dataclasses.replace(options, batch_size=step.batch_size), setting, Ranks())
+    own = dataclasses.replace(options, batch_size=step.batch_size)
+    feed = build_feed(recipe, spec, store, own, setting, Ranks(), in_memory=False)  # no copy for a few steps
     times: list[float] = []
     for k in range(1, 21):
         began = time.perf_counter()

@@ -1,5 +1,8 @@
 """The draw and the feed: every epoch a permutation, ranks' slices the joint batch, one truth on every route."""
 
+import mmap
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -103,3 +106,23 @@ def test_the_feed_never_waits_for_the_gpu(store: Store) -> None:
         cpu = Feed(store, store.spec.codec, Uniform(), seed=0, batch_size=8)(1)
         assert torch.equal(batch["y"].cpu(), cpu["y"])
         torch.testing.assert_close(batch["x"].cpu(), cpu["x"])
+
+
+def resident() -> int:
+    """Bytes of this process in memory, mapped files included."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="Linux tells what is resident")
+@pytest.mark.parametrize(("channels", "channels_last"), [(1, False), (3, False), (3, True)])
+def test_data_lies_in_memory_once(channels: int, channels_last: bool, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40_000, 32, 32, channels), np.uint8)
+    size = pixels.nbytes
+    open_store(pixels, out=tmp_path / "store", progress=False)
+    del pixels
+    store = Store.open(tmp_path / "store")
+    before = resident()
+    feed = Feed(store, store.spec.codec, Uniform(), seed=0, batch_size=1_000, in_memory=True, channels_last=channels_last)
+    for k in range(40):  # every row is touched
+        feed(k)
+    assert resident() - before < 1.5 * size

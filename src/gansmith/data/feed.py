@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -115,8 +117,17 @@ class Feed:
         return raw
 
     def _hold(self, name: str, field: np.ndarray) -> Tensor:
-        planar = name in self._planar
-        return _tensor(np.array(field.transpose(0, 3, 1, 2) if planar else field, order="C")).to(self.device)
+        """The field in memory: the packed file's own pages where they lie as the networks want them, else a copy."""
+        wanted = field.transpose(0, 3, 1, 2) if name in self._planar else field
+        if self.device.type == "cpu" and wanted.flags.c_contiguous:
+            _advise(field, "MADV_WILLNEED")
+            return _tensor(wanted)
+        held = np.empty(wanted.shape, wanted.dtype)
+        rows = max((16 << 20) // max(wanted[:1].nbytes, 1), 1)
+        for first in range(0, len(wanted), rows):
+            held[first : first + rows] = wanted[first : first + rows]
+            _advise(field, "MADV_DONTNEED")  # or the data would lie in memory twice
+        return _tensor(held).to(self.device)
 
     def _gather(self, rows: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         if self._held:
@@ -141,7 +152,16 @@ def _own_seed(seed: int, field: str) -> int:
 
 def _tensor(array: np.ndarray) -> Tensor:
     """uint16 travels as int16: PyTorch cannot index uint16 everywhere."""
-    return torch.from_numpy(array.view(np.int16) if array.dtype == np.uint16 else array)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of mapped files, which cannot be written to: nobody does
+        return torch.from_numpy(array.view(np.int16) if array.dtype == np.uint16 else array)
+
+
+def _advise(field: np.ndarray, advice: str) -> None:
+    """Tell the kernel what comes, where the field is a mapped file and the system knows such advice."""
+    mapped = getattr(field, "_mmap", None)
+    if mapped is not None and hasattr(mmap, advice):
+        mapped.madvise(getattr(mmap, advice))
 
 
 def _to(tensor: Tensor, device: torch.device) -> Tensor:
