@@ -1,7 +1,7 @@
 """SNGAN: a D each of whose layers stretches nothing, with the hinge loss.
 
 Source: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018, arXiv:1802.05957, Eq. 8 and
-    Algorithm 1; hinge loss (their Eq. 17); Adam 2e-4, betas 0 and 0.9, five moves of D (their residual networks').
+    Algorithm 1; hinge loss (Eq. 16 and 17); Adam 2e-4, betas 0 and 0.9, five moves of D (their residual networks').
 Differs from the paper: pictures use DCGAN's shapes, normalised, without any other norm in D; vectors fully connected
     networks. A power iteration is made at each pass through D, in G's turn too.
 Expect: "D/real" and "D/fake" close to 1: D cannot be steep. Ring of 8 Gaussians, width 16, one move of D, z_dim 2,
@@ -52,7 +52,7 @@ class SNGAN(Recipe):
         return nets["G"](noise(nets, n, self.z_dim))
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
-        """Eq. 16 with the hinge of Eq. 17."""
+        """Eq. 16."""
         real = batch["x"]
         with torch.no_grad():
             fake = self.sample(nets, len(real))
