@@ -28,6 +28,7 @@ KEYS = {
     "j": "start_up",
     "k": "sampling",
     "l": "frechet",
+    "disk": "disk",
     "growth": "growth",
     "patches": "patches",
 }

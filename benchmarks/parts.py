@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import mmap
+import os
 import statistics
 import subprocess
 import sys
@@ -92,6 +94,52 @@ def packing(scratch: Path, rounds: int, files: int = 6_000) -> Row:
         "fed_per_second": round(64 * 20 / best(lambda: [feed(k) for k in range(20)])),
         "dataloader_per_second": round(64 * 5 / best(lambda: [next(batches) for _ in range(5)], 3)),
     }
+
+
+def disk(scratch: Path, gib: int = 4) -> Row:
+    """A store that is read from a cold disk: rows in random order beside the file from end to end; memory meanwhile."""
+    n, shape = (gib << 30) // (64 * 64 * 3), (64, 64, 3)
+    folder = scratch / "large"
+    x = scratch / "large.npy"
+    pixels = np.lib.format.open_memmap(x, "w+", np.uint8, (n, *shape))
+    dice = np.random.default_rng(0)
+    for first in range(0, n, 4096):
+        pixels[first : first + 4096] = dice.integers(0, 256, (min(4096, n - first), *shape), np.uint8)
+    pixels.flush()
+    del pixels
+    store = open_store(x, out=folder, progress=False)
+    x.unlink()
+    file = folder / "x.npy"
+
+    def forget() -> None:
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+            os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    forget()
+    began = time.perf_counter()
+    with file.open("rb", buffering=0) as handle:
+        while handle.read(16 << 20):
+            pass
+    through = file.stat().st_size / (time.perf_counter() - began)
+    forget()
+    feed = Feed(store, ImageCodec(), Uniform(), seed=0, batch_size=64, in_memory=False)
+    feed(0)
+    before, began, batches = _resident(), time.perf_counter(), min(n // 64, 6_000)
+    for k in range(1, batches + 1):
+        feed(k)
+    seconds = time.perf_counter() - began
+    return {
+        "what": f"a store of {gib} GiB, {n:,} pictures of 64x64x3, its pages dropped from the system's memory first",
+        "end_to_end_mb_per_second": round(through / 1e6),
+        "in_random_order_mb_per_second": round(batches * 64 * 64 * 64 * 3 / seconds / 1e6),
+        "pictures_per_second": round(batches * 64 / seconds),
+        "memory_grew_by_mib": round((_resident() - before) / 2**20, 1),
+    }
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 def start_up(rounds: int) -> Row:
@@ -249,7 +297,7 @@ def patches() -> list[Row]:
 
 def names() -> list[str]:
     """What `--only` takes beside the letters of workloads."""
-    return ["peaks", "i", "j", "k", "l", "growth", "patches"]
+    return ["peaks", "i", "j", "k", "l", "disk", "growth", "patches"]
 
 
 def measure(name: str, scratch: Path, data_dir: Path | None, rounds: int) -> Any:
@@ -265,6 +313,8 @@ def measure(name: str, scratch: Path, data_dir: Path | None, rounds: int) -> Any
             return sampling(scratch, data_dir, rounds)
         case "l":
             return frechet(min(rounds, 3))
+        case "disk":
+            return disk(scratch)
         case "patches":
             threads = torch.get_num_threads()
             torch.set_num_threads(1)

@@ -110,6 +110,7 @@ def write() -> Path:
     for key, title in (
         ("peaks", "The machine's peaks"),
         ("loading", "Packing and loading"),
+        ("disk", "A store on a cold disk"),
         ("start_up", "Start-up"),
         ("sampling", "Sampling"),
     ):

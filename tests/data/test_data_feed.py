@@ -126,3 +126,28 @@ def test_data_lies_in_memory_once(channels: int, channels_last: bool, tmp_path: 
     for k in range(40):  # every row is touched
         feed(k)
     assert resident() - before < 1.5 * size
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="Linux tells what is resident")
+def test_data_on_disk_leaves_memory_flat(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40_000, 32, 32, 3), np.uint8)
+    size = pixels.nbytes
+    open_store(pixels, out=tmp_path / "store", progress=False)
+    del pixels
+    store = Store.open(tmp_path / "store")
+    feed = Feed(store, store.spec.codec, Uniform(), seed=0, batch_size=100, in_memory=False)
+    feed(0)
+    before = resident()
+    for k in range(400):
+        feed(k)
+    assert resident() - before < 0.2 * size
+
+
+def test_a_store_that_is_cut_while_in_use_is_an_error(tmp_path: Path) -> None:
+    open_store(np.zeros((100, 8, 8, 1), np.uint8), out=tmp_path / "store", progress=False)
+    store = Store.open(tmp_path / "store")
+    feed = Feed(store, store.spec.codec, Uniform(), seed=0, batch_size=100, in_memory=False)
+    with (tmp_path / "store" / "x.npy").open("r+b") as file:
+        file.truncate(1_000)
+    with pytest.raises(OSError, match="cut while it was in use"):
+        feed(0)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .draw import Draw
+from .ondisk import OnDisk
 from .spec import Codec, ImageCodec
 from .store import Store
 
@@ -24,8 +25,8 @@ _MOST = 4 << 30
 class Feed:
     """This rank's rows of every batch of a run, encoded, on the device.
 
-    Small stores are held in memory (on the device if it has its own); large ones stay on disk, memory-mapped. Both
-    give the same bits.
+    Small stores are held in memory (on the device if it has its own); large ones stay on disk (`OnDisk`), from which
+    the next batch is fetched while a step runs. Both give the same bits.
     """
 
     def __init__(
@@ -68,21 +69,17 @@ class Feed:
         # Held in the order in which the networks want it, so that a batch is one gather and one pass of arithmetic.
         self._planar = self._images if in_memory and not channels_last else set()
         self._held = {k: self._hold(k, v) for k, v in store.fields.items()} if in_memory else {}
-        self._mapped = {} if in_memory else store.fields
+        self._on_disk = {} if in_memory else {k: OnDisk(v) for k, v in store.fields.items()}
 
     def __call__(self, k: int) -> dict[str, Tensor]:
         """`"x"` (N, *shape) float32 and, if the data has labels, `"y"` (N,) int64: this rank's rows of batch k.
 
         Of pairs and domains `"a"` and `"b"`; and what the draw adds.
         """
+        for name, field in self._on_disk.items():
+            field.ahead(self._rows(name, k + 1))
         if not self.draw.together:
-            seeds = {name: _own_seed(self.seed, name) for name in self._counts}
-            return self.at(
-                {
-                    name: self.draw.rows(seeds[name], k, self.batch_size, n)[self._slice]
-                    for name, n in self._counts.items()
-                }
-            )
+            return self.at({name: self._rows(name, k) for name in self._counts})
         (n,) = set(self._counts.values())
         rows, more = self.draw.batch(self.seed, k, self.batch_size, n)
         added = {name: _to(torch.from_numpy(v[self._slice].copy()), self.device) for name, v in more.items()}
@@ -91,6 +88,11 @@ class Feed:
             found = self.at(dict.fromkeys(self._counts, others[self._slice]))
             batch |= {f"{beside}.{name}": field for name, field in found.items()}
         return batch
+
+    def _rows(self, name: str, k: int) -> np.ndarray:
+        """This rank's rows of one field in batch k; of fields drawn together all are the same."""
+        seed = self.seed if self.draw.together else _own_seed(self.seed, name)
+        return self.draw.rows(seed, k, self.batch_size, self._counts[name])[self._slice]
 
     def spaced(self, n: int) -> dict[str, Tensor]:
         """At most n evenly spaced rows of every field, encoded, on the device: the same in every run.
@@ -136,13 +138,7 @@ class Feed:
                 if id(wanted) not in index:  # a copy: the draw's own array is read only
                     index[id(wanted)] = _to(torch.from_numpy(wanted.copy()), self.device)
             return {k: v.index_select(0, index[id(rows[k])]) for k, v in self._held.items()}
-        batch = {}
-        for k, field in self._mapped.items():
-            order = np.argsort(rows[k])  # ascending: neighbours on disk are read together
-            picked = np.empty((len(order), *field.shape[1:]), field.dtype)
-            picked[order] = field[rows[k][order]]
-            batch[k] = _to(_tensor(picked), self.device)
-        return batch
+        return {k: _to(_tensor(field.at(rows[k])), self.device) for k, field in self._on_disk.items()}
 
 
 def _own_seed(seed: int, field: str) -> int:
