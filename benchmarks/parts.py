@@ -5,6 +5,7 @@ Each function measures one thing and returns rows for `benchmarks/results/speed.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
@@ -31,7 +32,7 @@ from gansmith.tuning import build_feed, build_step, tame_allocator
 
 from .metrics import features
 from .packing import _CHILD, make
-from .plain import Pictures, endless
+from .plain import Pictures, endless, usual
 from .side import setup
 from .workloads import Workload, by_letter, prepare
 
@@ -167,7 +168,7 @@ def sampling(scratch: Path, data_dir: Path | None, rounds: int) -> Row:
     recipe, _, spec, _ = setup(work, scratch)
     torch.manual_seed(0)
     nets = nn.ModuleDict(recipe.networks(spec))
-    G, n = nets["G"].eval(), 2048
+    G, n = usual(copy.deepcopy(nets["G"])).eval(), 2048
 
     def plain() -> list[np.ndarray]:
         made = []

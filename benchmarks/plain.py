@@ -1,8 +1,8 @@
 """The other side of `python -m benchmarks`: training loops in the form that tutorials and papers' scripts teach.
 
 Each is a generator that takes one step and yields the images that it showed. They use the networks, batch sizes and
-losses of our recipes (in PyTorch's own layers), and none of our training code: a DataLoader with a transform for each sample, Sigmoid and
-BCELoss, `zero_grad` and `backward`, Adam as PyTorch builds it by default, `.item()` at every step.
+losses of our recipes (in PyTorch's own layers), and none of our training code: a DataLoader with a transform for each
+sample, Sigmoid and BCELoss, `zero_grad` and `backward`, Adam as PyTorch builds it by default, `.item()` at every step.
 """
 
 from __future__ import annotations

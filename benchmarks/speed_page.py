@@ -30,8 +30,8 @@ RANKS = """
 `--ranks 2` trains with two processes of one thread each; networks with batch statistics are not split.
 """
 
-BOUND = """Images a second; of the peak: plain and ours, each of the highest figure of its precision under "The machine's
-peaks". Where the plain loop already reaches a share p of fp32's peak, a ratio above (bf16's peak / fp32's) / p would
+BOUND = """Images a second; of the peak: plain and ours, each of the highest figure of its precision among the machine's
+peaks. Where the plain loop already reaches a share p of fp32's peak, a ratio above (bf16's peak / fp32's) / p would
 need fewer operations, whatever the code.
 """
 
@@ -105,7 +105,7 @@ def write() -> Path:
     text = HEAD.format(machine=_machine(found["machine"]))
     if found.get("training"):
         loads = [row["load_average"] for row in found["training"]]
-        text += f"Load average after a workload, the benchmark's own processes included: {min(loads)} to {max(loads)}.\n\n"
+        text += f"Load average after a workload, its own processes included: {min(loads)} to {max(loads)}.\n\n"
         text += TRAINING + _training(found["training"], found.get("peaks")) + RANKS + "\n"
     for key, title in (
         ("peaks", "The machine's peaks"),

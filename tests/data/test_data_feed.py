@@ -122,7 +122,9 @@ def test_data_lies_in_memory_once(channels: int, channels_last: bool, tmp_path: 
     del pixels
     store = Store.open(tmp_path / "store")
     before = resident()
-    feed = Feed(store, store.spec.codec, Uniform(), seed=0, batch_size=1_000, in_memory=True, channels_last=channels_last)
+    feed = Feed(
+        store, store.spec.codec, Uniform(), seed=0, batch_size=1_000, in_memory=True, channels_last=channels_last
+    )
     for k in range(40):  # every row is touched
         feed(k)
     assert resident() - before < 1.5 * size
