@@ -30,7 +30,7 @@ class OnDisk:
         if self.file < 0:
             picked[order] = self.field[rows[order]]
             return picked
-        places = memoryview(picked.reshape(-1).view(np.uint8))
+        places = picked.reshape(-1).view(np.uint8).data
         for i in order.tolist():
             self._read(places[i * self.size : (i + 1) * self.size], int(rows[i]))
         return picked
