@@ -187,9 +187,10 @@ def one_budget() -> str:
     lines = [
         f"{results['images']:,} images of MNIST at 32 x 32 shown, {results['batch_size']} a step, default fields, one "
         "seed where no other is named. FD: Frechet distance of 5,000 samples in the features of the judge's own "
-        "encoder; then the shares of the classes that it sees least and most in them, how certain it is, the share that "
-        "it sees as asked for (of codes, by the best one-to-one map), and seconds of training on one core. Several moves of D "
-        "to one of G count as one step. Untrained networks: "
+        "encoder; then the shares of the classes that it sees least and most in them, how certain it is, the share "
+        "that it sees as asked for (of codes, by the best one-to-one map), and seconds of training on one core. Some "
+        "recipes have several moves of D to one of G: these "
+        "count as one step. Untrained networks: "
         f"{min(r['untrained']['FD-own'] for r in rows):.0f} to {max(r['untrained']['FD-own'] for r in rows):.0f}.",
         "| recipe | seed | FD | least | most | certain | as asked | s |\n|---|---:|---:|---:|---:|---:|---:|---:|\n"
         f"| *held-out digits* | | {real['FD-own']:g} | {real['least_share']:g} | {real['most_share']:g} | "

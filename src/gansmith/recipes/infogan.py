@@ -10,7 +10,8 @@ Expect: "D/code" falls from 2.3 (of ten categories) towards 0. Ring of 8 Gaussia
     of 1,000; with the codes exchanged 16.0 %), 8 modes, 78 % of high quality (`pytest -s
     tests/test_learns_labels.py`). Digits, width 24, z_dim 16, lr 5e-4, batch 64, 100,000 images, seed 0: codes are
     read well but are not the ten digits: by the best one-to-one map 54.9 % of samples are of the class of their
-    code (exchanged 14.1 %). MNIST has not been trained.
+    code (exchanged 14.1 %). MNIST at 32 px, 100,000 images, seed 0: 39.3 % (`python -m benchmarks.mnist infogan
+    --images 100k --name labels`).
 """
 
 from dataclasses import dataclass
