@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gansmith.data import Feed, Store, Uniform, open_store
+from gansmith.data.ondisk import OnDisk
 
 
 @pytest.fixture(scope="module", params=["uint8", "grey", "uint16", "float32", "vector"])
@@ -153,3 +154,12 @@ def test_a_store_that_is_cut_while_in_use_is_an_error(tmp_path: Path) -> None:
         file.truncate(1_000)
     with pytest.raises(OSError, match="cut while it was in use"):
         feed(0)
+
+
+def test_a_view_of_a_mapped_file_is_read_where_it_lies(tmp_path: Path) -> None:
+    rows = np.arange(60, dtype=np.uint8).reshape(20, 3)
+    np.save(tmp_path / "x.npy", rows)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    wanted = np.array([7, 0, 3])
+    for field in (mapped, mapped[5:], mapped[::2], mapped.reshape(10, 6)):
+        assert np.array_equal(OnDisk(field).at(wanted), np.asarray(field)[wanted])

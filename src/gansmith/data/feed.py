@@ -123,7 +123,9 @@ class Feed:
         wanted = field.transpose(0, 3, 1, 2) if name in self._planar else field
         if self.device.type == "cpu" and wanted.flags.c_contiguous:
             _advise(field, "MADV_WILLNEED")
-            return _tensor(wanted)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the mapped file cannot be written to: nobody does
+                return _tensor(wanted)
         held = np.empty(wanted.shape, wanted.dtype)
         rows = max((16 << 20) // max(wanted[:1].nbytes, 1), 1)
         for first in range(0, len(wanted), rows):
@@ -148,9 +150,7 @@ def _own_seed(seed: int, field: str) -> int:
 
 def _tensor(array: np.ndarray) -> Tensor:
     """uint16 travels as int16: PyTorch cannot index uint16 everywhere."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of mapped files, which cannot be written to: nobody does
-        return torch.from_numpy(array.view(np.int16) if array.dtype == np.uint16 else array)
+    return torch.from_numpy(array.view(np.int16) if array.dtype == np.uint16 else array)
 
 
 def _advise(field: np.ndarray, advice: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import weakref
 
@@ -18,7 +19,8 @@ class OnDisk:
         self.field = field
         self.size = field[:1].nbytes
         self.file = -1
-        if isinstance(field, np.memmap) and field.flags.c_contiguous and hasattr(os, "preadv"):
+        # A view of a mapped file says the whole file's offset, not its own: only the whole of it is read by place.
+        if isinstance(field, np.memmap) and isinstance(field.base, mmap.mmap) and hasattr(os, "preadv"):
             assert field.filename is not None
             self.file = os.open(field.filename, os.O_RDONLY)
             weakref.finalize(self, os.close, self.file)
