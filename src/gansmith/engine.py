@@ -383,14 +383,9 @@ class _Training:
         encoded = draw_samples(self.recipe, self.taker.average, n, self.options.seed, asked)
         return self.spec.made(given)[1].codec.decode(encoded), encoded
 
-    @functools.cached_property
-    def first(self) -> Batch:
-        """The first batch of the run."""
-        return self.feed(0)
-
     def real(self, given: Batch) -> Tensor:
         """Real samples of the kind that was made of these, encoded: what the made ones are held against."""
-        batch, name = self.first, self.spec.made(given)[0]
+        batch, name = self.feed(0), self.spec.made(given)[0]
         x = (batch[name] if name else torch.cat([batch[k] for k in self.spec.parts], 3)).cpu()
         return x.float() if x.is_floating_point() else x
 
