@@ -62,7 +62,7 @@ def main() -> None:
     assert judge.encoder is not None
 
     def judged(samples: np.ndarray, wanted: Asked | None = None) -> dict[str, Any]:
-        labels = () if wanted is None else (wanted.values, 10 if wanted.kind == "code" else 0)
+        labels = () if wanted is None else (wanted.values, int(wanted.values.max()) + 1 if wanted.kind == "code" else 0)
         values, more = judge.score(samples, *labels)
         shares = np.asarray(more["shares"])
         return {k: round(v, 3) for k, v in values.items() if "accuracy" in k} | {

@@ -81,7 +81,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    return "-" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def _facts(found: dict[str, Any]) -> str:

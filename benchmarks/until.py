@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -84,7 +83,7 @@ def reached(
         way.append([images, round(seconds, 1), round(value, 1)])
         if value <= options.fd:
             return {"seconds": round(seconds, 1), "images": images, "way": way}
-    return {"seconds": math.inf, "images": images, "way": way}
+    return {"seconds": None, "images": images, "way": way}
 
 
 def plain(letter: str, scratch: Path, seed: int) -> tuple[Callable[[], Any], Callable[[], np.ndarray], str]:
