@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.nets import conv, mlp, resnet
+from gansmith.nets import conditional, conv, mlp, resnet, translator, unet, weight_norm
+from gansmith.recipe import uniform
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 13, 50), (2, 6, 5), (3, 9, 64), (1, 17, 31), (5, 100, 37)]
 
@@ -21,6 +22,34 @@ def pairs(shape: tuple[int, ...], width: int = 4) -> dict[str, tuple[nn.Module, 
 
 
 NAMES = list(pairs((1, 8, 8)))
+
+
+def bounded() -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
+    """Each generator whose samples lie in [-1, 1], with what it takes."""
+    shape, z, y, x = (1, 16, 16), torch.randn(3, 7), torch.arange(3), torch.randn(3, 1, 16, 16)
+    share = (0.2, 0.3, 0.5)
+    return {
+        "mlp": (mlp.Generator(7, shape, (16, 8), bounded=True), (z,)),
+        "dcgan": (conv.Generator(7, shape, 4), (z,)),
+        "joined": (conditional.joined(7, shape, 4, share), (z, y)),
+        "steered": (conditional.Steered(7, shape, 4, share), (z, y)),
+        "weight norm": (weight_norm.Generator(7, shape, (8, 8)), (z,)),
+        "translator": (translator.Translator(1, 1, 4, 1), (x,)),
+        "U-Net": (unet.UNet(shape, 1, 4, "batch", 0.0, False, uniform), (x,)),
+    }
+
+
+@pytest.mark.parametrize("name", list(bounded()))
+def test_a_plain_ground_does_not_stop_the_gradient_in_bf16(name: str) -> None:
+    """A tanh of bfloat16 is -1 from -3.5 down, and its gradient there 0: pixels that are black stay black for ever."""
+    net, given = bounded()[name]
+    bias = next(p for n, p in net.named_parameters() if n.endswith("bias") and p.shape in ((1,), (256,)))
+    nn.init.constant_(bias, -13.0 if name == "weight norm" else -6.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = net(*given)
+    assert made.mean() < -0.99
+    (slope,) = torch.autograd.grad(made.float().sum(), bias)
+    assert (slope > 0).all()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -30,7 +30,7 @@ from .asked import film_labels
 from .data import DataSpec, Store, open_store
 from .evaluate import Watch, earlier_scores, note_scores
 from .model import build_recipe, draw_samples, recipe_record, save_model
-from .options import Count, Size, TrainOptions
+from .options import Count, TrainOptions
 from .progress import Progress
 from .recipe import Batch, Recipe, load_recipe, recipe_names
 from .run import Run, refuse_existing
@@ -144,7 +144,7 @@ def resume(
     run used a recipe file of your own. Raises as `train` does, and `ValueError` if the data is no longer the same.
     """
     run = Run(out)
-    options = _options_from(run.record["options"])
+    options = TrainOptions(**run.record["options"])
     if images is not None:
         options = dataclasses.replace(options, images=Count(images))
     if minutes is not None:
@@ -639,15 +639,6 @@ def check_options(recipe: Recipe, options: TrainOptions) -> None:
 def _options_record(options: TrainOptions) -> dict[str, Any]:
     values = dataclasses.asdict(options)
     return values | {"data_dir": str(options.data_dir) if options.data_dir else None, "size": list(options.size)}
-
-
-def _options_from(saved: Mapping[str, Any]) -> TrainOptions:
-    values = dict(saved)
-    values["data_dir"] = Path(values["data_dir"]) if values["data_dir"] else None
-    values["size"] = Size(values["size"])
-    for key in ("images", "log_every", "sample_every", "checkpoint_every", "evaluate_every"):
-        values[key] = Count(values[key])
-    return TrainOptions(**values)
 
 
 def _budget(options: TrainOptions) -> str:

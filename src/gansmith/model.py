@@ -97,9 +97,7 @@ def build_recipe(saved: Mapping[str, Any], recipe: type[Recipe] | None = None) -
     known = {f.name: f for f in dataclasses.fields(recipe)}
     if unknown := sorted(set(fields) - set(known)):
         raise ValueError(f"recipe {name} has no field {unknown[0]!r}; it has {', '.join(sorted(known))}")
-    hints = typing.get_type_hints(recipe)
-    tuples = {k: tuple(v) for k, v in fields.items() if typing.get_origin(hints[k]) is tuple}  # JSON has only lists
-    return recipe(**{**fields, **tuples})
+    return recipe(**fields)
 
 
 def save_model(

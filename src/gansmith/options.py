@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from .fields import settle
+
 
 class Count(int):
     """A whole number that may be written `200k` or `1.5M`."""
@@ -65,6 +67,9 @@ class DataOptions:
     """Most different words; the rarest others are unknown ones."""
     text_max_length: int = 0
     """Longest line in tokens; longer ones are left out. 0 allows 64 words or 160 characters."""
+
+    def __post_init__(self) -> None:
+        settle(self)
 
 
 @dataclass(frozen=True, kw_only=True)

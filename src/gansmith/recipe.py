@@ -19,6 +19,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
+from .fields import settle
 from .step import (
     EMPTY,
     Adam,
@@ -84,6 +85,10 @@ class Recipe(ABC):
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
     chosen_by: ClassVar[str] = ""
     """The name among `errors` by which the weights that serve are chosen: those with the lowest; empty: the last."""
+
+    def __post_init__(self) -> None:
+        """Fields get the types they are declared with. Raises `ValueError` for one that cannot."""
+        settle(self)
 
     @abstractmethod
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:

@@ -129,7 +129,7 @@ class Steered(nn.Module):
             norms = [ConditionalNorm(w, classes, True) for w in widths]
             last = [conv.up(widths[-1], shape[0], rungs[-2], rungs[-1])]
         self.layers, self.norms = nn.ModuleList(layers), nn.ModuleList(norms)
-        self.last = nn.Sequential(*last, *([nn.Tanh()] if len(shape) == 3 else []))
+        self.last = nn.Sequential(*last, *([mlp.Tanh()] if len(shape) == 3 else []))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(N, z_dim), (N,) to (N, *shape)."""
@@ -183,19 +183,27 @@ def _full(features: Tensor) -> Tensor:
 
 
 class Heads(nn.Module):
-    """Samples (N, *shape) to scores (N,) and, for each of `outputs`, values (N, k), all float32."""
+    """Samples (N, *shape) to scores (N,) and, for each of `outputs`, values (N, k), all float32.
 
-    def __init__(self, trunk: Trunk, outputs: Sequence[int]):
+    `hidden`: the values are read through one more layer of so many units, with batch norm and a leaky ReLU.
+    """
+
+    def __init__(self, trunk: Trunk, outputs: Sequence[int], hidden: int = 0):
         super().__init__()
         self.trunk = trunk
         self.score = mlp.Head(nn.Linear(trunk.dim, 1))
-        self.others = nn.ModuleList([nn.Linear(trunk.dim, k) for k in outputs])
+        self.reader = nn.Sequential()
+        if hidden:
+            layer = nn.Linear(trunk.dim, hidden, bias=False)
+            self.reader = nn.Sequential(layer, nn.BatchNorm1d(hidden), nn.LeakyReLU(0.1))
+        self.others = nn.ModuleList([nn.Linear(hidden or trunk.dim, k) for k in outputs])
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, *shape) to (N,), and (N, k) of each further head."""
         features = _full(self.trunk(x))
         with torch.autocast(features.device.type, enabled=False):
-            return self.score(features), *(head(features) for head in self.others)
+            read = self.reader(features)
+            return self.score(features), *(head(read) for head in self.others)
 
 
 class JoinedDiscriminator(nn.Module):

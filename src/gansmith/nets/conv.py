@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .minibatch import Minibatch
-from .mlp import Head, at_least_one, full
+from .mlp import Head, Tanh, at_least_one, full
 
 Norm = Literal["batch", "layer", "none"]
 
@@ -139,7 +139,7 @@ class Generator(nn.Module):
             layers += [up(widths[i], widths[i + 1], small, big, bias), *_norm(norm, widths[i + 1]), nn.ReLU()]
         # Under 8 pixels nothing is doubled, and the convolution keeps the size.
         layers.append(up(widths[-1], channels, sizes[max(-2, -len(sizes))], sizes[-1]))
-        self.layers = nn.Sequential(*layers, nn.Tanh())
+        self.layers = nn.Sequential(*layers, Tanh())
         if norm == "batch":
             _initialise(self)
 

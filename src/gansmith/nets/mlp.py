@@ -91,7 +91,7 @@ class Generator(nn.Module):
         layers = _normalised(sizes, slope) if batch_norm else _hidden(sizes, slope, 0.0)
         layers.append(nn.Linear(sizes[-1], math.prod(shape)))
         if bounded:
-            layers.append(nn.Tanh())
+            layers.append(Tanh())
         self.layers = nn.Sequential(*layers, nn.Unflatten(1, shape))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -153,6 +153,18 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, *shape) to (N, outputs)."""
         return full(self.last, self.layers(x))
+
+
+class Tanh(nn.Module):
+    """Samples in [-1, 1], float32 under autocast too.
+
+    In bfloat16 every value within 0.002 of an end is the end itself, where the gradient is 0: pixels of a plain ground
+    would be stuck there, and G with them.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return torch.tanh(x.float() if x.dtype == torch.bfloat16 else x)
 
 
 def full(layer: nn.Module, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .mlp import Tanh
 from .patch import initialise
 
 Upsample = Literal["transposed", "resize"]
@@ -65,7 +66,7 @@ class Translator(nn.Module):
             for i, o in ups
         )
         self.up_norm = nn.ModuleList(nn.Sequential(nn.InstanceNorm2d(o), nn.ReLU()) for _, o in ups)
-        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, out, 7), nn.Tanh())
+        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, out, 7), Tanh())
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .conv import doubling, down
+from .mlp import Tanh
 from .patch import PatchNorm, initialise, norm_of
 
 MOST_LEVELS = 8
@@ -117,8 +118,9 @@ class UNet(nn.Module):
             drop = Dropout(dropout, always, uniform) if dropout and i >= depth - 3 else None
             inner = Level(widths[i - 1], widths[i], sizes[i], sizes[i + 1], inner, norm, drop)
         self.body = Level(shape[0], widths[0], sizes[0], sizes[1], inner, norm, made=out)
+        self.bound = Tanh()
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, out, H, W)."""
-        return torch.tanh(self.body(x))
+        return self.bound(self.body(x))

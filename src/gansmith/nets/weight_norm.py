@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .mlp import at_least_one, full
+from .mlp import Tanh, at_least_one, full
 
 Blur = Callable[[Tensor], Tensor]
 """Standard normal noise of the shape of what it is given: `gansmith.recipe.normal`."""
@@ -120,7 +120,7 @@ class Generator(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm1d(b, eps=1e-6, affine=False) for b in widths)
         self.shifts = nn.ParameterList(torch.zeros(b) for b in widths)
         self.last = Linear(sizes[-1], math.prod(shape), trained_scale=True)
-        self.shape = shape
+        self.bound, self.shape = Tanh(), shape
         for layer in (*self.layers, self.last):
             assert isinstance(layer, nn.Linear | Linear)
             nn.init.xavier_uniform_(layer.weight)
@@ -129,4 +129,4 @@ class Generator(nn.Module):
         """(N, z_dim) to (N, *shape)."""
         for layer, norm, shift in zip(self.layers, self.norms, self.shifts, strict=True):
             z = F.softplus(norm(layer(z)) + shift)
-        return torch.tanh(self.last(z) / 2).unflatten(1, self.shape)  # the logistic function, from [0, 1] to [-1, 1]
+        return self.bound(self.last(z) / 2).unflatten(1, self.shape)  # the logistic function, from [0, 1] to [-1, 1]

@@ -79,7 +79,8 @@ class GAIN(Recipe):
         """What G makes of rows of which the cells `there` are known, and the same as logits (N, W). Eq. 2."""
         known = torch.where(there, x.nan_to_num(), self.spread * uniform(x, *x.shape))
         logits = nets["G"](known, there.to(x.dtype))
-        return logits.sigmoid(), logits
+        wide = logits.float() if logits.dtype == torch.bfloat16 else logits  # near 0 and 1 bfloat16 has no gradient
+        return wide.sigmoid(), wide
 
     def guessed(self, nets: nn.ModuleDict, x: Tensor, made: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         """D's logits that each cell was there, and which cells it was not told of. Eq. 3 and 6."""

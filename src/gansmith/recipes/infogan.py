@@ -44,6 +44,8 @@ class InfoGAN(Recipe):
     """Weight of the continuous codes' part."""
     deviation: Literal["fixed", "learned"] = "fixed"
     """Q's standard deviation of a continuous code: 1, or one that Q tells too."""
+    code_width: int = 128
+    """Units of Q's own hidden layer, which has batch norm; 0: Q is linear in D's features."""
     width: int = 64
     """Pictures: channels at half size, doubled at every halving, up to 8 times. Vectors and tiny pictures: layers are
     4, 8 and 16 times as wide."""
@@ -65,7 +67,7 @@ class InfoGAN(Recipe):
         trunk = conditional.Trunk(data.shape, self.width, "batch")
         return {
             "G": conditional.joined(self.z_dim + self.continuous, data.shape, self.width, even),
-            "D": conditional.Heads(trunk, (self.categories, told) if told else (self.categories,)),
+            "D": conditional.Heads(trunk, (self.categories, told) if told else (self.categories,), self.code_width),
         }
 
     def optimizers(self) -> dict[str, Adam]:
