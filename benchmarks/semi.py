@@ -7,7 +7,8 @@ Each seed is a draw of labels of its own (equally many of each class) and initia
 likeliest by the averaged weights; beside them those of the last step. "alone" is D of `semi` with `unlabelled` 0: the
 labels are all that it sees, with the same noise, weight norm and averaging, for `--alone-images`. Published, mean of 10
 draws with 100 labels: 93 +- 6.5 (Salimans et al., 2016), 79.5 +- 9.8 (Dai et al., 2017), both of 300 epochs or more.
-With --keep the runs stay, and a run that was stopped goes on from its last checkpoint when the command is given again.
+With --keep the runs stay, and a run that was stopped, or is to see more images, goes on from its last checkpoint when
+the command is given again.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ def _errors(options: Any, name: str, fields: dict[str, float], train: Any, out: 
     from gansmith.recipe import load_recipe
 
     if (out / "run.json").is_file():
-        run = gansmith.resume(out)
+        run = gansmith.Run(out)
+        if run.progress()["images"] < train.images:
+            run = gansmith.resume(out, images=train.images)
     else:
         recipe = load_recipe(name)(num_labels=options.num_labels, **fields)
         run = gansmith.train(recipe, options.data, train, out=out)

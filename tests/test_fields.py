@@ -1,13 +1,16 @@
 """Options and recipes given in Python mean what they say on the command line, or are refused in words."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import gansmith
 from gansmith.options import Count, Size
+from gansmith.recipes.cgan import CGAN
 from gansmith.recipes.gan import GAN
 
 
@@ -59,3 +62,66 @@ def test_a_recipes_fields_too() -> None:
     assert type(made.betas[0]) is float
     with pytest.raises(ValueError, match=r"betas is .*; it must be 2 values"):
         GAN(betas=(0.5,))  # type: ignore[arg-type]
+
+
+# --- what is trained on, and what samples are asked to be -------------------------------------------------------------
+
+
+def few(**options: Any) -> gansmith.TrainOptions:
+    return gansmith.TrainOptions(images=64, batch_size=16, device="cpu", precision="fp32", layout="nchw", **options)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> gansmith.Model:
+    run = gansmith.train(CGAN(width=4, z_dim=5), "digits", few(), out=tmp_path_factory.mktemp("asked") / "run")
+    return gansmith.load(run.path)
+
+
+@pytest.mark.parametrize(
+    "label", [3, "3", [3, 3, 3], ["3"] * 3, np.full(3, 3, np.uint8), torch.tensor([3, 3, 3]), (3, 3, 3)], ids=repr
+)
+def test_a_class_is_asked_for_as_one_likes(model: gansmith.Model, label: Any) -> None:
+    wanted = model.sample(3, given={"label": torch.tensor([3, 3, 3])})
+    assert np.array_equal(model.sample(3, given={"label": label}), wanted)
+    assert not np.array_equal(model.sample(3, given={"label": 4}), wanted)
+
+
+def test_noise_may_be_numpys_own(model: gansmith.Model) -> None:
+    z = np.random.default_rng(0).normal(size=(3, 5))
+    given = {"label": 3, "z": z}
+    assert np.array_equal(
+        model.sample(3, given=given), model.sample(3, given={**given, "z": torch.from_numpy(z).float()})
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"n": 2.5}, "n is 2.5; it must be a whole number"),
+        ({"seed": "a"}, "seed is 'a'"),
+        ({"given": {"label": 11}}, "labels are [11]; they must be whole numbers from 0 to 9"),
+        ({"given": {"label": "eleven"}}, "label 'eleven': the classes of this model are 0, 1"),
+        ({"given": {"label": [1, 2]}}, "has 2 rows for 3 samples"),
+        ({"given": {"label": None}}, "must be numbers"),
+        ({"given": {"hue": 3}}, "cgan cannot be given 'hue'; it takes ['label', 'z']"),
+    ],
+)
+def test_what_cannot_be_asked_for(model: gansmith.Model, asked: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        model.sample(**{"n": 3, **asked})
+
+
+@pytest.mark.parametrize(
+    "data", [torch.rand(40, 2), torch.rand(40, 2).tolist(), {"x": torch.rand(40, 2)}], ids=["tensor", "lists", "field"]
+)
+def test_rows_in_tensors_and_lists_are_arrays(data: Any, tmp_path: Path) -> None:
+    run = gansmith.train(GAN(width=4, z_dim=2), data, few(), out=tmp_path / "run")
+    assert gansmith.load(run.path).sample(3).shape == (3, 2)
+
+
+def test_a_class_is_no_recipe_and_a_dict_no_options(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"give GAN\(\), made of the class"):
+        gansmith.train(GAN, "digits", few(), out=tmp_path / "run")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"give gansmith.TrainOptions\(images="):
+        gansmith.train(GAN(), "digits", {"images": 64}, out=tmp_path / "run")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()

@@ -87,6 +87,11 @@ def train(
     """
     if isinstance(recipe, str):
         name, recipe = recipe, load_recipe(recipe)()
+    if not isinstance(recipe, Recipe):
+        made = f"{recipe.__name__}(), made of the class" if isinstance(recipe, type) else "a recipe or its name"
+        raise TypeError(f"recipe is {recipe!r}; give {made}")
+    if not isinstance(options, TrainOptions):
+        raise TypeError(f"options are {options!r}; give gansmith.TrainOptions(images=..., batch_size=...)")
     if name is None:
         module = type(recipe).__module__
         name = module.rsplit(".", 1)[1] if module.startswith("gansmith.recipes.") else sys.modules[module].__file__

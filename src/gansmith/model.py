@@ -166,19 +166,23 @@ class Model:
             nets.to(device)
         return self
 
-    def sample(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
+    def sample(
+        self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Mapping[str, Any] = EMPTY
+    ) -> np.ndarray:
         """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D);
         texts (n,) as strings; rows of a table as a structured array (n,), whose fields are the columns in their own
         types (`rows["age"]`; `pandas.DataFrame(rows)`).
 
         Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
-        last step. `given`: encoded tensors with n rows, for recipes whose samples are made of something ({"a": ...} for
-        pairs and domains; `gansmith.apply` takes pictures as they are), or can be asked for ({"label": tensor of
-        numbers into `spec.classes`}, {"code": ...} of InfoGAN, {"z": noise}).
+        last step. `given`: n rows each, or one value for all, for recipes whose samples are made of something ({"a":
+        encoded pictures} for pairs and domains; `gansmith.apply` takes pictures as they are), or can be asked for
+        ({"label": names of classes, or numbers into `spec.classes`}, {"code": ...} of InfoGAN, {"z": noise}).
         Raises `ValueError` for n < 1, unknown weights, or a missing or unknown `given`.
         """
-        stored = self.stored(n, seed=seed, weights=weights, given=given)
-        return self.spec.made(given)[1].codec.present(stored)
+        _whole(n=n, seed=seed)
+        rows = _tensors(self, given, n)
+        stored = self.stored(n, seed=seed, weights=weights, given=rows)
+        return self.spec.made(rows)[1].codec.present(stored)
 
     def apply(self, samples: np.ndarray, what: Made | None = None, *, weights: Weights = "ema") -> np.ndarray:
         """What the model makes of real samples (n, ...) in the data's own units; by default what its recipe does first.
@@ -205,6 +209,38 @@ class Model:
             )
         drawn = draw_samples(self.recipe, nets, n, seed, given)
         return self.spec.made(given)[1].codec.decode(drawn)
+
+
+def _whole(**numbers: Any) -> None:
+    """Raises `ValueError` for what is no whole number."""
+    for name, number in numbers.items():
+        if not isinstance(number, int | np.integer) or isinstance(number, bool):
+            raise ValueError(f"{name} is {number!r}; it must be a whole number")
+
+
+def _tensors(model: Model, given: Mapping[str, Any], n: int) -> Batch:
+    """What samples are asked to be, as tensors of n rows. Raises `ValueError` for what the recipe cannot be asked."""
+    known = model.recipe.takes | model.spec.parts.keys()
+    if unknown := sorted(set(given) - known):
+        raise ValueError(f"{model.recipe_name} cannot be given {unknown[0]!r}; it takes {sorted(known) or 'nothing'}")
+    rows: dict[str, Tensor] = {}
+    for name, values in given.items():
+        if not isinstance(values, Tensor):
+            found = np.asarray(values)
+            if name == "label" and found.dtype.kind == "U":
+                found = np.array([_class(model.spec, str(text)) for text in found.flat]).reshape(found.shape)
+            if found.dtype.kind not in "biuf":
+                raise ValueError(f"given {name!r} is {values!r:.60}; it must be numbers")
+            kind = torch.float32 if found.dtype.kind == "f" else torch.int64
+            values = torch.from_numpy(np.ascontiguousarray(found)).to(kind).reshape(found.shape)
+        rows[name] = values.expand(n) if values.dim() == 0 else values
+    return rows
+
+
+def _class(spec: DataSpec, text: str) -> int:
+    if text not in spec.classes:
+        raise ValueError(f"label {text!r}: the classes of this model are {', '.join(spec.classes)[:300] or 'none'}")
+    return spec.classes.index(text)
 
 
 def _check_rows(spec: DataSpec, given: Batch, n: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import numbers
 import tarfile
 import zipfile
 from collections import Counter
@@ -44,6 +45,13 @@ class Source(Protocol):
         ...
 
 
+def _numbers(source: Any) -> bool:
+    """Whether rows of numbers were given in lists."""
+    while isinstance(source, list | tuple) and len(source):
+        source = source[0]
+    return isinstance(source, numbers.Real)
+
+
 def recognise(
     source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Sequence[str] | Any,
     options: DataOptions,
@@ -56,6 +64,9 @@ def recognise(
     """
     from . import paired  # which is made of the sources below
 
+    other = not isinstance(source, str | Path | np.ndarray | Mapping) and not is_frame(source)
+    if other and (hasattr(source, "__array__") or _numbers(source)):  # a tensor of some library, rows in lists
+        source = np.asarray(source)
     if isinstance(source, (list, tuple)) or (
         isinstance(source, np.ndarray) and source.ndim == 1 and source.dtype.kind in "UO"
     ):

@@ -78,6 +78,29 @@ class Joined(nn.Module):
         return self.net(torch.cat((z, F.one_hot(self.labels(y), self.labels.num).to(z.dtype)), 1))
 
 
+class JoinedGenerator(nn.Module):
+    """Noise (N, z_dim) and labels (N,) to samples (N, *shape): each has a first layer of its own, joined after it.
+
+    Mirza & Osindero, 2014, section 4.1; both first layers have `widths[0]` units. Labels may be draws in [0, 1), as
+    `Labels` takes them. `bounded` ends in tanh.
+    """
+
+    def __init__(
+        self, z_dim: int, shape: tuple[int, ...], widths: Sequence[int], share: Sequence[float], bounded: bool
+    ):
+        super().__init__()
+        mlp.at_least_one(z_dim=z_dim, width=min(widths))
+        self.labels = Labels(share)
+        self.of_z = mlp.own_layer(z_dim, widths[0])
+        self.of_y = mlp.own_layer(len(share), widths[0])
+        self.net = mlp.Generator(2 * widths[0], shape, widths[1:], bounded)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """(N, z_dim), (N,) to (N, *shape)."""
+        told = F.one_hot(self.labels(y), self.labels.num).to(z.dtype)
+        return self.net(torch.cat((self.of_z(z), self.of_y(told)), 1))
+
+
 def joined(z_dim: int, shape: tuple[int, ...], width: int, share: Sequence[float]) -> Joined:
     """`Joined`: the convolutional generator of DCGAN, or a fully connected one where samples are `flat`."""
     size = z_dim + len(share)
@@ -207,16 +230,24 @@ class Heads(nn.Module):
 
 
 class JoinedDiscriminator(nn.Module):
-    """Samples (N, *shape) and labels (N,) to scores (N,): the one-hot label is joined to the sample's values."""
+    """Samples (N, *shape) and labels (N,) to scores (N,): each has a first layer of its own, joined after it.
+
+    Mirza & Osindero, 2014, section 4.1. Joined to the values themselves, a label is one among a thousand pixels, and is
+    not looked at. Of `widths` the first is the sample's own layer; the label's has a quarter of its units.
+    """
 
     def __init__(self, shape: tuple[int, ...], classes: int, widths: Sequence[int], dropout: float):
         super().__init__()
+        first = widths[0]
         self.classes = classes
-        self.net = mlp.Discriminator((math.prod(shape) + classes,), widths, dropout)
+        self.of_x = mlp.own_layer(math.prod(shape), first, dropout)
+        self.of_y = mlp.own_layer(classes, max(first // 4, 1), dropout)
+        self.net = mlp.Discriminator((first + max(first // 4, 1),), widths[1:], dropout)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """(N, *shape), (N,) to (N,)."""
-        return self.net(torch.cat((x.flatten(1), F.one_hot(y, self.classes).to(x.dtype)), 1))
+        told = F.one_hot(y, self.classes).to(x.dtype)
+        return self.net(torch.cat((self.of_x(x.flatten(1)), self.of_y(told)), 1))
 
 
 class Projection(nn.Module):

@@ -29,6 +29,11 @@ def _hidden(sizes: Sequence[int], slope: float, dropout: float) -> list[nn.Modul
     return layers
 
 
+def own_layer(before: int, after: int, dropout: float = 0.0, slope: float = 0.2) -> nn.Sequential:
+    """(N, before) to (N, after): Linear, LeakyReLU, dropout."""
+    return nn.Sequential(*_hidden((before, after), slope, dropout))
+
+
 def _normalised(sizes: Sequence[int], slope: float) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
