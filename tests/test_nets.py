@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.nets import conditional, conv, mlp, resnet, translator, unet, weight_norm
+from gansmith.nets import conditional, conv, dense, mlp, resnet, translator, unet, weight_norm
 from gansmith.recipe import uniform
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 13, 50), (2, 6, 5), (3, 9, 64), (1, 17, 31), (5, 100, 37)]
@@ -18,6 +18,10 @@ def pairs(shape: tuple[int, ...], width: int = 4) -> dict[str, tuple[nn.Module, 
         "critic": (conv.Generator(7, shape, width, "none"), conv.Discriminator(shape, width, "layer")),
         "no norm": (conv.Generator(7, shape, width, "layer"), conv.Discriminator(shape, width, "none")),
         "resnet": (resnet.Generator(7, shape, width), resnet.Discriminator(shape, width)),
+        "dense": (
+            dense.Generator(7, shape, width),
+            nn.Sequential(found := dense.Trunk(shape, width), mlp.Head(nn.Linear(found.dim, 1))),
+        ),
     }
 
 
@@ -229,3 +233,12 @@ def test_convolutions_by_patches_are_convolutions(channels: int, big: tuple[int,
             found.append([y, slope, *torch.autograd.grad(slope.square().sum() + y.sum(), params)])
         for a, b in zip(*found, strict=True):
             torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * float(b.detach().abs().max()))
+
+
+def test_infogans_networks_are_those_of_its_appendix() -> None:
+    """C.1: 28 x 28 to 64 maps of 14 x 14, 128 of 7 x 7, 1024 units; and back."""
+    assert dense.sizes(28, 28) == [(28, 28), (14, 14), (7, 7)]
+    trunk, made = dense.Trunk((1, 28, 28), 64), dense.Generator(74, (1, 28, 28), 64)
+    assert [tuple(p.shape) for p in trunk.parameters() if p.dim() > 1] == [(64, 1, 4, 4), (128, 64, 4, 4), (1024, 6272)]
+    shapes = [tuple(p.shape) for p in made.parameters() if p.dim() > 1]
+    assert shapes == [(1024, 74), (6272, 1024), (128, 64, 4, 4), (64, 1, 4, 4)]

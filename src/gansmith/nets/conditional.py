@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import conv, mlp
+from . import conv, dense, mlp
 from .dropout import Dropout
 
 SMALL = 12
@@ -211,7 +211,7 @@ class Heads(nn.Module):
     `hidden`: the values are read through one more layer of so many units, with batch norm and a leaky ReLU.
     """
 
-    def __init__(self, trunk: Trunk, outputs: Sequence[int], hidden: int = 0):
+    def __init__(self, trunk: Trunk | dense.Trunk, outputs: Sequence[int], hidden: int = 0):
         super().__init__()
         self.trunk = trunk
         self.score = mlp.Head(nn.Linear(trunk.dim, 1))

@@ -108,7 +108,8 @@ def _norm(norm: Norm, channels: int) -> list[nn.Module]:
             return []
 
 
-def _initialise(net: nn.Module) -> None:
+def initialise(net: nn.Module) -> None:
+    """Weights from N(0, 0.02), biases 0, those of batch norm from N(1, 0.02)."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, 0.02)
@@ -141,7 +142,7 @@ class Generator(nn.Module):
         layers.append(up(widths[-1], channels, sizes[max(-2, -len(sizes))], sizes[-1]))
         self.layers = nn.Sequential(*layers, Tanh())
         if norm == "batch":
-            _initialise(self)
+            initialise(self)
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, z_dim) to (N, C, H, W)."""
@@ -174,7 +175,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers, *last)
         self.head = Head(nn.Linear(features + kernels, 1) if kernels else nn.Conv2d(widths[-1], 1, sizes[-1]))
         if norm != "layer":  # without norm D must start flat: a steep one sends G out of range at once
-            _initialise(self)
+            initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N,)."""

@@ -2,9 +2,10 @@
 
 Source: Chen et al., "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial
     Nets", 2016, arXiv:1606.03657, Eq. 5 and 6 (Q is a last layer on D's own; both players raise the bound L_I), section
-    6 and appendix C.1 (10 categories, 2 continuous codes in [-1, 1] of weight 0.1, Adam 2e-4 for D, 1e-3 for G).
-Differs from the paper: DCGAN's shapes for pictures, fully connected ones for vectors and pictures up to 12 x 12; Q is
-    one linear layer; Q's deviation of continuous codes is 1, as in the authors' code, unless `deviation` is learned.
+    6 and appendix C.1 (networks; 10 categories, 2 continuous codes in [-1, 1] of weight 0.1, Adam 2e-4 for D, 1e-3 for
+    G); its code (noise uniform in [-1, 1]).
+Differs from the paper: fully connected networks for vectors and pictures up to 12 x 12; larger pictures are halved more
+    often; Q's deviation of continuous codes is 1, as in the authors' code, unless `deviation` is learned.
 Expect: "D/code" falls from 2.3 (of ten categories) towards 0. Ring of 8 Gaussians, width 4, z_dim 2, 8 categories,
     no continuous code, lr 1e-3, batch 64, 100,000 images, seed 0: each code makes a mode of its own (1,000 samples
     of 1,000; with the codes exchanged 16.0 %), 8 modes, 78 % of high quality (`pytest -s
@@ -14,6 +15,7 @@ Expect: "D/code" falls from 2.3 (of ten categories) towards 0. Ring of 8 Gaussia
     --images 100k --name labels`).
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -21,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
-from ..nets import conditional
+from ..nets import conditional, dense
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
 
 
@@ -47,8 +49,8 @@ class InfoGAN(Recipe):
     code_width: int = 128
     """Units of Q's own hidden layer, which has batch norm; 0: Q is linear in D's features."""
     width: int = 64
-    """Pictures: channels at half size, doubled at every halving, up to 8 times. Vectors and tiny pictures: layers are
-    4, 8 and 16 times as wide."""
+    """Pictures: channels at half size, doubled at every halving while 7 pixels or more are left; the fully connected
+    layer has 16 times as many units. Vectors and tiny pictures: layers are 4, 8 and 16 times as wide."""
     lr: float = 2e-4
     """Adam's step size, of D (and Q)."""
     generator_lr: float = 1e-3
@@ -64,9 +66,15 @@ class InfoGAN(Recipe):
             )
         even = (1 / self.categories,) * self.categories
         told = self.continuous * (2 if self.deviation == "learned" else 1)
-        trunk = conditional.Trunk(data.shape, self.width, "batch")
+        size = self.z_dim + self.continuous
+        if conditional.flat(data.shape):
+            generator = conditional.joined(size, data.shape, self.width, even)
+            trunk: conditional.Trunk | dense.Trunk = conditional.Trunk(data.shape, self.width, "batch")
+        else:
+            generator = conditional.Joined(dense.Generator(size + self.categories, data.shape, self.width), even)
+            trunk = dense.Trunk(data.shape, self.width)
         return {
-            "G": conditional.joined(self.z_dim + self.continuous, data.shape, self.width, even),
+            "G": generator,
             "D": conditional.Heads(trunk, (self.categories, told) if told else (self.categories,), self.code_width),
         }
 
@@ -77,15 +85,15 @@ class InfoGAN(Recipe):
         return (Turn(("D",), self.discriminator_loss), Turn(("G",), self.generator_loss))
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
-        """`given`: "code", categories (n,); "continuous", (n, codes) in [-1, 1]; "z", noise (n, z_dim)."""
+        """`given`: "code", categories (n,); "continuous", (n, codes) in [-1, 1]; "z", normal noise (n, z_dim)."""
         return self.made(nets, n, given)[0]
 
     def made(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> tuple[Tensor, Tensor, Tensor]:
         """Samples, their categories (n,) and their continuous codes (n, codes)."""
-        z = noise(nets, n, self.z_dim)
+        z = torch.erf(given.get("z", noise(nets, n, self.z_dim)) / math.sqrt(2))  # uniform in (-1, 1)
         code = given.get("code", (uniform(z, n) * self.categories).long())
         continuous = given.get("continuous", uniform(z, n, self.continuous) * 2 - 1)
-        return nets["G"](torch.cat((given.get("z", z), continuous), 1), code), code, continuous
+        return nets["G"](torch.cat((z, continuous), 1), code), code, continuous
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 6, D's and Q's side: the layers that they share move for both."""
