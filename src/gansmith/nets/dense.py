@@ -20,7 +20,7 @@ UNITS = 16
 
 
 def sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """From the picture's down to the smallest map, which has 7 pixels a side or more; at least two, if need be equal."""
+    """From the picture's down to the smallest map, 7 pixels a side or more; at least two, if need be equal."""
     found = ladder(height, width)
     found = found * 2 if len(found) == 1 else found
     return found[: max(sum(max(size) >= 7 for size in found), 2)]
