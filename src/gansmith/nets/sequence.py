@@ -93,7 +93,9 @@ class TokenNLL(torch.autograd.Function):
 
 def token_nll(h: Tensor, weight: Tensor, bias: Tensor, token: Tensor) -> Tensor:
     """-log softmax(h W^T + b)[token] (M,) of rows h (M, H); see `TokenNLL`."""
-    found = TokenNLL.apply(h, weight, bias, token, torch.is_grad_enabled())
+    with torch.autocast(h.device.type, enabled=False):  # sums over a vocabulary, and a gradient written by hand
+        h = h.float() if h.dtype == torch.bfloat16 else h
+        found = TokenNLL.apply(h, weight, bias, token, torch.is_grad_enabled())
     assert isinstance(found, Tensor)
     return found
 
