@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import ast
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +118,11 @@ def main() -> None:
                 precision=options.precision,
                 seed=seed,
             )
+            began = time.process_time()
             with tempfile.TemporaryDirectory() as scratch:
                 run = gansmith.train(load_recipe(name)(**fields), options.data, train, out=Path(scratch) / "run")
                 model = gansmith.load(run.path)
+                spent = time.process_time() - began
                 reached, wanted = run.progress(), asked(model, 5_000, 0)
                 if options.grids:
                     options.grids.mkdir(parents=True, exist_ok=True)
@@ -136,6 +139,7 @@ def main() -> None:
                 "seed": seed,
                 "images": reached["images"],
                 "seconds": round(reached["seconds"], 1),
+                "cpu_seconds": round(spent, 1),
                 "setting": {k: setting[k] for k in ("precision", "layout", "threads") if k in setting},
                 **judged(model.stored(5_000, seed=0, given=wanted.given if wanted else EMPTY), wanted),
                 "untrained": judged(untrained),

@@ -188,9 +188,10 @@ def one_budget() -> str:
         f"{results['images']:,} images of MNIST at 32 x 32 shown, {results['batch_size']} a step, default fields, one "
         "seed where no other is named. FD: Frechet distance of 5,000 samples in the features of the judge's own "
         "encoder; then the shares of the classes that it sees least and most in them, how certain it is, the share "
-        "that it sees as asked for (of codes, by the best one-to-one map), and seconds of training on one core. Some "
-        "recipes have several moves of D to one of G: these "
-        "count as one step. Untrained networks: "
+        "that it sees as asked for (of codes, by the best one-to-one map), and seconds of training on one core (none "
+        "where other work ran beside it). Some recipes have several moves of D to one of G: these count as one step. "
+        "A row with a † was measured in bf16 before tanh was taken in float32 there (see the changelog). "
+        "Untrained networks: "
         f"{min(r['untrained']['FD-own'] for r in rows):.0f} to {max(r['untrained']['FD-own'] for r in rows):.0f}.",
         "| recipe | seed | FD | least | most | certain | as asked | s |\n|---|---:|---:|---:|---:|---:|---:|---:|\n"
         f"| *held-out digits* | | {real['FD-own']:g} | {real['least_share']:g} | {real['most_share']:g} | "
@@ -198,9 +199,12 @@ def one_budget() -> str:
     ]
     for r in rows:
         told = r.get("label accuracy", r.get("code accuracy"))
+        spent = r.get("cpu_seconds", None if r.get("shared") else r["seconds"])
+        mark = " †" if r.get("before") else ""
         lines[1] += (
-            f"\n| [`{r['recipe']}`]({r['recipe']}.md) | {r['seed']} | {r['FD-own']:g} | {r['least_share']:g} | "
-            f"{r['most_share']:g} | {r['confidence']:g} | {'' if told is None else f'{told:g}'} | {r['seconds']:.0f} |"
+            f"\n| [`{r['recipe']}`]({r['recipe']}.md){mark} | {r['seed']} | {r['FD-own']:g} | {r['least_share']:g} | "
+            f"{r['most_share']:g} | {r['confidence']:g} | {'' if told is None else f'{told:g}'} | "
+            f"{'' if spent is None else f'{spent:.0f}'} |"
         )
     lines.append(
         f"`benchmarks/results/classics.json`; {machine['date']}, {machine['processor']}, GPU: {machine['gpu']}."

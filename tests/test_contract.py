@@ -509,7 +509,7 @@ def test_8_two_ranks_equal_one(name: str, pair: Pair) -> None:
 
 
 def test_9_gradients_in_bfloat16_point_where_those_in_float32_do(case: tuple[str, str]) -> None:
-    """Where they do not, arithmetic that needs its digits is done without them: a tanh at its ends, a sum of squares."""
+    """Where they do not, what needs its digits is computed without them: a tanh at its ends, a sum of squares."""
     name, spec = case[0], fitted(tiny(case[0]), SPECS[case[1]])
     step = step_of(tiny(name), spec)
     if min(spec.shape[1:], default=0) == 8 and any(isinstance(m, nn.InstanceNorm2d) for m in step.nets.modules()):
