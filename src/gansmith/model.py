@@ -221,7 +221,7 @@ def _whole(**numbers: Any) -> None:
 def _tensors(model: Model, given: Mapping[str, Any], n: int) -> Batch:
     """What samples are asked to be, as tensors of n rows. Raises `ValueError` for what the recipe cannot be asked."""
     known = model.recipe.takes | model.spec.parts.keys()
-    if unknown := sorted(set(given) - known):
+    if (unknown := sorted(set(given) - known)) and not model.spec.parts:  # for these `stored` has better words
         raise ValueError(f"{model.recipe_name} cannot be given {unknown[0]!r}; it takes {sorted(known) or 'nothing'}")
     rows: dict[str, Tensor] = {}
     for name, values in given.items():
