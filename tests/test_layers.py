@@ -11,6 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # From the ground up: a module imports only from lines above its own, a package also from itself.
 LAYERS = (
+    {"fields"},
     {"_version", "extras", "options", "protocol", "randomness", "shared"},
     {"data", "losses", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step"},
