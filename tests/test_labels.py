@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 import gansmith
 from gansmith import losses
-from gansmith.asked import Asked, asked, label_of, label_sheet, takes_labels
+from gansmith.asked import Asked, asked, label_sheet, takes_labels
 from gansmith.cli import main
 from gansmith.data import DataSpec, ImageCodec, VectorCodec, open_store, toy
 from gansmith.encoders import Encoder
 from gansmith.evaluate import evaluate
 from gansmith.judge import Judge
 from gansmith.metrics import agreement
+from gansmith.model import label_of
 from gansmith.nets import conditional
 from gansmith.nets.spectral import Spectral
 from gansmith.options import Count

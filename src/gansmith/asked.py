@@ -29,18 +29,6 @@ def takes_labels(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec) -> bool:
     return True
 
 
-def label_of(spec: DataSpec, text: str) -> int:
-    """The label of a class by its name, or by its number where no class is called by a number.
-
-    Raises `ValueError` for anything else.
-    """
-    if text in spec.classes:
-        return spec.classes.index(text)
-    if text.isdecimal() and int(text) < len(spec.classes) and not any(name.isdecimal() for name in spec.classes):
-        return int(text)
-    raise ValueError(f"--label {text}: the classes of this model are {', '.join(spec.classes)[:300] or 'none'}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What samples were asked to be."""

@@ -228,7 +228,7 @@ def _tensors(model: Model, given: Mapping[str, Any], n: int) -> Batch:
         if not isinstance(values, Tensor):
             found = np.asarray(values)
             if name == "label" and found.dtype.kind == "U":
-                found = np.array([_class(model.spec, str(text)) for text in found.flat]).reshape(found.shape)
+                found = np.array([label_of(model.spec, str(text)) for text in found.flat]).reshape(found.shape)
             if found.dtype.kind not in "biuf":
                 raise ValueError(f"given {name!r} is {values!r:.60}; it must be numbers")
             kind = torch.float32 if found.dtype.kind == "f" else torch.int64
@@ -237,10 +237,16 @@ def _tensors(model: Model, given: Mapping[str, Any], n: int) -> Batch:
     return rows
 
 
-def _class(spec: DataSpec, text: str) -> int:
-    if text not in spec.classes:
-        raise ValueError(f"label {text!r}: the classes of this model are {', '.join(spec.classes)[:300] or 'none'}")
-    return spec.classes.index(text)
+def label_of(spec: DataSpec, text: str) -> int:
+    """The label of a class by its name, or by its number where no class is called by a number.
+
+    Raises `ValueError` for anything else.
+    """
+    if text in spec.classes:
+        return spec.classes.index(text)
+    if text.isdecimal() and int(text) < len(spec.classes) and not any(name.isdecimal() for name in spec.classes):
+        return int(text)
+    raise ValueError(f"label {text!r}: the classes of this model are {', '.join(spec.classes)[:300] or 'none'}")
 
 
 def _check_rows(spec: DataSpec, given: Batch, n: int) -> None:

@@ -115,7 +115,7 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
     if options.temperature != 1.0:
         asked["temperature"] = options.temperature
     if options.label:
-        from ..asked import label_of
+        from ..model import label_of
 
         asked["label"] = label_of(model.spec, options.label)
     if unknown := sorted(set(asked) - model.recipe.takes):

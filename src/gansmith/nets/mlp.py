@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -169,10 +169,10 @@ class Tanh(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
-        return torch.tanh(x.float() if x.dtype == torch.bfloat16 else x)
+        return full(torch.tanh, x)
 
 
-def full(layer: nn.Module, x: Tensor) -> Tensor:
+def full(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """The layer in float32 under autocast too: for codes and logits, of which bfloat16 would keep three digits."""
     with torch.autocast(x.device.type, enabled=False):
         return layer(x.float() if x.dtype == torch.bfloat16 else x)
