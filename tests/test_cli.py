@@ -264,7 +264,7 @@ def test_samples_as_a_grid_a_folder_and_numbers(run: Path, tmp_path: Path, capsy
     code, line = fails(capsys, "sample", str(run), "--truncation", "0.5")
     assert code == 1 and "gan takes no --truncation when it samples" in line
     code, line = fails(capsys, "sample", str(run), "--label", "cat")
-    assert code == 1 and "--label cat: the classes of" in line
+    assert code == 1 and "label 'cat': the classes of" in line
 
 
 def test_info_shows_what_how_far_how_it_goes_and_the_networks(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
