@@ -27,7 +27,8 @@ take turns in processes of their own; ratios are medians of the rounds' ratios.
 """
 
 RANKS = """
-`--ranks 2` trains with two processes of one thread each; networks with batch statistics are not split.
+`--ranks 2` trains with two processes of one thread each; batch norm takes the statistics of both, an exchange for each
+layer. "exchange" is the share of time that gradients' means take.
 """
 
 BOUND = """Images a second; of the peak: plain and ours, each of the highest figure of its precision among the machine's

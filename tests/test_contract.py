@@ -498,8 +498,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 def test_8_two_ranks_equal_one(name: str, pair: Pair) -> None:
     spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
     nets = nn.ModuleDict(without_dropout(name).networks(spec))
-    if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules()):
-        pytest.skip("batch normalisation takes the statistics of each rank's own rows")
     assert not any(isinstance(m, nn.Dropout) and m.p for m in nets.modules()), "give the recipe a field `dropout`"
     whole = joined(name, None)
     for r, found in enumerate(pair(name)):

@@ -1,4 +1,4 @@
-"""Ranks of one machine: means through shared memory, and `--ranks`."""
+"""Ranks of one machine: means through shared memory, batch norm over the rows of all, and `--ranks`."""
 
 import os
 import subprocess
@@ -11,10 +11,11 @@ from gansmith.cli import main
 from gansmith.run import Run
 
 SCRIPT = """
-import time, torch
+import copy, time, torch
 from pathlib import Path
 from gansmith.shared import Shared
 from gansmith.step import Ranks
+from gansmith.synced import synchronise
 torch.distributed.init_process_group("gloo")
 rank = torch.distributed.get_rank()
 assert Shared.fits(2) and not Shared.fits(3)
@@ -31,13 +32,50 @@ for k in range(30):
     slow.mean(others)
     assert all(torch.equal(a, b) for a, b in zip(tensors, others)), k
 assert not list(Path("/dev/shm").glob("gansmith-*"))
+
+for ranks in (quick, slow):
+    for momentum in (0.1, None):
+        made = torch.Generator().manual_seed(5)
+        whole = torch.randn(8, 3, 4, 4, generator=made, dtype=torch.float64) * 3 + 100
+        weights = torch.randn(3, 4, 4, generator=made, dtype=torch.float64)
+        found = []
+        for rows, synced in ((whole, False), (whole[rank * 4 : rank * 4 + 4], True)):
+            norm = torch.nn.BatchNorm2d(3, momentum=momentum, dtype=torch.float64)
+            torch.nn.init.constant_(norm.weight, 0.7)
+            if synced:
+                synchronise(norm, rank, ranks.gather)
+                assert type(copy.deepcopy(norm)) is type(norm)
+            x = rows.clone().requires_grad_()
+            for _ in range(2):
+                y = norm(x)
+            loss = (y.sigmoid() * weights).sum((1, 2, 3)).square().mean()
+            (slope,) = torch.autograd.grad(loss, x, create_graph=True)  # of one's own share of the mean
+            slope = slope * (len(rows) / 8)
+            penalty = slope.square().sum((1, 2, 3)).mean()
+            of = torch.autograd.grad(loss + 1e3 * penalty, list(norm.parameters()))
+            if synced:
+                apart = torch.nn.functional.batch_norm(x, None, None, norm.weight, norm.bias, True)
+                assert (y - apart).abs().max() > 1e-2
+                ranks.mean(of)
+                slope = ranks.gather(slope.detach()).flatten(0, 1)
+                y = ranks.gather(y.detach()).flatten(0, 1)
+            norm.eval()
+            found.append((y, slope, *of, norm.running_mean, norm.running_var, norm(x[:0]), norm.num_batches_tracked))
+        for a, b in zip(*found):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+half = torch.nn.BatchNorm1d(3)
+synchronise(half, rank, quick.gather)
+x = torch.linspace(-2, 2, 24).view(8, 3).bfloat16()
+torch.testing.assert_close(half(x[rank * 4 : rank * 4 + 4]), torch.nn.BatchNorm1d(3)(x)[rank * 4 : rank * 4 + 4])
 open(f"FOLDER/{rank}", "w").close()
 torch.distributed.barrier(); torch.distributed.destroy_process_group()
 """
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs shared memory as Linux has it")
-def test_means_through_shared_memory_are_those_of_the_backend(tmp_path: Path) -> None:
+def test_means_through_shared_memory_are_those_of_the_backend_and_batch_norm_is_that_of_the_whole_batch(
+    tmp_path: Path,
+) -> None:
     script = tmp_path / "rank.py"
     script.write_text(SCRIPT.replace("FOLDER", str(tmp_path)))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]

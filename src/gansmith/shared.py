@@ -1,4 +1,4 @@
-"""Means over the ranks of one machine through shared memory: far less work than sockets for gradients of megabytes."""
+"""What ranks of one machine exchange, through shared memory: far less work than sockets for gradients of megabytes."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ class Shared:
         self._places = torch.empty(0)
         self._done = torch.empty(0, dtype=torch.int64)
 
+    def __deepcopy__(self, _: object) -> Shared:
+        return self  # a copy of a network exchanges where the network does
+
     @staticmethod
     def fits(world: int) -> bool:
         """Whether so many ranks can use it: all on this machine, whose processor keeps the order of writes."""
@@ -41,6 +44,18 @@ class Shared:
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor, on the CPU, by its mean over ranks."""
+        everyone = self._exchange(tensors)
+        torch._foreach_copy_(list(tensors), everyone[0])
+        for other in everyone[1:]:
+            torch._foreach_add_(list(tensors), other)
+        torch._foreach_div_(list(tensors), self.world)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The tensor (...), on the CPU, of every rank: (world, ...)."""
+        return torch.stack([own for (own,) in self._exchange([tensor])])
+
+    def _exchange(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Show these to the others; what each rank showed, to be read before the exchange after the next."""
         starts, size = [], 0
         for t in tensors:
             starts.append(size)
@@ -56,10 +71,7 @@ class Shared:
         torch._foreach_copy_(of(self.rank), list(tensors))
         self._count += 1
         self._wait()
-        torch._foreach_copy_(list(tensors), of(0))
-        for other in range(1, self.world):
-            torch._foreach_add_(list(tensors), of(other))
-        torch._foreach_div_(list(tensors), self.world)
+        return [of(rank) for rank in range(self.world)]
 
     def _wait(self) -> None:
         """Until every rank has written its numbers."""

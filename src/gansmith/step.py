@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from .randomness import Stream, Tape, derive, draws, fill, joined, kept, noise, normal, of_all_ranks, uniform
 from .shared import Shared
+from .synced import synchronise
 
 Batch: TypeAlias = Mapping[str, Tensor]
 """`"x"` real samples (N, ...), `"y"` labels (N,) int64, `"step"` () and `"images"` () float32: how far training is."""
@@ -198,11 +199,13 @@ class Ranks:
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The tensor (...) of every rank: (world, ...), the same on all of them."""
-        everyone = tensor.new_empty((self.world, *tensor.shape))
         if self.world == 1:
-            return everyone.copy_(tensor)
-        torch.distributed.all_gather_into_tensor(everyone, tensor.contiguous())
-        return everyone
+            return tensor.clone()[None]
+        if self.shared is not None and tensor.device.type == "cpu":
+            return self.shared.gather(tensor)
+        everyone = tensor.new_empty(self.world * tensor.numel())  # flat: gloo puts rows one after the other
+        torch.distributed.all_gather_into_tensor(everyone, tensor.reshape(-1))
+        return everyone.view(self.world, *tensor.shape)
 
 
 @dataclass(frozen=True)
@@ -262,6 +265,8 @@ class Step:
         self.optimizers = {name: spec.build(self.params[name]) for name, spec in self.specs.items()}
         self.average = nn.ModuleDict({name: copy.deepcopy(nets[name]).requires_grad_(False) for name in averaged})
         self.average.eval()
+        if ranks.world > 1:
+            synchronise(nets, ranks.rank, ranks.gather)
         self._generator = torch.Generator(setting.device)
         # Not torch.manual_seed: it formats a stack trace for each kind of device that is absent, half a tiny step.
         self._default = _default_generator(torch.device(setting.device))

@@ -20,6 +20,11 @@ Blur = Callable[[Tensor], Tensor]
 """Standard normal noise of the shape of what it is given: `gansmith.recipe.normal`."""
 
 
+def each(blur: Blur, parts: int) -> Blur:
+    """Noise of every part of a joined batch by itself: so each rank draws that of its own rows of each part."""
+    return lambda x: torch.cat([blur(part) for part in x.chunk(parts)])
+
+
 class Linear(nn.Module):
     """(N, before) to (N, after): weights of a direction each, times a scale that is trained or set once by `fit`."""
 

@@ -31,6 +31,7 @@ from ..recipe import (  # fmt: skip
     Recipe,
     Terms,
     Turn,
+    joined,
     normal,
     of_all_ranks,
     uniform,
@@ -116,6 +117,9 @@ class BadGAN(Recipe):
     def draw(self) -> FewLabels:
         return FewLabels(self.num_labels)
 
+    def rows_together(self) -> int:
+        return 0
+
     def average(self) -> Average:
         return Average(half_life=self.average_images)
 
@@ -138,7 +142,7 @@ class BadGAN(Recipe):
     def density_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """P's negative log-likelihood of real samples, a value of theirs."""
         found = nets["P"](batch["x"])
-        _p(nets).observe(found)
+        _p(nets).observe(of_all_ranks(found)[0])
         return {"density": -found.mean() / batch["x"][0].numel()}
 
     def labelled(self, nets: nn.ModuleDict, batch: Batch) -> Tensor:
@@ -150,7 +154,8 @@ class BadGAN(Recipe):
         with torch.no_grad():
             fake = self.sample(nets, len(batch["x"]))
         # One pass: weights are normalised once, and D does not mix samples.
-        told, logits, made = nets["D"](torch.cat((batch["labelled.x"], batch["x"], fake)), normal).chunk(3)
+        rows = torch.cat((batch["labelled.x"], batch["x"], fake))
+        told, logits, made = nets["D"](rows, weight_norm.each(normal, 3)).chunk(3)
         terms = {
             "labelled": F.cross_entropy(told, batch["labelled.y"]),
             "real": losses.logistic_real(logits.logsumexp(1)) / 2,
@@ -168,7 +173,7 @@ class BadGAN(Recipe):
     def complement_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 4: the same, and low density: log p of those samples of which it exceeds the threshold."""
         fake = self.sample(nets, len(batch["x"]))
-        over = (nets["P"](fake[: self.density_samples]) - _p(nets).low).clamp_min(0)
+        over = (nets["P"](joined(fake)[: self.density_samples]) - _p(nets).low).clamp_min(0)
         likely = over.sum() / (over > 0).sum().clamp_min(1)
         return self.features(nets, batch, fake) | {"density": self.density * likely}
 
@@ -177,8 +182,8 @@ class BadGAN(Recipe):
         made = _d(nets).features(fake, normal)
         with torch.no_grad():
             real = _d(nets).features(batch["x"], normal)
-        terms = {"features": losses.feature_matching(real, made) / real.shape[1]}
-        return terms | ({"pull_away": self.pull_away * losses.pull_away(made)} if self.pull_away else {})
+        terms = {"features": losses.feature_matching(joined(real), joined(made)) / real.shape[1]}
+        return terms | ({"pull_away": self.pull_away * losses.pull_away(joined(made))} if self.pull_away else {})
 
 
 def _d(nets: nn.ModuleDict) -> weight_norm.Classifier:

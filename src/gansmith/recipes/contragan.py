@@ -3,7 +3,7 @@
 Source: Kang & Park, "ContraGAN: Contrastive Learning for Conditional Image Generation", 2020, arXiv:2006.12681, Eq. 8
     (2C loss), Algorithm 1 (2C of real samples for D, of fakes for G; weight 1, temperature 1, hinge loss, 5 D moves).
 Differs from the paper: DCGAN's shapes with conditional batch norm in G and spectral norm in D, not BigGAN's; fully
-    connected ones for vectors and pictures up to 12 x 12; no consistency regularisation. Pairs are those of one rank's
+    connected ones for vectors and pictures up to 12 x 12; no consistency regularisation. Pairs are those of one
     micro-batch.
 Expect: "D/contrast" falls; "G/contrast" follows it. Digits, width 16, z_dim 32, lr 1e-3, 2 D moves, temperature
     0.2, no-together, batch 64, 30,000 images, seed 0: of 1,000 samples 99.7 % are of the class asked for, as a
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from .. import losses
 from ..nets import conditional
 from ..nets.spectral import normalised
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,4 +99,5 @@ class ContraGAN(Recipe):
 
     def relations(self, samples: Tensor, classes: Tensor, y: Tensor) -> Tensor:
         """The weighted 2C loss."""
+        samples, classes, y = joined(samples), joined(classes), joined(y)
         return self.contrast_weight * losses.contrast(samples, classes, y, self.temperature, self.together)

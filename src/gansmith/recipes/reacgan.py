@@ -4,7 +4,7 @@ Source: Kang et al., "Rebooting ACGAN: Auxiliary Classifier GANs with Stable Tra
     3 (features and classes of length 1; D2D-CE of real samples for D, of fakes for G), and the authors' settings of
     BigGAN on CIFAR-10 (hinge loss, 5 D moves, Adam with betas 0.5 and 0.999, margin 0.98, temperature 0.5, weight 0.5).
 Differs from the paper: DCGAN's shapes with conditional batch norm in G and spectral norm in D, not BigGAN's; fully
-    connected ones for vectors and pictures up to 12 x 12. Pairs are those of one rank's micro-batch.
+    connected ones for vectors and pictures up to 12 x 12. Pairs are those of one micro-batch.
 Expect: "D/real" and "D/fake" about 1; "D/class" stays near 2, as good pairs give a constant. Digits, width 16,
     z_dim 32, lr 1e-3, 2 D moves, batch 64, 20,000 images, seed 0: of 1,000 samples 99.9 % are of the class asked
     for, as a logistic regression of real digits sees them (it is right on 93.4 % of held-out real ones); of the
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from .. import losses
 from ..nets import conditional
 from ..nets.spectral import normalised
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,4 +95,5 @@ class ReACGAN(Recipe):
 
     def relations(self, samples: Tensor, classes: Tensor, y: Tensor) -> Tensor:
         """The weighted D2D-CE."""
+        samples, classes, y = joined(samples), joined(classes), joined(y)
         return self.class_weight * losses.data_to_data(samples, classes, y, self.margin, self.temperature)

@@ -30,6 +30,7 @@ from ..recipe import (  # fmt: skip
     Recipe,
     Terms,
     Turn,
+    joined,
     normal,
     of_all_ranks,
     uniform,
@@ -85,6 +86,9 @@ class Semi(Recipe):
     def draw(self) -> FewLabels:
         return FewLabels(self.num_labels)
 
+    def rows_together(self) -> int:
+        return 0
+
     def average(self) -> Average:
         return Average(half_life=self.average_images)
 
@@ -115,7 +119,8 @@ class Semi(Recipe):
         with torch.no_grad():
             fake = self.sample(nets, len(batch["x"]))
         # One pass: weights are normalised once, and D does not mix samples.
-        told, real, made = nets["D"](torch.cat((batch["labelled.x"], batch["x"], fake)), normal).chunk(3)
+        rows = torch.cat((batch["labelled.x"], batch["x"], fake))
+        told, real, made = nets["D"](rows, weight_norm.each(normal, 3)).chunk(3)
         return {
             "labelled": F.cross_entropy(told, batch["labelled.y"]),
             "real": self.unlabelled * losses.logistic_real(real.logsumexp(1)) / 2,
@@ -127,7 +132,7 @@ class Semi(Recipe):
         with torch.no_grad():
             real = _d(nets).features(batch["x"], normal)
         made = _d(nets).features(self.sample(nets, len(real)), normal)
-        return {"features": losses.feature_matching(real, made) / real.shape[1]}
+        return {"features": losses.feature_matching(joined(real), joined(made)) / real.shape[1]}
 
 
 def _d(nets: nn.ModuleDict) -> weight_norm.Classifier:
