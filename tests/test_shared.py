@@ -1,6 +1,7 @@
 """Ranks of one machine: means through shared memory, batch norm over the rows of all, and `--ranks`."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,5 +103,20 @@ def test_ranks_that_were_not_started_are_refused(tmp_path: Path, capsys: pytest.
 
     with pytest.raises(ValueError, match="--ranks 2"):
         train("r3gan", "digits", TrainOptions(ranks=2), out=tmp_path / "run")
-    assert main(["train", "r3gan", "--ranks", "0"]) == 1
+    with pytest.raises(ValueError, match="choose how many"):
+        train("r3gan", "digits", TrainOptions(ranks=0), out=tmp_path / "run")
+    assert main(["train", "r3gan", "--ranks", "-1", "--out", str(tmp_path / "run")]) == 1
     assert "at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is nothing to choose on one core")
+def test_ranks_0_takes_the_quickest(tmp_path: Path) -> None:
+    words = ["train", "gan", "--data", "toy:ring", "--ranks", "0", "--images", "640", "--out", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-m", "gansmith", *words], capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"^ranks: (\d+), of 1 at (\S+) images/s, 2 at (\S+) images/s", done.stderr, re.MULTILINE)
+    assert found, done.stderr
+    chosen, alone, two = (float(text.replace(",", "")) for text in found.groups())
+    if os.cpu_count() == 2:
+        assert chosen == (1 if alone >= 0.95 * max(alone, two) else 2)
+    assert Run(tmp_path / "run").record["options"]["ranks"] == chosen

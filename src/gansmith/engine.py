@@ -616,6 +616,10 @@ def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
 
 def check_options(recipe: Recipe, options: TrainOptions) -> None:
     """Raises `ValueError` for options that no run could have."""
+    if options.ranks == 0:
+        raise ValueError(
+            "ranks 0 lets `gansmith train` choose how many processes it starts: here it must be at least 1"
+        )
     for what, least in (
         ("images", 0),
         ("batch_size", 1),

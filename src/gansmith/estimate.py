@@ -59,7 +59,7 @@ class Estimate:
         split = f", {self.micro_batches} micro-batches" if self.micro_batches > 1 else ""
         warning = "" if self.disk < self.disk_free else "  THE DISK IS TOO SMALL"
         return (
-            f"speed   {self.rate:,.3g} images/s ({self.how}{split}; moves: {moves})\n"
+            f"speed   {_figure(self.rate)} images/s ({self.how}{split}; moves: {moves})\n"
             f"time    {_duration(self.seconds)} for {self.images:,} images, pictures and checkpoints not counted\n"
             f"memory  {self.memory / GIB:.2f} GiB at the most so far; {self.free / GIB:.1f} GiB are free\n"
             f"disk    {self.disk / 2**20:,.1f} MiB for checkpoints and model, pictures beside; the packed data "
@@ -106,7 +106,7 @@ def estimate(recipe: Recipe, name: str, data: Any, options: TrainOptions, out: P
         return Estimate(
             images=steps * options.batch_size,
             seconds=seconds,
-            how=f"{Candidate(setting, torch.get_num_threads())} on {device}",
+            how=f"{Candidate(setting, torch.get_num_threads())} on {device}" + _ranks(ranks.world),
             micro_batches=options.micro_batches,
             memory=_peak(device),
             free=free_bytes(torch.device(device)),
@@ -127,12 +127,16 @@ def taken(turn: Turn, steps: int) -> int:
 def _cost(step: Step, feed: Feed, turn: Turn, number: int) -> float:
     """Seconds of a move, its batch included: the median of a few."""
     times: list[float] = []
-    while len(times) < 2 or (sum(times[1:]) < SECONDS and len(times) < 30):
+    count = 2
+    while len(times) < count:
         began = time.perf_counter()
         batch = {**feed(len(times)), **step.scalars(turn.start)}
         step.move(turn, batch, 1_000 * number + len(times))
         _wait(step)
         times.append(time.perf_counter() - began)
+        if len(times) == 2:  # ranks move together: all must take as many
+            slowest = float(step.ranks.gather(torch.tensor([times[1]], device=step.setting.device)).max())
+            count = min(max(math.ceil(SECONDS / slowest) + 1, 2), 30)
     return float(np.median(times[1:]))  # the first one sets up
 
 
@@ -155,6 +159,15 @@ def _peak(device: str) -> int:
         return torch.cuda.max_memory_allocated(torch.device(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _figure(value: float) -> str:
+    """To three digits, written out."""
+    return f"{value:.3g}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
+
+
+def _ranks(world: int) -> str:
+    return f", {world} ranks" if world > 1 else ""
 
 
 def _duration(seconds: float) -> str:

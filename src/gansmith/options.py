@@ -96,7 +96,8 @@ class TrainOptions(DataOptions):
     """How pictures lie in memory: nchw by channel, nhwc by pixel (channels last). auto times a few steps in both."""
     ranks: int = 1
     """Processes on this machine that train together, each on its part of every batch; on a CPU, each with its share of
-    the cores, which small networks use better than as many threads. Batch norm takes statistics of each part."""
+    the cores, which small networks often use better than as many threads. 0 takes every GPU, or on a CPU times a few
+    steps of 1, 2, 4 ... up to the cores and takes the quickest. Batch norm takes the statistics of all parts."""
     graphs: Literal["auto", "off", "capture", "compile"] = "auto"
     """capture records whole steps as CUDA graphs, one for each pattern of due turns, and replays them; compile compiles
     the losses; off takes every step as it is written, as does auto on a CPU. On a GPU auto captures."""

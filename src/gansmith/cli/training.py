@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,8 +38,13 @@ def train(words: list[str]) -> int:
         _check_unchanged(record, page, given, options, fields)
 
     ranks = int(record["options"].get("ranks", 1)) if record else options.train.ranks
-    if ranks > 1 and "WORLD_SIZE" not in os.environ and not options.estimate:
-        _launch(ranks, ["train", *written])
+    if "WORLD_SIZE" not in os.environ:
+        if ranks == 0:
+            ranks = _quickest(written, options.train)
+            written = [*written, "--ranks", str(ranks)]
+            options = dataclasses.replace(options, train=dataclasses.replace(options.train, ranks=ranks))
+        if ranks > 1:
+            _launch(ranks, ["train", *written])
 
     from .. import engine
 
@@ -45,7 +52,9 @@ def train(words: list[str]) -> int:
     if options.estimate:
         from ..estimate import estimate
 
-        print(estimate(recipe(**fields), page.name, options.data, options.train, options.out))
+        found = estimate(recipe(**fields), page.name, options.data, options.train, options.out)
+        if os.environ.get("RANK", "0") == "0":
+            print(found)
     elif options.resume:
         engine.resume(
             options.out,
@@ -65,10 +74,41 @@ def train(words: list[str]) -> int:
     return 0
 
 
+def _quickest(words: list[str], options: TrainOptions) -> int:
+    """How many ranks to start: one a GPU, or on a CPU as many as take the quickest steps of the run of these words."""
+    import torch
+
+    if options.device == "auto" and torch.cuda.is_available():
+        return torch.cuda.device_count()
+    powers = [2**k for k in range(_cores().bit_length())]
+    counts = (
+        [n for n in sorted({*powers, _cores()}) if options.batch_size % n == 0] if "cuda" not in options.device else [1]
+    )
+    rates: dict[int, float] = {}
+    for ranks in counts if len(counts) > 1 else ():
+        command = [sys.executable, "-m", "gansmith", "train", *words, "--estimate", "--ranks", str(ranks)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if speed := re.search(r"^speed +([\d.,]+) images/s", done.stdout, re.MULTILINE):
+            rates[ranks] = float(speed[1].replace(",", ""))
+        elif ranks == 1:  # what is wrong is wrong without ranks
+            break
+        else:
+            print(f"ranks: {ranks} cannot be timed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+    if not rates:
+        return 1
+    # More processes take more memory: they must be worth it.
+    best = next(n for n, rate in rates.items() if rate >= 0.95 * max(rates.values()))
+    print(f"ranks: {best}, of {', '.join(f'{n} at {rate:,g} images/s' for n, rate in rates.items())}", file=sys.stderr)
+    return best
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _launch(ranks: int, words: list[str]) -> NoReturn:
     """Become PyTorch's launcher of so many processes on this machine, each with its share of the cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // ranks, 1)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(_cores() // ranks, 1)))
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *launcher, "-m", "gansmith", *words])
