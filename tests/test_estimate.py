@@ -9,9 +9,10 @@ from torch import nn
 from gansmith import tuning
 from gansmith.cli import main
 from gansmith.data import open_store
-from gansmith.engine import initial_networks, spec_for, train
+from gansmith.engine import train
 from gansmith.estimate import taken
 from gansmith.options import Count, TrainOptions
+from gansmith.prepare import initial_networks, spec_for
 from gansmith.recipe import Recipe
 from gansmith.recipes.dcgan import DCGAN
 from gansmith.recipes.gan import GAN

@@ -18,7 +18,7 @@ LAYERS = (
     {"penalties", "jitter", "augment", "sghmc"},
     {"recipe"},
     {"recipes", "catalog", "judge_rows", "judge_text", "run", "tuning", "signals", "graphs"},
-    {"model", "encoders", "compare"},
+    {"model", "encoders", "compare", "prepare"},
     {"judge", "asked"},
     {"reading"},
     {"evaluate"},

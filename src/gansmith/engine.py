@@ -15,7 +15,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,10 @@ from .data import DataSpec, Store, open_store
 from .evaluate import Watch, earlier_scores, note_scores
 from .model import build_recipe, draw_samples, recipe_record, save_model
 from .options import Count, TrainOptions
+from .prepare import barrier, check_options, initial_networks, joined, packed, reopen, spec_for
 from .progress import Progress
-from .recipe import Batch, Recipe, load_recipe, recipe_names
+from .recipe import Batch, Recipe, load_recipe
 from .run import Run, refuse_existing
-from .shared import Shared
 from .signals import Signals
 from .step import Ranks, Setting, Stream, Terms, derive, draws
 from .tuning import Candidate, build_feed, build_step, choose_setting, data_seed, tame_allocator, within_memory
@@ -125,7 +125,7 @@ def train(
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         run = Run.create(path, record) if ranks.rank == 0 else None
-        _barrier(ranks)
+        barrier(ranks)
         training = _Training(run or Run(path), recipe, name, recipe_spec, store, nets, options, setting, ranks)
         how = Candidate(setting, torch.get_num_threads())
         training.say(
@@ -168,7 +168,7 @@ def resume(
     saved = run.record["setting"]
     torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
     with joined(str(saved["device"])) as (ranks, device):
-        store = _reopen(run, options, ranks)
+        store = reopen(run, options, ranks)
         spec = DataSpec.from_json(run.record["data"]["spec"])
         tame_allocator()
         nets = initial_networks(built, spec, options.seed)
@@ -527,122 +527,6 @@ def show_sources(spec: DataSpec, rows: Batch, ways: Sequence[tuple[Batch, np.nda
 def _seen(spec: DataSpec, samples: np.ndarray) -> np.ndarray:
     saved = spec.codec.to_json()
     return pictures.to_8_bit(samples, (float(saved["low"]), float(saved["high"])))
-
-
-# --- setting up -------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def joined(device: str) -> Generator[tuple[Ranks, str]]:
-    """Join the other ranks if `torchrun` launched us; the device of this one."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"--device {device}: PyTorch {torch.__version__} sees no GPU here; use --device cpu")
-    if world == 1:
-        yield Ranks(), device
-        return
-    if device.startswith("cuda"):  # also at resume, where rank 0's was recorded
-        device = f"cuda:{local}"
-        torch.cuda.set_device(local)
-    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    try:
-        rank = torch.distributed.get_rank()
-        shared = Shared(rank, world) if device == "cpu" and Shared.fits(world) else None
-        yield Ranks(rank, world, shared), device
-        torch.distributed.barrier()
-    finally:
-        torch.distributed.destroy_process_group()
-
-
-def _barrier(ranks: Ranks) -> None:
-    if ranks.world > 1:
-        torch.distributed.barrier()
-
-
-def initial_networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict:
-    """The networks with initial weights that depend on the seed alone, not on the device."""
-    torch.manual_seed(derive(seed, "networks"))
-    return nn.ModuleDict(recipe.networks(spec))
-
-
-def spec_for(recipe: Recipe, name: str, store: Store) -> DataSpec:
-    """The data as the recipe encodes it. Raises `ValueError` if it takes no data of that kind."""
-    if store.spec.kind not in recipe.kinds:
-        fit = [n for n in recipe_names() if store.spec.kind in load_recipe(n).kinds]
-        how = "" if recipe.kinds.isdisjoint({"pairs", "domains"}) else f", or write --data pairs:{store.source}"
-        raise ValueError(
-            f"recipe {name} takes data of kind {', '.join(sorted(recipe.kinds))}; {store.source} is of kind "
-            f"{store.spec.kind}: choose one of {', '.join(fit)}{how}"
-        )
-    codec = recipe.codec(store.spec, store.fields)
-    classes, y = store.spec.classes, store.fields.get("y")
-    counts = tuple(np.bincount(y, minlength=len(classes)).tolist()) if classes and y is not None else ()
-    return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape), counts=counts)
-
-
-def packed(data: Any, options: TrainOptions, ranks: Ranks) -> Store:
-    """The packed store; the first rank of each machine packs it, the others wait and open it."""
-    first = int(os.environ.get("LOCAL_RANK", "0")) == 0
-    if first:
-        store = open_store(data, options, progress=ranks.rank == 0)
-    _barrier(ranks)
-    if not first:
-        store = open_store(data, options, progress=False)
-    if ranks.rank == 0:
-        for note in store.notes:
-            print(f"data: {note}", file=sys.stderr)
-    return store
-
-
-def _reopen(run: Run, options: TrainOptions, ranks: Ranks) -> Store:
-    """The store that the run was trained on. Raises `ValueError` if its source has changed."""
-    saved = run.record["data"]
-    if (Path(saved["store"]) / "manifest.json").is_file():
-        store = Store.open(Path(saved["store"]))
-    elif saved["source"] == "array":
-        raise FileNotFoundError(f"the packed arrays of this run, {saved['store']}, are gone: train a new run")
-    else:
-        store = packed(saved["source"], options, ranks)
-    if store.digest != saved["digest"]:
-        raise ValueError(
-            f"{saved['source']} is no longer the data this run was trained on (digest {store.digest[:12]}, "
-            f"recorded {saved['digest'][:12]}): restore it, or train a new run"
-        )
-    return store
-
-
-def check_options(recipe: Recipe, options: TrainOptions) -> None:
-    """Raises `ValueError` for options that no run could have."""
-    if options.ranks == 0:
-        raise ValueError(
-            "ranks 0 lets `gansmith train` choose how many processes it starts: here it must be at least 1"
-        )
-    for what, least in (
-        ("images", 0),
-        ("batch_size", 1),
-        ("micro_batches", 1),
-        ("keep", 1),
-        ("ranks", 1),
-        ("log_every", 1),
-    ):
-        if getattr(options, what) < least:
-            raise ValueError(f"--{what.replace('_', '-')} is {getattr(options, what)}; it must be at least {least}")
-    if options.evaluate_every and not recipe.from_noise and not recipe.chosen_by:
-        raise ValueError(
-            "--evaluate-every scores samples drawn from noise; this recipe makes its samples of what it is given: "
-            "leave it out, and look at the run's samples/, or at what gansmith apply makes of data not trained on"
-        )
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if options.ranks not in (1, world):
-        raise ValueError(
-            f"ranks is {options.ranks}, but {world} process{'es' * (world > 1)} train: start them with `gansmith train "
-            f"--ranks {options.ranks}`, or with torchrun"
-        )
-    if options.minutes < 0:
-        raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")
 
 
 def _options_record(options: TrainOptions) -> dict[str, Any]:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from .data import Feed, free_bytes
-from .engine import check_options, initial_networks, joined, packed, spec_for
 from .options import TrainOptions
+from .prepare import check_options, initial_networks, joined, packed, spec_for
 from .recipe import Recipe
 from .step import Step, Turn
 from .tuning import GIB, Candidate, build_feed, build_step, choose_setting, tame_allocator, within_memory
