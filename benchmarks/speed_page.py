@@ -67,12 +67,18 @@ def _training(rows: list[dict[str, Any]], peaks: dict[str, Any] | None) -> str:
             share = f"{_of_peak(plain, peaks)}, {_of_peak(ours, peaks)}"
         more = "- | - | -"
         if two:
-            more = f"{two['images_per_second']:,.4g} | {two['ratio']:.2f} | {100 * two['exchange_share']:.0f} %"
-        rates = f"{plain['images_per_second']:,.4g} | {ours['images_per_second']:,.4g}"
+            more = f"{_rate(two)} | {two['ratio']:.2f} | {100 * two['exchange_share']:.0f} %"
+        rates = f"{_rate(plain)} | {_rate(ours)}"
         memory = f"{plain['peak_mib']}, {ours['peak_mib']} MiB"
         cells = (row["letter"], row["what"], rates, f"{ours['ratio']:.2f}", more, share, memory, ours["how"])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n\n" + BOUND
+
+
+def _rate(side: dict[str, Any]) -> str:
+    """Images a second, to four digits, written out."""
+    found = side["images_per_second"]
+    return f"{found:.4g}" if found < 1000 else f"{float(f'{found:.4g}'):,.0f}"
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from gansmith.run import read_json
 
-from . import RESULTS, dirac, fraud, imputing, limited, ndb, stacked_mnist, tabular, toys, translate
+from . import RESULTS, dirac, equal, fraud, imputing, limited, ndb, stacked_mnist, tabular, toys, translate
 
 Shown = dict[str, tuple[str, Callable[[dict[str, Any]], str]]]
 PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
@@ -30,6 +30,8 @@ TABLES: Shown = {
     "dirac": ("dirac", dirac.table),
     "toys": ("toys", _toys),
     "claims": ("toys", toys.claims),
+    "equal": ("equal", equal.table),
+    "first": ("equal", equal.claim),
     "ndb": ("ndb", ndb.table),
     "stacked_mnist": ("stacked_mnist", stacked_mnist.table),
     "limited": ("limited", limited.table),
@@ -60,7 +62,7 @@ def updated(page: str, tables: Shown = TABLES) -> str:
             results = read_json(path)
             where = results["machine"]
             text = show(results)
-            if mark not in ("claims", "conditions"):
+            if mark not in ("claims", "conditions", "first"):
                 text += f"\n\n{where['date']}, {where['processor']}, torch {where['torch']}, GPU: {where['gpu']}"
         pattern = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
         page, count = pattern.subn(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
