@@ -5,6 +5,7 @@ A recipe of your own can be put through it too: `pytest tests/test_contract.py -
 
 import dataclasses
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -409,21 +410,25 @@ def test_7_steps_over_static_tensors_equal_eager_ones(case: tuple[str, str]) -> 
     assert not said
 
 
-def joined(name: str, rank: int | None) -> dict[str, Tensor]:
-    """The state after three steps in float64: of the whole batch, or of one rank of two with its half."""
+def joined(asked: str, rank: int | None) -> dict[str, Tensor]:
+    """The state after three steps in float64: of the whole batch, or of one rank of two with its half.
+
+    `asked`: a recipe's name, and fields of it as JSON.
+    """
+    name, _, fields = asked.partition(" ")
     spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
     ranks = Ranks() if rank is None else Ranks(rank, 2)
     rows = slice(None) if rank is None else slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
-    step = step_of(without_dropout(name), spec, torch.float64, ranks=ranks)
+    step = step_of(without_dropout(name, **json.loads(fields or "{}")), spec, torch.float64, ranks=ranks)
     for k in range(3):
         step.take(k, feed(spec, torch.float64, rows))
     return step.state()
 
 
-def without_dropout(name: str) -> Recipe:
+def without_dropout(name: str, **changes: Any) -> Recipe:
     """Dropout is drawn apart on each rank, so it has no part in the comparison."""
     fields = {f.name for f in dataclasses.fields(load_recipe(name))}
-    return tiny(name, **({"dropout": 0.0} if "dropout" in fields else {}))
+    return tiny(name, **({"dropout": 0.0} if "dropout" in fields else {}), **changes)
 
 
 RANKS = """
@@ -499,8 +504,18 @@ def test_8_two_ranks_equal_one(name: str, pair: Pair) -> None:
     spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
     nets = nn.ModuleDict(without_dropout(name).networks(spec))
     assert not any(isinstance(m, nn.Dropout) and m.p for m in nets.modules()), "give the recipe a field `dropout`"
-    whole = joined(name, None)
-    for r, found in enumerate(pair(name)):
+    same_on_two(name, pair)
+
+
+@pytest.mark.parametrize("recipe", ["gan", "dcgan"])
+@pytest.mark.parametrize("fields", ['{"kernels": 3}', '{"balance": 0.1}', '{"matching": true, "history": 0.1}'])
+def test_8_two_ranks_equal_one_where_samples_are_compared(recipe: str, fields: str, pair: Pair) -> None:
+    same_on_two(f"{recipe} {fields}", pair)
+
+
+def same_on_two(asked: str, pair: Pair) -> None:
+    whole = joined(asked, None)
+    for r, found in enumerate(pair(asked)):
         assert found.keys() == whole.keys()
         for key, value in found.items():
             torch.testing.assert_close(value, whole[key], rtol=1e-7, atol=1e-10, msg=f"{key} of rank {r}")

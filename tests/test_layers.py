@@ -11,8 +11,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # From the ground up: a module imports only from lines above its own, a package also from itself.
 LAYERS = (
-    {"fields"},
-    {"_version", "extras", "options", "protocol", "randomness", "shared", "synced"},
+    {"fields", "shared"},
+    {"_version", "extras", "options", "protocol", "randomness", "synced"},
     {"data", "losses", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step"},
     {"penalties", "jitter", "augment", "sghmc"},

@@ -11,10 +11,12 @@ import hashlib
 from collections.abc import Generator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+
+from .shared import Gather, Gathered
 
 Kind: TypeAlias = Literal["normal", "uniform", "bits"]
 
@@ -73,7 +75,8 @@ class Stream:
     parts: int = 1
     rows: int = 0
     rank: int = 0
-    world: int = 1
+    gather: Gather | None = None
+    """What ranks exchange rows by; none where there is one."""
     own: torch.Generator | None = None
     tape: Tape | None = None
     replayed: bool = False
@@ -161,11 +164,22 @@ def of_all_ranks(rows: Tensor) -> tuple[Tensor, slice]:
     own = rows.detach().contiguous()
     if own.dtype == torch.bfloat16:  # not every backend carries it
         own = own.float()
-    if stream is None or stream.world == 1:
+    if stream is None or stream.gather is None:
         return own, slice(0, len(rows))
-    everyone = own.new_empty((len(rows) * stream.world, *rows.shape[1:]))
-    torch.distributed.all_gather_into_tensor(everyone, own)
-    return everyone, slice(stream.rank * len(rows), (stream.rank + 1) * len(rows))
+    return stream.gather(own).flatten(0, 1), slice(stream.rank * len(rows), (stream.rank + 1) * len(rows))
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """The rows (n, ...) of every rank, in the order of ranks; a gradient flows into those of all.
+
+    For a network whose answers to its own rows depend on the others: what the losses of other ranks owe to one's rows
+    is exchanged on the way back, so that means over ranks are those of the joined batch.
+    """
+    stream = _stream.get()
+    if stream is None or stream.gather is None:
+        return rows
+    everyone: Any = Gathered.apply(rows.float() if rows.dtype == torch.bfloat16 else rows, stream.gather, stream.rank)
+    return everyone.flatten(0, 1)
 
 
 def joined(rows: Tensor) -> Tensor:
@@ -176,9 +190,11 @@ def joined(rows: Tensor) -> Tensor:
     times as there are ranks, as the step takes the mean over them. Micro-batches stay apart.
     """
     stream = _stream.get()
-    if stream is None or stream.world == 1:
+    if stream is None or stream.gather is None:
         return rows
     everyone, own = of_all_ranks(rows)
     live = rows.to(everyone.dtype)
-    live = live.detach() + stream.world * (live - live.detach())  # the difference is 0 and carries the gradient
+    live = live.detach() + len(everyone) // len(rows) * (
+        live - live.detach()
+    )  # the difference is 0 and carries the gradient
     return torch.cat((everyone[: own.start], live, everyone[own.stop :]))

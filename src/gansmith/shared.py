@@ -1,4 +1,7 @@
-"""What ranks of one machine exchange, through shared memory: far less work than sockets for gradients of megabytes."""
+"""What ranks exchange: gathering with a gradient, and means through the shared memory of one machine.
+
+That is far less work than sockets for gradients of megabytes.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import platform
 import secrets
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +21,27 @@ MOST = 8
 """Ranks: each reads what all have written, so many of them are better served by a ring."""
 PATIENCE = 1800.0
 """Seconds to wait for the others: as long as PyTorch's own backends do."""
+
+Gather = Callable[[Tensor], Tensor]
+"""The tensor (...) of every rank: (world, ...), the same on all of them."""
+
+
+class Gathered(torch.autograd.Function):
+    """The tensors of all ranks, (...) to (world, ...), whose gradient reaches the rank that each came from.
+
+    A step takes the mean over ranks of the gradients that each finds of its own loss. So what other ranks' losses owe
+    to one's own tensor is added up here, and the mean later makes it that of the joined batch.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, gather: Gather, rank: int) -> Tensor:
+        ctx.gather, ctx.rank = gather, rank
+        return gather(own)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        everyone: Any = Gathered.apply(gradients[0], ctx.gather, ctx.rank)  # differentiable, for penalties
+        return everyone[:, ctx.rank].sum(0), None, None
 
 
 class Shared:

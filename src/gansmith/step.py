@@ -364,7 +364,8 @@ class Step:
         parts, part = world * self.micro_batches, part + rank * self.micro_batches
         self._default.manual_seed(derive(seed, part))  # dropout and the like: independent on each rank and micro-batch
         self._generator.manual_seed(seed)  # noise and mixing: one common draw, of which each takes its slice
-        return Stream(self._generator, part, parts, 0, rank, world, self._default, tape, replayed)
+        gather = self.ranks.gather if world > 1 else None
+        return Stream(self._generator, part, parts, 0, rank, gather, self._default, tape, replayed)
 
     def generators(self) -> tuple[torch.Generator, torch.Generator]:
         """The generator of each rank and micro-batch, which is PyTorch's global one, and the common one."""

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Gather = Callable[[Tensor], Tensor]
-"""The tensor (...) of every rank: (world, ...), the same on all of them."""
-
-
-class _Gathered(torch.autograd.Function):
-    """The tensors of all ranks, (...) to (world, ...), whose gradient reaches the rank that each came from.
-
-    A step takes the mean over ranks of the gradients that each finds of its own loss. So what other ranks' losses owe
-    to one's own tensor is added up here, and the mean later makes it that of the joined batch.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor, gather: Gather, rank: int) -> Tensor:
-        ctx.gather, ctx.rank = gather, rank
-        return gather(own)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        everyone: Any = _Gathered.apply(gradients[0], ctx.gather, ctx.rank)  # differentiable, for penalties
-        return everyone[:, ctx.rank].sum(0), None, None
+from .shared import Gather, Gathered
 
 
 def _own(x: Tensor) -> Tensor:
@@ -94,7 +74,7 @@ class _Normalised(torch.autograd.Function):
 
 def _plainly(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, gather: Gather, rank: int) -> Tensor:
     """The same by operations that can be differentiated as often as one likes."""
-    everyone: Any = _Gathered.apply(_own(x), gather, rank)
+    everyone: Any = Gathered.apply(_own(x), gather, rank)
     mean, variance = _of_all(everyone)
     scale = (variance + eps).rsqrt()
     scale = scale if weight is None else scale * weight

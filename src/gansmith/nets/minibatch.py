@@ -10,12 +10,14 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..randomness import gathered
+
 
 class Minibatch(nn.Module):
     """Features (N, ...) to (N, features + kernels): behind the features, sum_j exp(-|M_i - M_j|_1) for each kernel.
 
-    M are `kernels` rows of `dims` values, a linear function of the features. The batch is what one call is given: a
-    rank's micro-batch. D must be shown real samples and fakes apart.
+    M are `kernels` rows of `dims` values, a linear function of the features. The batch is what one call is
+    given, on all ranks. D must be shown real samples and fakes apart.
     """
 
     def __init__(self, features: int, kernels: int, dims: int = 5):
@@ -26,5 +28,7 @@ class Minibatch(nn.Module):
         """(N, ...) to (N, features + kernels)."""
         x = x.flatten(1)
         rows = torch.einsum("nf,fkd->nkd", x, self.weight)
-        nearness = torch.exp(-(rows[:, None] - rows[None]).abs().sum(3)).sum(1) - 1  # less each sample's own 1
+        nearness = (
+            torch.exp(-(rows[:, None] - gathered(rows)[None]).abs().sum(3)).sum(1) - 1
+        )  # less each sample's own 1
         return torch.cat((x, nearness.to(x)), 1)

@@ -21,7 +21,7 @@ from ..augment import instance_noise
 from ..nets import mlp
 from ..nets.initial import initialise
 from ..penalties import History
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise, of_all_ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class GAN(Recipe):
     """G minimises log(1 - D(G(z))), the minimax game, instead of -log D(G(z))."""
     balance: float = 0.0
     """D rests on real samples, or on fakes, while its accuracy on that part of the batch is within this of 0.5.
-    Adam's momentum still moves it. The accuracy is that of one rank's micro-batch. 0 means it never rests."""
+    Adam's momentum still moves it. The accuracy is that of one micro-batch. 0 means it never rests."""
     instance_noise: float = 0.0
     """Standard deviation of the Gaussian noise added to real and fake samples before D sees them."""
     noise_decay_images: float = 0.0
@@ -50,7 +50,7 @@ class GAN(Recipe):
     matching: bool = False
     """G matches the mean features of D's last hidden layer on real samples (feature matching) instead of fooling D."""
     kernels: int = 0
-    """Kernels of minibatch discrimination before D's last layer; it compares the samples of one rank's micro-batch."""
+    """Kernels of minibatch discrimination before D's last layer; it compares the samples of one micro-batch."""
     history: float = 0.0
     """Weight of historical averaging: both networks are drawn to the mean of all their past weights."""
     initial: Literal["own", "he", "xavier", "normal"] = "own"
@@ -94,9 +94,13 @@ class GAN(Recipe):
         else:
             real, fake = nets["D"](torch.cat((real, fake))).chunk(2)
         return {
-            "real": losses.resting(losses.logistic_real(real, 1 - self.label_smoothing), real > 0, self.balance),
-            "fake": losses.resting(losses.logistic_fake(fake), fake < 0, self.balance),
+            "real": self.rested(losses.logistic_real(real, 1 - self.label_smoothing), real > 0),
+            "fake": self.rested(losses.logistic_fake(fake), fake < 0),
         } | self.past(nets, "D", batch)
+
+    def rested(self, loss: Tensor, correct: Tensor) -> Tensor:
+        """The loss, unless D is to rest: so many of its answers to all ranks' rows are correct."""
+        return losses.resting(loss, of_all_ranks(correct.float())[0], self.balance) if self.balance else loss
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 3 (non-saturating), Eq. 1, or feature matching."""
