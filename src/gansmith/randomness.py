@@ -194,7 +194,6 @@ def joined(rows: Tensor) -> Tensor:
         return rows
     everyone, own = of_all_ranks(rows)
     live = rows.to(everyone.dtype)
-    live = live.detach() + len(everyone) // len(rows) * (
-        live - live.detach()
-    )  # the difference is 0 and carries the gradient
+    world = len(everyone) // len(rows)
+    live = live.detach() + world * (live - live.detach())  # the difference is 0 and carries the gradient
     return torch.cat((everyone[: own.start], live, everyone[own.stop :]))

@@ -35,11 +35,13 @@ class Gathered(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, own: Tensor, gather: Gather, rank: int) -> Tensor:
+        """One exchange."""
         ctx.gather, ctx.rank = gather, rank
         return gather(own)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Another one."""
         everyone: Any = Gathered.apply(gradients[0], ctx.gather, ctx.rank)  # differentiable, for penalties
         return everyone[:, ctx.rank].sum(0), None, None
 

@@ -22,7 +22,7 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .randomness import Stream, Tape, derive, draws, fill, joined, kept, noise, normal, of_all_ranks, uniform
+from .randomness import Stream, Tape, derive, draws, fill, gathered, joined, kept, noise, normal, of_all_ranks, uniform
 from .shared import Shared
 from .synced import synchronise
 
@@ -49,6 +49,7 @@ __all__ = [
     "Turn",
     "derive",
     "draws",
+    "gathered",
     "joined",
     "kept",
     "noise",

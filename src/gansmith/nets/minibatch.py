@@ -28,7 +28,6 @@ class Minibatch(nn.Module):
         """(N, ...) to (N, features + kernels)."""
         x = x.flatten(1)
         rows = torch.einsum("nf,fkd->nkd", x, self.weight)
-        nearness = (
-            torch.exp(-(rows[:, None] - gathered(rows)[None]).abs().sum(3)).sum(1) - 1
-        )  # less each sample's own 1
+        distances = (rows[:, None] - gathered(rows)[None]).abs().sum(3)
+        nearness = torch.exp(-distances).sum(1) - 1  # less each sample's own 1
         return torch.cat((x, nearness.to(x)), 1)
