@@ -1,8 +1,8 @@
 """Killed at any moment and resumed, a run ends with the same bits as one that was never stopped: every recipe.
 
 What is compared is the whole last checkpoint (weights, moving averages, optimisers, pools, running means, ADA's p), the
-model, and every term of the log. Two ranks are held against two ranks: batch normalisation, dropout and packs need not
-be those of one.
+model, and every term of the log. Two ranks are held against two ranks: dropout is not that of one, and sums are rounded
+in another order.
 """
 
 import contextlib
