@@ -22,6 +22,7 @@ import statistics
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
+from gansmith import Diverged
 from gansmith.run import read_json
 
 from . import RESULTS, save
@@ -82,7 +83,11 @@ def row_of(name: str, arm: str, fields: dict[str, Any], seed: int) -> dict[str, 
     searched = RECIPES[name]
     moves = fields.get(searched.moves, DEFAULT_MOVES.get(name, 1))
     setting = Setting(recipe=name, fields=searched.fixed | fields, images=BUDGET // moves, batch_size=64)
-    found = scored(setting, "ring", seed)
+    try:
+        found = scored(setting, "ring", seed)
+    except Diverged as error:
+        nothing = {"modes": 0, "high_quality": 0.0}
+        found = {"cpu_seconds": 0.0, "ema": nothing, "raw": nothing, "diverged": f"{error.term} at step {error.step}"}
     score = found["ema"]["high_quality"] * found["ema"]["modes"] / 8
     return {"recipe": name, "arm": arm, "fields": fields, "seed": seed, "score": round(score, 4), **found}
 

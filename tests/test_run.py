@@ -1,6 +1,7 @@
 """The run directory: atomic, verified, refused or recovered as promised."""
 
 import json
+import pickle
 import resource
 import subprocess
 import sys
@@ -145,3 +146,17 @@ def test_the_log_survives_a_torn_line_and_rewinds(run: Run) -> None:
     run.rewind(2)
     run.append({"step": 3})
     assert [line["step"] for line in run.log()] == [1, 2, 3]
+
+
+def test_divergence_names_the_term_and_passes_between_processes(tmp_path: Path) -> None:
+    import gansmith
+    from gansmith.extras import MissingExtra
+    from gansmith.recipe import load_recipe
+
+    options = gansmith.TrainOptions(images=5_000, precision="fp32")
+    with pytest.raises(gansmith.Diverged, match="D/gap became nan by step .*no checkpoint") as caught:
+        gansmith.train(load_recipe("wgan")(lr=1e20, clip=1e30), "toy:ring", options, out=tmp_path / "run")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.step, again.term) == (str(caught.value), caught.value.step, "D/gap")
+    missing = MissingExtra("nltk", "text", "BLEU")
+    assert str(pickle.loads(pickle.dumps(missing))) == str(missing)

@@ -11,7 +11,10 @@ class MissingExtra(ImportError):
 
     def __init__(self, module: str, extra: str, job: str) -> None:
         super().__init__(f"{job} needs {module}, which is not installed: pip install 'gansmith[{extra}]'")
-        self.module, self.extra = module, extra
+        self.module, self.extra, self.job = module, extra, job
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str, str]]:
+        return MissingExtra, (self.module, self.extra, self.job)  # else a pool of processes breaks on it
 
 
 def need(module: str, extra: str, job: str) -> Any:
