@@ -45,12 +45,18 @@ NAMED = {
     "demo": "Digits, the demo's judge",
     "classics": "MNIST, one budget for all",
     "labels": "MNIST at 32 x 32, a larger budget",
+    "labels_300k": "MNIST at 32 x 32, 300,000 images",
+    "labels_600k": "MNIST at 32 x 32, 600,000 images",
     "mnist": "MNIST at 32 x 32",
     "precision_bf16": "MNIST, in bf16",
     "precision_fp32": "MNIST, in fp32",
     "toys": "Toys",
 }
 """Headings of results that are not known best by the name of their file."""
+
+
+ELSEWHERE = {"equal"}
+"""Results whose rows say nothing one by one: docs/tables.md shows them together."""
 
 
 def lines(page: RecipePage) -> int:
@@ -72,6 +78,8 @@ def measured(name: str) -> list[tuple[str, dict[str, Any], list[dict[str, Any]]]
     """(file, its results, the rows in it that are of that recipe), of all recorded results."""
     found = []
     for path in sorted(RESULTS.glob("*.json")):
+        if path.stem in ELSEWHERE:
+            continue
         results = read_json(path)
         rows = results.get("rows") if isinstance(results, dict) else None
         if not isinstance(rows, list):
