@@ -141,11 +141,12 @@ def claim(results: dict[str, Any]) -> str:
     """Who is first for each seed, as they are and tuned; the draws' own seed, which chose them, is left out."""
     rows = results["rows"]
     arms = {name: best["arm"] for name in RECIPES if (best := best_draw(rows, name, results["draws"]))}
-    said, first = [], set()
+    said, verdicts = [], []
     for title, seeds, arm_of in (
         ("As they are", SEEDS, dict.fromkeys(arms, "default")),
         ("Tuned", SEEDS[1:], arms),
     ):
+        first = set()
         for seed in seeds:
             scores = {
                 r["recipe"]: r["score"] for r in rows if r["seed"] == seed and r["arm"] == arm_of.get(r["recipe"])
@@ -153,8 +154,9 @@ def claim(results: dict[str, Any]) -> str:
             order = sorted(scores, key=lambda name: -scores[name])
             first.add(order[0])
             said.append(f"{title}, seed {seed}: " + ", ".join(f"`{n}` {scores[n]:.3f}" for n in order[:3]) + ".")
-    verdict = "no objective is first every time" if len(first) > 1 else f"`{first.pop()}` is first every time"
-    return "\n".join(f"- {line}" for line in said) + f"\n\nThe claim, measured: {verdict}."
+        who = "no objective" if len(first) > 1 else f"`{first.pop()}`"
+        verdicts.append(f"{title}, {who} is first for every seed.")
+    return "\n".join(f"- {line}" for line in said) + f"\n\nThe claim, measured: {' '.join(verdicts)}"
 
 
 def _list(values: list[float]) -> str:
