@@ -19,7 +19,7 @@ def _own(x: Tensor) -> Tensor:
 
 
 def _own_quickly(x: Tensor) -> Tensor:
-    """The same without a gradient. On a CPU `var_mean` takes 25 times as long as what batch norm itself uses."""
+    """The same without a gradient. On a CPU `var_mean` takes many times as long as what batch norm itself uses."""
     if x.device.type != "cpu":
         return _own(x)
     # Of their dtype the statistics are made; what is kept in them is thrown away.
