@@ -80,10 +80,10 @@ def _quickest(words: list[str], options: TrainOptions) -> int:
 
     if options.device == "auto" and torch.cuda.is_available():
         return torch.cuda.device_count()
-    powers = [2**k for k in range(_cores().bit_length())]
-    counts = (
-        [n for n in sorted({*powers, _cores()}) if options.batch_size % n == 0] if "cuda" not in options.device else [1]
-    )
+    if options.device.startswith("cuda"):
+        return 1
+    powers = {2**k for k in range(_cores().bit_length())}
+    counts = [n for n in sorted({*powers, _cores()}) if options.batch_size % n == 0]
     rates: dict[int, float] = {}
     for ranks in counts if len(counts) > 1 else ():
         command = [sys.executable, "-m", "gansmith", "train", *words, "--estimate", "--ranks", str(ranks)]
