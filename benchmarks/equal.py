@@ -58,7 +58,7 @@ RECIPES: dict[str, Searched] = {
     "ebgan": Searched(strengths={"margin": (0.05, 5), "pull_away": (0.01, 1)}, fixed=SIZE | {"code": 2}),
     "began": Searched(strengths={"gamma": (0.2, 1), "gain": (0.001, 0.1)}, fixed=SIZE | {"code": 2}),
     "sngan": Searched(moves="critic_moves"),
-    "unrolled": Searched(strengths={"step": (0.03, 1), "lr_ratio": (0.1, 1)}),
+    "unrolled": Searched(strengths={"lr_ratio": (0.1, 1)}),
     "r3gan": Searched(strengths={"gamma": (0.01, 3)}),
 }
 DEFAULT_MOVES = {"wgan": 5, "wgan_gp": 5, "wgan_div": 5, "sngan": 5}

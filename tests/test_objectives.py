@@ -1,10 +1,11 @@
 """The networks and options that the classic objectives are made of."""
 
+import copy
 import math
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gansmith.augment import instance_noise
 from gansmith.nets import conv, mlp
@@ -13,7 +14,7 @@ from gansmith.nets.equilibrium import Equilibrium
 from gansmith.nets.initial import initialise
 from gansmith.nets.minibatch import Minibatch
 from gansmith.nets.spectral import Spectral, normalised
-from gansmith.step import Adam, Ranks, joined
+from gansmith.step import Adam, Ranks, draws, joined
 from test_contract import BATCH, SPECS, feed, step_of, tiny
 
 
@@ -173,3 +174,44 @@ def test_historical_averages_are_the_same_on_every_rank_as_they_are() -> None:
     names = {id(buffer) for buffer in step._statistics}
     assert not any(id(b) in names for b in step.nets["past_G"].buffers())
     assert step.nets["past_D"].steps == 1 and BATCH % 2 == 0
+
+
+def foreseen(moved: bool) -> tuple[float, float, float, float]:
+    """Unrolled GAN's loss of G after some steps or none; the same of a D that really moves; a slope and its secant."""
+    spec = SPECS["vector"]
+    recipe = tiny("unrolled", moves=3, lr_ratio=2.0)
+    step = step_of(recipe, spec, torch.float64)
+    for k in range(4 if moved else 0):
+        step.take(k, feed(spec, torch.float64))
+    batch = feed(spec, torch.float64)(9)
+
+    def loss() -> Tensor:
+        with draws(step.stream(5, 0)):
+            return recipe.turns()[1].loss(step.nets, batch)["foreseen"]
+
+    judge = copy.deepcopy(step.nets["D"])
+    adam = recipe.optimizers()["D"].build(list(judge.parameters()))
+    if moved:
+        adam.load_state_dict(copy.deepcopy(step.optimizers["D"].state_dict()))
+    with draws(step.stream(5, 0)), torch.no_grad():
+        both = torch.cat((batch["x"], recipe.sample(step.nets, BATCH)))
+    for _ in range(3):
+        adam.zero_grad()
+        recipe.error(nn.ModuleDict({"D": judge}), dict(judge.named_parameters()), both).backward()
+        adam.step()
+    real = -recipe.error(step.nets, dict(judge.named_parameters()), both)
+    bias = list(step.nets["G"].parameters())[-1]
+    slope = torch.autograd.grad(loss(), bias)[0][0]
+    bias.data[0] += 1e-6
+    up = loss().item()
+    bias.data[0] -= 2e-6
+    down = loss().item()
+    bias.data[0] += 1e-6
+    return loss().item(), real.item(), slope.item(), (up - down) / 2e-6
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_unrolled_foresees_the_moves_that_ds_own_adam_makes(moved: bool) -> None:
+    found, real, slope, secant = foreseen(moved)
+    assert found == pytest.approx(real, rel=1e-6)
+    assert slope == pytest.approx(secant, rel=1e-4)
