@@ -5,6 +5,7 @@ resumes and samples (`tests/test_contract.py`); what is wrong without an error n
 """
 
 import ast
+import copy
 import inspect
 
 import pytest
@@ -199,6 +200,8 @@ def test_gs_turn_gathers_no_gradient_of_ds_loss_and_sees_the_moved_d(name: str) 
     two.nets["D"].load_state_dict(one.nets["D"].state_dict())
     if name == "began":
         two.nets["K"].load_state_dict(one.nets["K"].state_dict())
+    if name == "unrolled":  # it foresees D's moves from where D's Adam stands
+        two.optimizers["D"].load_state_dict(copy.deepcopy(one.optimizers["D"].state_dict()))
     two.nets["G"].load_state_dict(one.nets["G"].state_dict())
     for step in (one, two):  # G's move is the same whether D's move was made or copied
         step.move(step.turns[1], batch_of(), 5)
