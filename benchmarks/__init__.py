@@ -7,7 +7,11 @@ import os
 import platform
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gansmith import Run, TrainOptions
+    from gansmith.recipe import Recipe
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -42,3 +46,13 @@ def save(name: str, results: dict[str, Any]) -> Path:
     path.write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n", encoding="utf-8")
     print(f"written to {path}")
     return path
+
+
+def trained(recipe: Recipe, data: str, options: TrainOptions, out: Path) -> Run:
+    """A run of that many images: begun, gone on with, or as it lies there."""
+    import gansmith
+
+    if not (out / "run.json").is_file():
+        return gansmith.train(recipe, data, options, out=out)
+    run = gansmith.Run(out)
+    return gansmith.resume(out, images=options.images) if run.progress()["images"] < (options.images or 0) else run

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import save
+from . import save, trained
 
 
 def main() -> None:
@@ -66,11 +66,8 @@ def main() -> None:
             )
             with tempfile.TemporaryDirectory() as scratch:
                 out = (options.keep or Path(scratch)) / f"{name}-{seed}"
-                if (out / "run.json").is_file():
-                    run = gansmith.resume(out)
-                else:
-                    recipe = load_recipe(name)(clusters=options.clusters, **fields)
-                    run = gansmith.train(recipe, options.data, train, out=out)
+                recipe = load_recipe(name)(clusters=options.clusters, **fields)
+                run = trained(recipe, options.data, train, out)
                 model, reached = gansmith.load(run.path), run.progress()
                 found = score(predict(model, f"{options.data}:test", "cluster", data))
                 codes = [model.apply(s.fields["x"][:10_000], "latent") for s in (store, held)]

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from . import save
+from . import save, trained
 
 
 def main() -> None:
@@ -97,13 +97,7 @@ def _errors(options: Any, name: str, fields: dict[str, float], train: Any, out: 
     from gansmith.predict import predict, score
     from gansmith.recipe import load_recipe
 
-    if (out / "run.json").is_file():
-        run = gansmith.Run(out)
-        if run.progress()["images"] < train.images:
-            run = gansmith.resume(out, images=train.images)
-    else:
-        recipe = load_recipe(name)(num_labels=options.num_labels, **fields)
-        run = gansmith.train(recipe, options.data, train, out=out)
+    run = trained(load_recipe(name)(num_labels=options.num_labels, **fields), options.data, train, out)
     model, reached = gansmith.load(run.path), run.progress()
     data = DataOptions(data_dir=options.data_dir)
     found = {

@@ -11,7 +11,7 @@ training pictures, shuffled; of its photo -> label direction the share of pixels
 of the true label map is measured, and the mean of that share over the 12 classes. Chance: the true label map of
 another test facade; and the commonest label everywhere.
 
-Interrupted, the same command with the same --work goes on where it stopped.
+Interrupted, the same command with the same --work goes on where it stopped, also to more images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from . import save
+from . import save, trained
 
 PALETTE = (
     *((0, 0, 222), (0, 48, 255), (0, 128, 255), (1, 207, 255), (32, 255, 224), (112, 254, 142)),
@@ -86,11 +86,11 @@ def grid(folder: Path | None, name: str, *rows: np.ndarray) -> None:
         Image.fromarray(np.concatenate([np.concatenate(list(r[:10]), 1) for r in rows])).save(folder / f"{name}.png")
 
 
-def trained(recipe: Any, source: str, options: Any, out: Path) -> tuple[Any, float]:
+def model_of(recipe: Any, source: str, options: Any, out: Path) -> tuple[Any, float]:
     """The model of a run that is started, or continued, or already there; and its minutes of training."""
     import gansmith
 
-    run = gansmith.resume(out) if (out / "run.json").is_file() else gansmith.train(recipe, source, options, out=out)
+    run = trained(recipe, source, options, out)
     return gansmith.load(run.path), run.progress()["seconds"] / 60
 
 
@@ -202,14 +202,14 @@ def main() -> None:
         ):
             if "pix2pix" not in given.recipes:
                 continue
-            model, minutes = trained(recipe, source, options(given.images, seed), work / f"{name}-{seed}")
+            model, minutes = model_of(recipe, source, options(given.images, seed), work / f"{name}-{seed}")
             made = translate(model, label)
             row = judged(made) | {"minutes": round(minutes, 1)}
             rows[f"{'pix2pix' if name == 'pix2pix' else 'L1-only U-Net'}, seed {seed}"] = row
             print(name, seed, row, flush=True)
             grid(given.grids, f"{given.name}_{name}_{seed}", label, made, photo)
         if "cyclegan" in given.recipes:
-            model, minutes = trained(cycle, source, options(given.cycle_images, seed), work / f"cyclegan-{seed}")
+            model, minutes = model_of(cycle, source, options(given.cycle_images, seed), work / f"cyclegan-{seed}")
             made = translate(model, photo, direction="b2a")
             found = classes(made)
             accuracy[f"cyclegan, photo to label, seed {seed}"] = {

@@ -303,6 +303,19 @@ def test_chains_draw_from_the_posterior() -> None:
     assert np.mean(spreads) == pytest.approx(1 / observed, rel=0.04)
 
 
+def test_a_chain_begins_with_the_moves_of_adam() -> None:
+    one, two_ = (nn.Parameter(torch.linspace(-1, 1, 5)) for _ in range(2))
+    chain = Chain(0.05, 0.3, 50.0, burn_in=3, adam_lr=0.01).build([one])
+    chain.generator = torch.Generator().manual_seed(0)
+    adam = torch.optim.Adam([two_], lr=0.01, betas=(0.5, 0.999))
+    for k in range(4):
+        assert torch.allclose(one, two_)
+        for theta, optimizer in ((one, chain), (two_, adam)):
+            theta.grad = theta.detach() ** 3 + k
+            optimizer.step()
+    assert not torch.allclose(one, two_)  # the fourth move is the chain's
+
+
 def test_noise_of_chains_is_a_function_of_the_step_and_nothing_else() -> None:
     recipe = tiny("bayesian", generators=2)
     spec = SPECS["vector"]

@@ -7,13 +7,15 @@ arXiv:1705.09558.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from .step import Batch, Ramp, Step, Stream, Terms, Turn, derive
 
@@ -29,18 +31,23 @@ class Chain:
     lr: float | Ramp
     friction: float
     observed: float
+    burn_in: int = 0
+    """So many first moves are Adam's, of step size `adam_lr` and without noise: to where the posterior has its mass."""
+    adam_lr: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         """The velocities of these parameters."""
         lr = self.lr(0.0) if isinstance(self.lr, Ramp) else self.lr
-        return Momentum(parameters, lr, self.friction, self.observed)
+        return Momentum(parameters, dataclasses.replace(self, lr=lr))
 
 
 class Momentum(torch.optim.Optimizer):
     """Velocities as a PyTorch optimiser keeps its state. Its noise is given to it before each step."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, friction: float, observed: float) -> None:
-        super().__init__(parameters, {"lr": lr, "friction": friction, "observed": observed})
+    def __init__(self, parameters: Iterable[nn.Parameter], chain: Chain) -> None:
+        super().__init__(parameters, {"lr": chain.lr})
+        self.chain = chain
         self.generator: torch.Generator | None = None
 
     @torch.no_grad()
@@ -48,15 +55,45 @@ class Momentum(torch.optim.Optimizer):
         """One step of the chain, of the gradients that lie in `grad`."""
         del closure
         for group in self.param_groups:
-            lr, friction = group["lr"], group["friction"]
-            spread = math.sqrt(2 * friction * lr / group["observed"])
             for param in group["params"]:
                 state = self.state[param]
                 if not state:
+                    # On the host, where the number of moves is read; names differ from AdamW's, which go to the device.
+                    state["moves"] = torch.zeros(())
                     state["velocity"] = torch.zeros_like(param)
-                noise = torch.randn(param.shape, device=param.device, dtype=param.dtype, generator=self.generator)
-                state["velocity"].mul_(1 - friction).add_(param.grad, alpha=-lr).add_(noise, alpha=spread)
-                param.add_(state["velocity"])
+                    if self.chain.burn_in:
+                        state["mean"], state["square"] = torch.zeros_like(param), torch.zeros_like(param)
+                if state["moves"] < self.chain.burn_in:
+                    self._adam(param, state)
+                else:
+                    self._chain(param, state, group["lr"])
+
+    def _adam(self, param: nn.Parameter, state: dict[str, Tensor]) -> None:
+        assert param.grad is not None
+        adam(
+            [param],
+            [param.grad],
+            [state["mean"]],
+            [state["square"]],
+            [],
+            [state["moves"]],
+            amsgrad=False,
+            beta1=self.chain.betas[0],
+            beta2=self.chain.betas[1],
+            lr=self.chain.adam_lr,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
+
+    def _chain(self, param: nn.Parameter, state: dict[str, Tensor], lr: float) -> None:
+        assert param.grad is not None
+        friction = self.chain.friction
+        spread = math.sqrt(2 * friction * lr / self.chain.observed)
+        noise = torch.randn(param.shape, device=param.device, dtype=param.dtype, generator=self.generator)
+        state["velocity"].mul_(1 - friction).add_(param.grad, alpha=-lr).add_(noise, alpha=spread)
+        param.add_(state["velocity"])
+        state["moves"] += 1
 
 
 class SGHMC(Step):
