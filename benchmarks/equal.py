@@ -78,11 +78,16 @@ def _log_uniform(dice: random.Random, low: float, high: float) -> float:
     return float(f"{math.exp(dice.uniform(math.log(low), math.log(high))):.3g}")
 
 
-def row_of(name: str, arm: str, fields: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Train one and score it."""
+def setting_of(name: str, fields: dict[str, Any]) -> Setting:
+    """What is trained with these fields: as many real samples shown to D as of any other."""
     searched = RECIPES[name]
     moves = fields.get(searched.moves, DEFAULT_MOVES.get(name, 1))
-    setting = Setting(recipe=name, fields=searched.fixed | fields, images=BUDGET // moves, batch_size=64)
+    return Setting(recipe=name, fields=searched.fixed | fields, images=BUDGET // moves, batch_size=64)
+
+
+def row_of(name: str, arm: str, fields: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Train one and score it."""
+    setting = setting_of(name, fields)
     try:
         found = scored(setting, "ring", seed)
     except Diverged as error:

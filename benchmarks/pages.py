@@ -18,7 +18,7 @@ from gansmith import catalog
 from gansmith.catalog import RecipePage
 from gansmith.run import read_json
 
-from . import RESULTS
+from . import RESULTS, equal
 
 DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "recipes"
@@ -56,7 +56,7 @@ NAMED = {
 
 
 ELSEWHERE = {"equal"}
-"""Results whose rows say nothing one by one: docs/tables.md shows them together."""
+"""Results whose rows say nothing one by one: `points` says what they come to, docs/tables.md shows them together."""
 
 
 def lines(page: RecipePage) -> int:
@@ -179,9 +179,39 @@ def write(page: RecipePage) -> str:
             f"`benchmarks/results/{file}.json`{': ' + about if about else ''}; {machine['date']}, "
             f"{machine['processor']}, GPU: {machine['gpu']}."
         )
-    if not found:
+    if of_points := points(page.name):
+        parts.append(of_points)
+    if not found and not of_points:
         parts.append("No committed measurement names this recipe alone; see the pages of its kind of data in `docs/`.")
     return "\n\n".join(parts) + "\n"
+
+
+def points(name: str) -> str:
+    """What the recipe makes of the ring as it is and tuned, with the commands; empty where that was not measured."""
+    path = RESULTS / "equal.json"
+    if name not in equal.RECIPES or not path.is_file():
+        return ""
+    results = read_json(path)
+    rows = results["rows"]
+    best = equal.best_draw(rows, name, results["draws"])
+    if best is None:
+        return ""
+    lines = ["| fields | modes of 8 | of high quality | command |", "|---|---|---|---|"]
+    for title, arm in (("as they are", "default"), (f"best of {results['draws']} draws", best["arm"])):
+        mine = [r for r in rows if r["recipe"] == name and r["arm"] == arm]
+        modes, good = sorted(r["ema"]["modes"] for r in mine), sorted(r["ema"]["high_quality"] for r in mine)
+        setting = equal.setting_of(name, mine[0]["fields"])
+        fields = " ".join(f"--{k.replace('_', '-')} {cell(v)}" for k, v in setting.fields.items())
+        command = f"gansmith train {name} --data toy:ring --images {setting.images // 1000}k --batch-size 64 {fields}"
+        span = f"{modes[0]} to {modes[-1]}" if modes[0] < modes[-1] else f"{modes[0]}"
+        lines.append(f"| {title} | {span} | {good[0]:.0%} to {good[-1]:.0%} | `{command}` |")
+    machine = results["machine"]
+    about = (
+        f"Ring of eight Gaussians, {equal.BUDGET:,} real samples shown to D, seeds {cell(list(equal.SEEDS))}, averaged "
+        "weights; the draws were compared by seed 0. The same for all objectives: [tables](../tables.md). "
+        f"`benchmarks/results/equal.json`; {machine['date']}, {machine['processor']}, GPU: {machine['gpu']}."
+    )
+    return "### Points\n\n" + "\n".join(lines) + "\n\n" + about
 
 
 def one_budget() -> str:
