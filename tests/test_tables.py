@@ -152,6 +152,9 @@ def test_a_table_of_pictures_is_still_one(tmp_path: Path) -> None:
         ([" yes", " no", " yes"], "category", " yes"),
         (["TRUE", "FALSE", "TRUE"], "boolean", "TRUE"),
         (["0", "1", "1"], "category", "1"),
+        (["02139", "10001", "94110", "00501"], "category", "00501"),  # numbers would lose their zeros
+        (["007.5", "1.25", "3.5"], "category", "007.5"),
+        (["5.", ".5", "1e3"], "continuous", "1000.0"),
     ],
 )
 def test_formats(cells: list[str], kind: str, shown: str) -> None:

@@ -23,7 +23,7 @@ DATES = (
 )
 TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%H:%M:%SZ", "%H:%M:%S.%fZ", "%H")
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)\Z")
-DECIMAL = re.compile(r"[+-]?((0|[1-9]\d*)\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")  # 02139 is no number: its zero would go
+DECIMAL = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")  # 02139 is no number: its zero would go
 COMMA = re.compile(r"[+-]?(0|[1-9]\d*)?,\d+\Z|[+-]?(0|[1-9]\d*)\Z")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\Z|[+-]?\d{1,3}\Z")
 _ID = re.compile(r"(^|[\W_])(id|uuid|guid|key|index|rowid|nr|no)\Z|^unnamed: \d+\Z|^column 1\Z", re.IGNORECASE)
