@@ -164,6 +164,16 @@ def test_formats(cells: list[str], kind: str, shown: str) -> None:
     assert not odd and shown in cell_texts(column, stored)
 
 
+@pytest.mark.parametrize("odd", ["inf", "-Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_named_as_such(odd: str) -> None:
+    cells = [odd, *(f"{k / 8}" for k in range(50))]
+    with pytest.raises(ValueError, match="not finite: make them empty cells, or leave it out with --columns c=id"):
+        infer_text("c", cells)
+    assert infer_text("c", cells, "id")[0] is None
+    column, _ = infer_text("c", ["inf", "sup", "inf"])
+    assert column is not None and column.type == "category"
+
+
 def test_what_cannot_be_a_column_is_said(mixed: Path) -> None:
     with pytest.raises(ValueError, match="there are the columns id, when"):
         open_store(mixed, DataOptions(columns="nothing=category"), progress=False)

@@ -24,6 +24,7 @@ DATES = (
 TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%H:%M:%SZ", "%H:%M:%S.%fZ", "%H")
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)\Z")
 DECIMAL = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")  # 02139 is no number: its zero would go
+_INFINITE = re.compile(r"[+-]?inf(inity)?\Z", re.IGNORECASE)
 COMMA = re.compile(r"[+-]?(0|[1-9]\d*)?,\d+\Z|[+-]?(0|[1-9]\d*)\Z")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\Z|[+-]?\d{1,3}\Z")
 _ID = re.compile(r"(^|[\W_])(id|uuid|guid|key|index|rowid|nr|no)\Z|^unnamed: \d+\Z|^column 1\Z", re.IGNORECASE)
@@ -57,14 +58,18 @@ def infer_text(name: str, cells: Sequence[str], forced: str = "", *, numbers: bo
     comma = numbers and not whole and all(COMMA.match(s) for s in stripped.values())
     if comma and all(_THOUSANDS.match(s) for s in stripped.values()):
         comma = False  # 1,234 may be either: left as text, so that no number is a thousand times too small
-    number = whole or comma or (numbers and all(DECIMAL.match(s) for s in stripped.values()))
+    infinite = {v for v, s in stripped.items() if _INFINITE.match(s)}
+    number = whole or comma or (numbers and all(v in infinite or DECIMAL.match(s) for v, s in stripped.items()))
     if forced in ("integer", "continuous") and not (whole or (number and forced == "continuous")):
         odd = next(s for s in stripped.values() if not (_INTEGER if forced == "integer" else DECIMAL).match(s))
         raise ValueError(f"column {name} cannot be {forced}: it holds {odd!r}")
     if number and forced in ("", "integer", "continuous"):
         values = {v: float(s.replace(",", ".") if comma else s) for v, s in stripped.items()}
         if not all(map(math.isfinite, values.values())):
-            raise ValueError(f"column {name} holds numbers that are not finite: make them empty cells")
+            raise ValueError(
+                f"column {name} holds numbers that are not finite: make them empty cells, or leave it out with "
+                f"--columns {name.strip()}=id"
+            )
         low, high = min(values.values()), max(values.values())
         if not forced and whole and n >= 20 and len(there) == n and (high - low == n - 1 or _ID.search(name.strip())):
             return None, f"left out: an id ({n:,} different whole numbers); --columns {name.strip()}=integer keeps it"
