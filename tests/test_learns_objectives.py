@@ -40,9 +40,10 @@ FAILS: dict[str, tuple[Recipe, int]] = {
     "sngan": (SNGAN(width=16, lr=1e-3, z_dim=2, critic_moves=1), 100_000),
     "wgan": (WGAN(width=16, lr=1e-3, z_dim=2, clip=0.1, critic_moves=3), 60_000),
     "began": (BEGAN(width=16, lr=1e-3, z_dim=2, code=2, gain=0.01), 100_000),
+    "minimax": (Unrolled(width=16, z_dim=2, moves=0), 200_000),
 }
 """Those that miss the bar at this budget, seed 0. Printed: 7 modes and 21.6 %, 8 and 19.4, 7 and 21.7, 8 and 10.2,
-7 and 4.2, 0 and 0. Budgets are small."""
+7 and 4.2, 0 and 0, 0 and 0. Budgets are small."""
 
 
 def measured(recipe: Recipe, images: int, seed: int, out: Path) -> tuple[int, float]:
