@@ -29,6 +29,8 @@ from .listing import SUFFIXES
 from .pack import Block, Plan, Quarantined, even_chunks
 from .table import Column, ColumnType, TableCodec, cell_texts
 
+READING = 2
+"""Raised where the same file comes to be read as other columns: stores that were packed before are left alone."""
 _CATALOGUE = ("file", "filename", "file_name", "path", "image", "name", "id")
 
 
@@ -216,7 +218,7 @@ def table_source(source: Any, name: str = "") -> TableSource:
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"there is no table at {path}")
-    return TableSource(name=name or str(path), identity=f"table 1 {file_identity(path)}", path=path)
+    return TableSource(name=name or str(path), identity=f"table {READING} {file_identity(path)}", path=path)
 
 
 def frame_of(source: TableSource) -> Any:
