@@ -6,6 +6,7 @@ when told to, so that both sides can be timed in turn while the other one sleeps
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import sys
@@ -23,9 +24,10 @@ from torch.utils.flop_counter import flop_registry
 
 from gansmith.data import DataSpec, Store, open_store
 from gansmith.options import Size, TrainOptions
+from gansmith.prepare import initial_networks
 from gansmith.recipe import Recipe, load_recipe
 from gansmith.shared import Shared
-from gansmith.step import Ranks, Step, derive
+from gansmith.step import Ranks, Step
 from gansmith.tuning import Candidate, build_feed, build_step, choose_setting, tame_allocator
 
 from .plain import LOOPS, usual
@@ -111,10 +113,9 @@ def ours(work: Workload, scratch: Path, ranks: Ranks) -> tuple[Callable[[], Any]
     """The engine's step with the setting that it chooses by timing."""
     recipe, store, spec, options = setup(work, scratch)
     tame_allocator()
-    torch.manual_seed(derive(SEED, "networks"))
-    nets = nn.ModuleDict(recipe.networks(spec))
-    setting, _ = choose_setting(recipe, nets, store, spec, options, "cpu", ranks)
-    step: Step = build_step(recipe, nets, options, setting, ranks)
+    make = functools.partial(initial_networks, recipe, spec, SEED)
+    setting, _ = choose_setting(recipe, make, store, spec, options, "cpu", ranks)
+    step: Step = build_step(recipe, make(), options, setting, ranks)
     feed = build_feed(recipe, spec, store, options, setting, ranks)
     number = iter(range(sys.maxsize))
 
@@ -125,10 +126,10 @@ def ours(work: Workload, scratch: Path, ranks: Ranks) -> tuple[Callable[[], Any]
     return take, how if ranks.world == 1 else f"{how}, {ranks.world} ranks"
 
 
-def peak_mib() -> float:
-    """The most memory this process held, in MiB."""
+def held_mib(what: str) -> float:
+    """Memory of this process in MiB: the most it held (VmHWM), or now pages of files (RssFile)."""
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
+        if line.startswith(what):
             return int(line.split()[1]) / 1024
     return math.nan
 
@@ -174,13 +175,13 @@ def main() -> None:
             take()
         spent = time.perf_counter() - began
         guess = spent / int(order)
-        memory = torch.tensor([peak_mib()])
+        memory = torch.tensor([held_mib("VmHWM"), held_mib("RssFile")])
         if ranks.world > 1:
             torch.distributed.all_reduce(memory)
         if link:
-            link.send(
-                {"steps": int(order), "seconds": spent, "peak_mib": float(memory), "exchange": EXCHANGED[0] / spent}
-            )
+            peak, files = memory.tolist()
+            told = {"steps": int(order), "seconds": spent, "peak_mib": peak, "files_mib": files}
+            link.send(told | {"exchange": EXCHANGED[0] / spent})
     sys.stdout.flush()
     os._exit(0)  # some ranks abort while the interpreter is torn down
 

@@ -78,6 +78,7 @@ def beside(
             "images_per_second": round(statistics.median(rates), 2),
             "rounds": [round(r, 2) for r in rates],
             "peak_mib": round(max(r["peak_mib"] for r in side.rounds)),
+            "files_mib": round(max(r["files_mib"] for r in side.rounds)),
         }
         if side is not sides[0]:
             ratios = [ours / theirs for ours, theirs in zip(rates, plain, strict=True)]

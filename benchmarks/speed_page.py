@@ -34,6 +34,9 @@ layer. "exchange" is the share of time that gradients' means take.
 BOUND = """Images a second; of the peak: plain and ours, each of the highest figure of its precision among the machine's
 peaks. Where the plain loop already reaches a share p of fp32's peak, a ratio above (bf16's peak / fp32's) / p would
 need fewer operations, whatever the code.
+
+Memory: the most that each process held; in brackets, pages of files at the end: libraries, and the packed data of ours,
+which the system takes back when it needs them, where the plain loop keeps an array of its own.
 """
 
 GPU = """## Compiled and captured steps
@@ -70,6 +73,8 @@ def _training(rows: list[dict[str, Any]], peaks: dict[str, Any] | None) -> str:
             more = f"{_rate(two)} | {two['ratio']:.2f} | {100 * two['exchange_share']:.0f} %"
         rates = f"{_rate(plain)} | {_rate(ours)}"
         memory = f"{plain['peak_mib']}, {ours['peak_mib']} MiB"
+        if "files_mib" in ours:
+            memory += f" (files {plain['files_mib']}, {ours['files_mib']})"
         cells = (row["letter"], row["what"], rates, f"{ours['ratio']:.2f}", more, share, memory, ours["how"])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n\n" + BOUND

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,7 +27,8 @@ from gansmith.data import open_store
 from gansmith.judge import Judge
 from gansmith.model import draw_samples
 from gansmith.options import Count, Size, TrainOptions
-from gansmith.step import Ranks, derive
+from gansmith.prepare import initial_networks
+from gansmith.step import Ranks
 from gansmith.tuning import build_feed, build_step, choose_setting, tame_allocator
 
 from . import save
@@ -109,10 +111,9 @@ def ours(letter: str, scratch: Path, seed: int) -> tuple[Callable[[], Any], Call
     recipe, store, spec, options = setup(work, scratch)
     options = dataclasses.replace(options, seed=seed)
     tame_allocator()
-    torch.manual_seed(derive(seed, "networks"))
-    nets = nn.ModuleDict(recipe.networks(spec))
-    setting, _ = choose_setting(recipe, nets, store, spec, options, "cpu", Ranks())
-    step = build_step(recipe, nets, options, setting, Ranks())
+    make = functools.partial(initial_networks, recipe, spec, seed)
+    setting, _ = choose_setting(recipe, make, store, spec, options, "cpu", Ranks())
+    step = build_step(recipe, make(), options, setting, Ranks())
     feed = build_feed(recipe, spec, store, options, setting, Ranks())
     taken = iter(range(1 << 40))
     return (

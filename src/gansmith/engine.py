@@ -108,9 +108,9 @@ def train(
         store = packed(data, options, ranks)
         recipe_spec = spec_for(recipe, name, store)
         tame_allocator()
-        nets = initial_networks(recipe, recipe_spec, options.seed)
-        options = within_memory(recipe, nets, store, recipe_spec, options, device, ranks)
-        setting, timings = choose_setting(recipe, nets, store, recipe_spec, options, device, ranks)
+        make = functools.partial(initial_networks, recipe, recipe_spec, options.seed)
+        options = within_memory(recipe, make(), store, recipe_spec, options, device, ranks)
+        setting, timings = choose_setting(recipe, make, store, recipe_spec, options, device, ranks)
         record = {
             "recipe": recipe_record(recipe, name),
             "options": _options_record(options),
@@ -129,7 +129,7 @@ def train(
         }
         run = Run.create(path, record) if ranks.rank == 0 else None
         barrier(ranks)
-        training = _Training(run or Run(path), recipe, name, recipe_spec, store, nets, options, setting, ranks)
+        training = _Training(run or Run(path), recipe, name, recipe_spec, store, make(), options, setting, ranks)
         how = Candidate(setting, torch.get_num_threads())
         training.say(
             f"training {name} on {label} ({len(store):,} x {'x'.join(map(str, recipe_spec.shape))}) to {path}: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import resource
 import shutil
@@ -77,10 +78,10 @@ def estimate(recipe: Recipe, name: str, data: Any, options: TrainOptions, out: P
         store = packed(data, options, ranks)
         spec = spec_for(recipe, name, store)
         tame_allocator()
-        nets = initial_networks(recipe, spec, options.seed)
-        options = within_memory(recipe, nets, store, spec, options, device, ranks)
-        setting, _ = choose_setting(recipe, nets, store, spec, options, device, ranks)
-        step = build_step(recipe, nets, options, setting, ranks)
+        make = functools.partial(initial_networks, recipe, spec, options.seed)
+        options = within_memory(recipe, make(), store, spec, options, device, ranks)
+        setting, _ = choose_setting(recipe, make, store, spec, options, device, ranks)
+        step = build_step(recipe, make(), options, setting, ranks)
         feed = build_feed(recipe, spec, store, options, setting, ranks)
         costs = [_cost(step, feed, turn, number) for number, turn in enumerate(step.turns)]
         around = _rest(step)

@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,12 @@ def tame_allocator() -> None:
         trim_threshold, mmap_threshold = -1, -3  # malloc.h
         libc.mallopt(mmap_threshold, 1 << 30)
         libc.mallopt(trim_threshold, 2**31 - 1)
+
+
+def release() -> None:
+    """Give what is free back to the kernel, once: what a trial leaves is in pieces that the next cannot fill."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def build_step(recipe: Recipe, nets: nn.ModuleDict, options: TrainOptions, setting: Setting, ranks: Ranks) -> Step:
@@ -147,7 +154,7 @@ def within_memory(
     """
     free = free_bytes(torch.device(device)) // (1 if device != "cpu" else _ranks_here(ranks))
     own = options.batch_size // ranks.world
-    fixed = 6 * sum(p.nbytes for p in nets.parameters())  # state_bytes, of all networks, and the timing's copies
+    fixed = 5 * sum(p.nbytes for p in nets.parameters())  # state_bytes, of all networks
     of_batch = activation_bytes(recipe, nets, store, spec, dataclasses.replace(options, batch_size=own), device)
     needed = fixed + HEADROOM * of_batch / options.micro_batches
     splits = [m for m in range(1, own + 1) if own % (m * max(recipe.rows_together(), 1)) == 0]
@@ -190,24 +197,25 @@ class Candidate:
 
 def choose_setting(
     recipe: Recipe,
-    nets: nn.ModuleDict,
+    make: Callable[[], nn.ModuleDict],
     store: Store,
     spec: DataSpec,
     options: TrainOptions,
     device: str,
     ranks: Ranks,
 ) -> tuple[Setting, dict[str, float]]:
-    """The precision, memory layout and number of threads that make a step fastest, by taking a few on copies.
+    """The precision, memory layout and number of threads that make a step fastest, by taking a few.
 
     What wins depends on the networks, the processor and what else runs on it too much for a rule. Returns the
-    milliseconds of each, too; the threads are set.
+    milliseconds of each, too; the threads are set. `make` builds the networks, for each trial anew: while one lasts it
+    holds what a run would hold, and the run's own networks had better not be there yet.
     """
     precisions = ("fp32", "bf16") if options.precision == "auto" else (options.precision,)
     layouts = {"auto": (False, True), "nchw": (False,), "nhwc": (True,)}[options.layout] if spec.pictures else (False,)
     threads = torch.get_num_threads()
 
     def timed(candidates: list[Candidate]) -> dict[Candidate, float]:
-        seconds = torch.tensor([_time(recipe, nets, store, spec, options, c, ranks) for c in candidates], device=device)
+        seconds = torch.tensor([_time(recipe, make, store, spec, options, c, ranks) for c in candidates], device=device)
         if ranks.world > 1:  # all must choose the same, and the slowest rank decides
             torch.distributed.all_reduce(seconds, torch.distributed.ReduceOp.MAX)
         return dict(zip(candidates, seconds.tolist(), strict=True))
@@ -225,12 +233,13 @@ def choose_setting(
         chosen = plainest({chosen: found[chosen]} | together)
         found |= together
     torch.set_num_threads(chosen.threads)
+    release()
     return chosen.setting, {str(c): round(seconds * 1e3, 3) for c, seconds in found.items()}
 
 
 def _time(
     recipe: Recipe,
-    nets: nn.ModuleDict,
+    make: Callable[[], nn.ModuleDict],
     store: Store,
     spec: DataSpec,
     options: TrainOptions,
@@ -238,9 +247,10 @@ def _time(
     ranks: Ranks,
 ) -> float:
     """Seconds of a step."""
+    release()
     setting = candidate.setting
     torch.set_num_threads(candidate.threads)
-    step = build_step(recipe, copy.deepcopy(nets), options, setting, Ranks())
+    step = build_step(recipe, make(), options, setting, Ranks())
     step.batch_size = max(options.batch_size // ranks.world, 1)
     own = dataclasses.replace(options, batch_size=step.batch_size)
     batch = build_feed(recipe, spec, store, own, setting, Ranks(), in_memory=False)(0)  # no copy of the data for it
