@@ -142,18 +142,26 @@ class MaxoutDiscriminator(nn.Module):
 class Encoder(nn.Module):
     """Samples (N, *shape) to `outputs` numbers each (N, outputs): Linear and LeakyReLU per width, then Linear.
 
-    `batch_norm` normalises before each LeakyReLU; slope 0 is ReLU. The numbers are float32 whatever the precision.
+    `batch_norm` normalises before each LeakyReLU, `last_norm` the numbers themselves; slope 0 is ReLU. The numbers are
+    float32 whatever the precision.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], widths: Sequence[int], outputs: int, slope: float = 0.2, batch_norm: bool = False
+        self,
+        shape: tuple[int, ...],
+        widths: Sequence[int],
+        outputs: int,
+        slope: float = 0.2,
+        batch_norm: bool = False,
+        last_norm: bool = False,
     ):
         super().__init__()
         at_least_one(width=min(widths, default=1), outputs=outputs)
         sizes = (math.prod(shape), *widths)
         layers = _normalised(sizes, slope) if batch_norm else _hidden(sizes, slope, 0.0)
         self.layers = nn.Sequential(nn.Flatten(), *layers)
-        self.last = nn.Linear(sizes[-1], outputs)
+        linear = nn.Linear(sizes[-1], outputs)
+        self.last = nn.Sequential(linear, nn.BatchNorm1d(outputs)) if last_norm else linear
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, *shape) to (N, outputs)."""
