@@ -49,10 +49,16 @@ def save(name: str, results: dict[str, Any]) -> Path:
 
 
 def trained(recipe: Recipe, data: str, options: TrainOptions, out: Path) -> Run:
-    """A run of that many images: begun, gone on with, or as it lies there."""
+    """A run of that many images: begun, gone on with, or as it lies there.
+
+    Raises `ValueError` if what lies there is of another recipe, or of other fields, such as a step size that falls.
+    """
     import gansmith
+    from gansmith.model import build_recipe
 
     if not (out / "run.json").is_file():
         return gansmith.train(recipe, data, options, out=out)
     run = gansmith.Run(out)
+    if (there := build_recipe(run.record["recipe"])) != recipe:
+        raise ValueError(f"{out} holds a run of {there}, not of {recipe}: keep runs elsewhere")
     return gansmith.resume(out, images=options.images) if run.progress()["images"] < (options.images or 0) else run

@@ -42,6 +42,9 @@ KINDS = {
     "text": "text",
 }
 NAMED = {
+    "badgan": "100 labels, 500,000 images",
+    "clusters_aae": "Clusters of MNIST, 500,000 images",
+    "clusters_gan": "Clusters of MNIST, 100,000 images",
     "demo": "Digits, the demo's judge",
     "classics": "MNIST, one budget for all",
     "labels": "MNIST at 32 x 32, a larger budget",
@@ -50,6 +53,8 @@ NAMED = {
     "mnist": "MNIST at 32 x 32",
     "precision_bf16": "MNIST, in bf16",
     "precision_fp32": "MNIST, in fp32",
+    "semi": "100 labels, 9M images",
+    "semi_500k": "100 labels, 500,000 images",
     "toys": "Toys",
 }
 """Headings of results that are not known best by the name of their file."""
@@ -62,11 +67,6 @@ ELSEWHERE = {"equal"}
 def lines(page: RecipePage) -> int:
     """How long the recipe's file is."""
     return len(page.path.read_text(encoding="utf-8").splitlines())
-
-
-def names_of(row: dict[str, Any]) -> set[str]:
-    """The recipe that a row may be of; pacgan-2 is one of pacgan."""
-    return {str(row.get(k, "")).split("-")[0] for k in ("recipe", "name", "arm")}
 
 
 def picture(name: str) -> str:
@@ -86,7 +86,10 @@ def measured(name: str) -> list[tuple[str, dict[str, Any], list[dict[str, Any]]]
             continue
         whole = results.get("recipe") == name
         mine = [
-            r for r in rows if isinstance(r, dict) and (whole or name in (r.get("recipe"), r.get("name"), r.get("arm")))
+            r
+            for r in rows
+            if isinstance(r, dict)
+            and (whole or name in (r.get("recipe"), r.get("name"), r.get("arm"), r.get("method")))
         ]
         if mine:
             found.append((path.stem, results, mine))
@@ -104,7 +107,7 @@ def cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-LEFT_OUT = {"recipe", "name", "arm", "setting", "untrained", "shares", "raw", "shows", "fields", "passes"}
+LEFT_OUT = {"recipe", "name", "arm", "method", "setting", "untrained", "shares", "raw", "shows", "fields", "passes"}
 MOST_ROWS = 4
 
 

@@ -14,6 +14,7 @@ from gansmith.nets.equilibrium import Equilibrium
 from gansmith.nets.initial import initialise
 from gansmith.nets.minibatch import Minibatch
 from gansmith.nets.spectral import Spectral, normalised
+from gansmith.prepare import in_vain
 from gansmith.step import Adam, Ranks, draws, joined
 from test_contract import BATCH, SPECS, feed, step_of, tiny
 
@@ -215,3 +216,13 @@ def test_unrolled_foresees_the_moves_that_ds_own_adam_makes(moved: bool) -> None
     found, real, slope, secant = foreseen(moved)
     assert found == pytest.approx(real, rel=1e-6)
     assert slope == pytest.approx(secant, rel=1e-4)
+
+
+def test_images_after_the_step_size_has_fallen_to_0_are_said_to_be_in_vain() -> None:
+    """A run that is resumed for more images does not stretch the fall of its step size."""
+    falls = step_of(tiny("pix2pix", constant_images=500.0, decay_images=500.0), SPECS["pairs 8x8"])
+    assert list(in_vain(falls, 0, 1_000)) == [] == list(in_vain(falls, 400, 0))
+    for shown, budget in ((0, 2_000), (1_000, 2_000), (1_600, 0)):
+        (said,) = in_vain(falls, shown, budget)
+        assert "the step size of G, D is 0 from 1,000 images on" in said
+    assert list(in_vain(step_of(tiny("pix2pix"), SPECS["pairs 8x8"]), 0, 10**9)) == []

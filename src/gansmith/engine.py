@@ -31,7 +31,7 @@ from .data import DataSpec, Store, open_store
 from .evaluate import Watch, earlier_scores, note_scores
 from .model import build_recipe, draw_samples, recipe_record, save_model
 from .options import Count, TrainOptions
-from .prepare import barrier, check_options, initial_networks, joined, packed, reopen, spec_for
+from .prepare import barrier, check_options, in_vain, initial_networks, joined, packed, reopen, spec_for
 from .progress import Progress
 from .recipe import Batch, Recipe, load_recipe
 from .run import Run, refuse_existing
@@ -421,13 +421,8 @@ class _Training:
         picture_seconds = math.inf if options.budget or options.sample_every else limit / FRAMES
         checkpoint_every = max(options.checkpoint_every // options.batch_size, 1)
         score_every = options.evaluate_every or (CHOICE_EVERY if self.recipe.chosen_by else 0)
-        for turn in self.taker.turns:
-            if turn.start >= total:
-                at = turn.start * options.batch_size
-                self.say(
-                    f"warning: the turn of {turn.name} that starts at {at:,} images is never taken, as the run ends at "
-                    f"{options.budget:,}: pass more --images, or shorten the recipe's stages before it"
-                )
+        for warning in in_vain(self.taker, self.images, options.budget):
+            self.say(f"warning: {warning}")
         if self.step == 0:
             self.picture()
         last_save = time.monotonic()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from .options import TrainOptions
 from .recipe import Recipe, load_recipe, recipe_names
 from .run import Run
 from .shared import Shared
-from .step import Ranks, derive
+from .step import Ramp, Ranks, Step, derive
 
 
 @contextlib.contextmanager
@@ -134,3 +135,24 @@ def check_options(recipe: Recipe, options: TrainOptions) -> None:
         )
     if options.minutes < 0:
         raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")
+
+
+def in_vain(step: Step, shown: int, budget: int) -> Iterator[str]:
+    """What would be in vain in a run that goes on from so many images shown to `budget` (0: for some minutes)."""
+    steps = math.ceil(budget / step.batch_size)
+    for turn in step.turns:
+        if steps and turn.start >= steps:
+            yield (
+                f"the turn of {turn.name} that starts at {turn.start * step.batch_size:,} images is never taken, as "
+                f"the run ends at {budget:,}: pass more --images, or shorten the recipe's stages before it"
+            )
+    ends: dict[float, list[str]] = {}
+    for name, spec in step.specs.items():
+        if isinstance(spec.lr, Ramp) and spec.lr.end == 0:
+            ends.setdefault(spec.lr.after + spec.lr.images, []).append(name)
+    for end, names in ends.items():
+        if max(shown, budget) > end:
+            yield (
+                f"the step size of {', '.join(names)} is 0 from {end:,.0f} images on, where nothing is learned any "
+                "more: a run whose step size is to fall later is a new one, with other fields"
+            )

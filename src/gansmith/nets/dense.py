@@ -1,4 +1,4 @@
-"""Convolutions beside the picture and a fully connected layer beside the code: the networks of InfoGAN.
+"""Convolutions beside the picture and a fully connected layer beside the code: networks of InfoGAN and ClusterGAN.
 
 Source: Chen et al., "InfoGAN", 2016, arXiv:1606.03657, appendix C.1, table 1, for pictures of any size: they are halved
 while 7 pixels or more a side are left. Weights from N(0, 0.02), as in the authors' code.
@@ -12,7 +12,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from .conv import doubling, down, initialise, ladder, up
-from .mlp import Tanh, at_least_one
+from .mlp import Head, Tanh, at_least_one, full
 
 SLOPE = 0.1
 UNITS = 16
@@ -53,22 +53,56 @@ class Generator(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Pictures (N, C, H, W) to features (N, dim), for heads to read: convolutions, then a fully connected layer."""
+    """Pictures (N, C, H, W) to features (N, dim), for heads to read: convolutions, then a fully connected layer.
 
-    def __init__(self, shape: tuple[int, ...], width: int):
+    `norm`: batch norm in all layers but the first; without it samples do not mix.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int, norm: bool = True, slope: float = SLOPE):
         super().__init__()
         at_least_one(width=width)
         rungs = sizes(shape[1], shape[2])
         widths = doubling(width, len(rungs) - 1)
         self.dim = UNITS * width
-        layers: list[nn.Module] = [down(shape[0], widths[0], rungs[0], rungs[1]), nn.LeakyReLU(SLOPE)]
+        layers: list[nn.Module] = [down(shape[0], widths[0], rungs[0], rungs[1]), nn.LeakyReLU(slope)]
         for i, (big, small) in enumerate(pairwise(rungs[1:])):
-            layers += [down(widths[i], widths[i + 1], big, small, bias=False), nn.BatchNorm2d(widths[i + 1])]
-            layers.append(nn.LeakyReLU(SLOPE))
-        last = nn.Linear(widths[-1] * math.prod(rungs[-1]), self.dim, bias=False)
-        self.layers = nn.Sequential(*layers, nn.Flatten(), last, nn.BatchNorm1d(self.dim), nn.LeakyReLU(SLOPE))
+            layers.append(down(widths[i], widths[i + 1], big, small, bias=not norm))
+            layers += [nn.BatchNorm2d(widths[i + 1])] if norm else []
+            layers.append(nn.LeakyReLU(slope))
+        layers += [nn.Flatten(), nn.Linear(widths[-1] * math.prod(rungs[-1]), self.dim, bias=not norm)]
+        layers += [nn.BatchNorm1d(self.dim)] if norm else []
+        self.layers = nn.Sequential(*layers, nn.LeakyReLU(slope))
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, dim)."""
         return self.layers(x)
+
+
+class Discriminator(nn.Module):
+    """Pictures (N, C, H, W) to scores (N,), each sample by itself."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, slope: float = 0.2):
+        super().__init__()
+        self.trunk = Trunk(shape, width, norm=False, slope=slope)
+        self.head = Head(nn.Linear(self.trunk.dim, 1))
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N,)."""
+        return self.head(self.trunk(x))
+
+
+class Encoder(nn.Module):
+    """Pictures (N, C, H, W) to `outputs` numbers each (N, outputs), float32 whatever the precision."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, outputs: int, slope: float = 0.2):
+        super().__init__()
+        at_least_one(outputs=outputs)
+        self.trunk = Trunk(shape, width, norm=False, slope=slope)
+        self.last = nn.Linear(self.trunk.dim, outputs)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, outputs)."""
+        return full(self.last, self.trunk(x))

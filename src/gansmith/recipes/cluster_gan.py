@@ -2,9 +2,9 @@
 
 Source: Mukherjee, Asnani, Lin & Kannan, "ClusterGAN: Latent Space Clustering in Generative Adversarial Networks", 2018,
     arXiv:1809.03627, Eq. 3 (the code is found again) and section 3 (normal part of deviation 0.1 beside a one-hot one);
-    critic of Gulrajani et al., 2017, arXiv:1704.00028, as in the authors' code, with their Adam, weights and 5 moves.
-Differs from the paper: DCGAN's convolutions, as many as halve the picture to about 4 pixels, without the fully
-    connected layers of 1,024; no weight decay.
+    critic of Gulrajani et al., 2017, arXiv:1704.00028, as in the authors' code, with their networks (those of InfoGAN,
+    without norm in the critic and the encoder), Adam, weights and 5 moves.
+Differs from the paper: as many convolutions as halve a picture of any size to 7 pixels or more; no weight decay.
 Expect: "G+E/cluster" falls to nearly 0 within some thousand steps: E reads the cluster of every sample.
     Accuracy has not been measured yet: `python -m benchmarks.clusters`.
 """
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import losses, penalties
-from ..nets import conv
+from ..nets import dense
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, noise, uniform
 
 
@@ -51,9 +51,9 @@ class ClusterGAN(Recipe):
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         both = self.z_dim + self.clusters
         return {
-            "G": conv.Generator(both, data.shape, self.width),
-            "E": conv.Encoder(data.shape, self.width, both, norm="none"),
-            "D": conv.Discriminator(data.shape, self.width, norm="none"),
+            "G": dense.Generator(both, data.shape, self.width),
+            "E": dense.Encoder(data.shape, self.width, both),
+            "D": dense.Discriminator(data.shape, self.width),
         }
 
     def optimizers(self) -> dict[str, Adam]:
