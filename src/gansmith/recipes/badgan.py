@@ -8,7 +8,8 @@ Differs from the paper: the density (PixelCNN++) has one resolution and learns i
     term is taken of a few samples at each step, weighted by a tenth, not of 30 in a tenth of the steps; what counts as
     low is a running mean over batches. Weights are averaged as in `semi`; lr stays what it is.
 Expect: as `semi`; "P/density" falls (nats a value). "G/density" above 0: G still makes what the density finds likely.
-    Not measured to the end yet: `python -m benchmarks.semi badgan`.
+    100 labels of MNIST, 500,000 images, seed 0 alone: 460 errors of 10,000, where `semi` makes 1,393 after as many
+    (`python -m benchmarks.semi badgan --images 500k`). The paper has 79.5 +- 9.8 after many more.
 """
 
 from dataclasses import dataclass
