@@ -48,6 +48,7 @@ PAGES: dict[Path, Shown] = {
     },
     TRANSLATION: {
         "pix2pix": ("translate_pix2pix", translate.table_of_photos),
+        "pix2pix_128": ("translate_pix2pix_128", translate.table_of_photos),
         "cyclegan": ("translate_cyclegan", translate.table_of_labels),
     },
 }
