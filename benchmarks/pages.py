@@ -44,7 +44,8 @@ KINDS = {
 NAMED = {
     "badgan": "100 labels, 500,000 images",
     "clusters_aae": "Clusters of MNIST, 500,000 images",
-    "clusters_gan": "Clusters of MNIST, 100,000 images",
+    "clusters_aae_z5": "Clusters of MNIST, z_dim 5, 200,000 images",
+    "clusters_gan": "Clusters of MNIST, 75,000 images",
     "demo": "Digits, the demo's judge",
     "classics": "MNIST, one budget for all",
     "labels": "MNIST at 32 x 32, a larger budget",
