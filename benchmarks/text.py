@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks import save
 from gansmith.data import DataSpec, Feed, TextCodec, Uniform, open_store
@@ -35,6 +35,15 @@ from gansmith.options import DataOptions
 from gansmith.recipes.seqgan import SeqGAN
 from gansmith.step import Batch, Setting, Step
 from gansmith.tuning import tame_allocator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blind(SeqGAN):
+    """The control: each token is rewarded alike, whatever D says. What this gains owes D nothing."""
+
+    def rewards(self, nets: nn.ModuleDict, lines: Tensor) -> Tensor:
+        """(N, T) of ones."""
+        return torch.ones(lines.shape)
 
 
 def build(recipe: SeqGAN, spec: DataSpec, batch: int, seed: int, precision: str) -> Step:
@@ -96,7 +105,7 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
     words = len(truth.embedding)
     train, held = truth.sample(args.lines, seed=0), truth.sample(2_000, seed=1)
     spec = DataSpec(kind="text", shape=(train.shape[1],), codec=oracle_codec(words))
-    recipe = SeqGAN(
+    recipe = (Blind if args.blind else SeqGAN)(
         likelihood_steps=args.likelihood_steps,
         discriminator_steps=args.discriminator_steps,
         discriminator_moves=args.moves,
@@ -156,6 +165,7 @@ def oracle(args: argparse.Namespace) -> dict[str, Any]:
         "protocol": f"oracle LSTM, {'published parameters' if args.published else 'own parameters, seed 0'}, "
         f"vocabulary {words}, length 20, {args.lines} training sequences; NLL per token of 2,000 generated sequences",
         "recipe": asdict(recipe),
+        "rewards": "1 for every token (control)" if args.blind else "D's",
         "batch": args.batch,
         "seed": args.seed,
         "oracle_nll_of_itself": float(truth.nll(held).mean()),
@@ -269,13 +279,14 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="of the file in results/")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--baseline", action="store_true")
+    parser.add_argument("--blind", action="store_true", help="oracle: reward all tokens alike, as a control")
     for name, default in (
         *(("vocabulary", 5_000), ("lines", 10_000), ("batch", 64), ("seed", 0), ("look", 10), ("hidden", 32)),
         *(("likelihood_steps", 18_840), ("discriminator_steps", 200), ("adversarial_steps", 200), ("moves", 15)),
         *(("rollouts", 16), ("width", 100), ("num", 1_000), ("references", 5_000), ("min_count", 1), ("max_length", 0)),
     ):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
-    for name, value in (("keep", 0.0), ("g_lr", 1e-2), ("d_lr", 1e-4), ("policy_rate", 0.1), ("minutes", 15.0)):
+    for name, value in (("keep", 0.0), ("g_lr", 1e-2), ("d_lr", 1e-4), ("policy_rate", 1.0), ("minutes", 15.0)):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
     parser.add_argument("--state", type=Path, help="a file for the likelihood stage: used if it is there, else written")
     args = parser.parse_args()

@@ -98,6 +98,28 @@ def test_the_rate_of_a_turn_scales_its_moves_and_no_others() -> None:
         torch.testing.assert_close(part, 0.25 * full)
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_fresh_stage_forgets_what_the_optimisers_gathered_before_it(fresh: bool) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Staged(Tiny):
+        def turns(self) -> tuple[Turn, ...]:
+            return (
+                Turn(("G",), self.g_loss, stop=4),
+                Turn(("G",), self.g_loss, start=4, fresh=fresh),
+                Turn(("D",), self.d_loss),
+            )
+
+    step, other = build(Staged(), torch.float64), build(Staged(), torch.float64)
+    for k in range(4):
+        step.take(k, batches(dtype=torch.float64))
+    # The same weights with the moments of D alone are a stage that begins with a new optimiser of G.
+    other.load_state({k: v for k, v in step.state().items() if not k.startswith("optimizer.G")}, step.moves)
+    for k in range(4, 7):
+        step.take(k, batches(dtype=torch.float64))
+        other.take(k, batches(dtype=torch.float64))
+    assert same(weights(step), weights(other)) is fresh
+
+
 def test_two_runs_are_equal_to_the_bit_and_another_seed_is_not() -> None:
     states = []
     for seed in (1, 1, 2):

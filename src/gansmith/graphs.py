@@ -112,7 +112,7 @@ class Static:
 
     def _taken_down(self, number: int, pattern: Pattern, batches: Callable[[int], Batch]) -> Terms:
         step, logged = self.step, {}
-        step.set_rates(number)
+        step.begin(number)
         moves: list[_Move] = []
         for k, repetition in pattern:
             # Clones: a batch may share its memory with the data, and these are written over.
@@ -142,7 +142,7 @@ class Static:
     def _load(self, plan: _Plan, number: int, batches: Callable[[int], Batch]) -> None:
         """Put into the static tensors what this step is about."""
         step = self.step
-        step.set_rates(number)
+        step.begin(number)
         plan.pull.fill_(step.pull(number))
         for move in plan.moves:
             fresh = {**batches(step.moves), **step.scalars(number)}

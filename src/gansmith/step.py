@@ -65,7 +65,8 @@ class Turn:
 
     A turn is taken at steps in [start, stop) that are divisible by `every`, `repeat` times, each on a fresh batch. Its
     moves are `rate` times as long as the optimisers' step sizes: for a later stage of a network that learns faster in
-    an earlier one.
+    an earlier one. `fresh`: at step `start` the optimisers of its networks forget what they have gathered, as if that
+    stage had begun with new ones.
     """
 
     nets: tuple[str, ...]
@@ -75,6 +76,7 @@ class Turn:
     start: int = 0
     stop: int | None = None
     rate: float = 1.0
+    fresh: bool = False
 
     def due(self, step: int) -> bool:
         """Whether the turn is taken at this step."""
@@ -291,7 +293,7 @@ class Step:
         moves of that turn.
         """
         logged: Terms = {}
-        self.set_rates(step)
+        self.begin(step)
         for number, move in self.due(step):
             batch = {**batches(self.moves), **self.scalars(step)}
             self.moves += 1
@@ -304,8 +306,13 @@ class Step:
         """The moves of a step: number of the turn, number of its repetition."""
         return [(k, move) for k, turn in enumerate(self.turns) if turn.due(step) for move in range(turn.repeat)]
 
-    def set_rates(self, step: int) -> None:
-        """Set what learning rates are at this step."""
+    def begin(self, step: int) -> None:
+        """What precedes the turns: learning rates are set to those of this step, and stages that begin begin afresh."""
+        for turn in self.turns:
+            if turn.fresh and step == turn.start:
+                for state in (s for name in turn.nets for s in self.optimizers[name].state.values()):
+                    for moment in state.values():
+                        moment.zero_()  # in place: a captured step knows these tensors
         for name, spec in self.specs.items():
             if isinstance(spec.lr, Ramp):
                 _set_lr(self.optimizers[name], spec.lr(step * self.batch_size))

@@ -54,8 +54,8 @@ class SeqGAN(Recipe):
     """Weight of the squared norm (halved) of D's last layer."""
     g_lr: float = 1e-2
     """Adam's step size, of G."""
-    policy_rate: float = 0.1
-    """How much of it G's moves by rewards take: their gradients are mostly noise."""
+    policy_rate: float = 1.0
+    """How much of it G's moves by rewards take."""
     d_lr: float = 1e-4
     """Adam's step size, of D."""
 
@@ -75,7 +75,7 @@ class SeqGAN(Recipe):
         first, second = self.likelihood_steps, self.likelihood_steps + self.discriminator_steps
         return (
             Turn(("G",), self.likelihood_loss, stop=first),
-            Turn(("G",), self.policy_loss, start=second, rate=self.policy_rate),
+            Turn(("G",), self.policy_loss, start=second, rate=self.policy_rate, fresh=True),
             Turn(("D",), self.discriminator_loss, start=first, repeat=self.discriminator_moves),
         )
 
