@@ -269,8 +269,8 @@ def captions(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Parse, measure, save."""
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    """The options, of the command line if none are given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("oracle", "captions", "steps"))
     parser.add_argument("--published", type=Path, help="the authors' oracle parameters as an .npz")
@@ -289,7 +289,12 @@ def main() -> None:
     for name, value in (("keep", 0.0), ("g_lr", 1e-2), ("d_lr", 1e-4), ("policy_rate", 1.0), ("minutes", 15.0)):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
     parser.add_argument("--state", type=Path, help="a file for the likelihood stage: used if it is there, else written")
-    args = parser.parse_args()
+    return parser.parse_args(words)
+
+
+def main() -> None:
+    """Measure and save."""
+    args = parse()
     tame_allocator()
     save(args.name, {"oracle": oracle, "captions": captions, "steps": steps}[args.what](args))
 
