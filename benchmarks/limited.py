@@ -6,8 +6,8 @@ The Frechet distance is taken of --samples pictures against 10,000 training imag
 features of a CIFAR-10 classifier (it is not FID); beside it the same of held-out images, and of an untrained
 generator.
 --arms picks from: dcgan, stylegan2 (all images); none, ada, diffaugment (StyleGAN2 with that, on the share). --gamma,
---r1-every and --lr are StyleGAN2's; the ADA paper has 0.01, 16 and 2.5e-3 for CIFAR-10. Rows that are recorded with the same
-budget are not measured again. ADA's p goes from 0 to 1 in a quarter of the images here: in the paper's 500,000 it
+--r1-every and --lr are StyleGAN2's; the ADA paper has 0.01, 16 and 2.5e-3 for CIFAR-10. Rows that are recorded with the
+same budget are not measured again. ADA's p goes from 0 to 1 in a quarter of the images here: in the paper's 500,000 it
 would hardly start in a short run.
 """
 

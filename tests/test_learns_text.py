@@ -1,12 +1,12 @@
-"""SeqGAN on the published oracle: its last stage has the published gain, and a control without D's verdicts has it too."""
+"""SeqGAN on the published oracle: its last stage has the published gain, and so has a control without D's verdicts."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-
 from benchmarks.text import oracle, parse
+
 from gansmith.recipe import Turn
 from gansmith.recipes.seqgan import SeqGAN
 

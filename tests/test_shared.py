@@ -120,3 +120,6 @@ def test_ranks_0_takes_the_quickest(tmp_path: Path) -> None:
     if os.cpu_count() == 2:
         assert chosen == (1 if alone >= 0.95 * max(alone, two) else 2)
     assert Run(tmp_path / "run").record["options"]["ranks"] == chosen
+    done = subprocess.run([sys.executable, "-m", "gansmith", *words], capture_output=True, text=True, timeout=250)
+    assert done.returncode == 1 and "holds a run already" in done.stderr
+    assert "ranks:" not in done.stderr, "nothing is timed for a run that cannot be"

@@ -40,6 +40,10 @@ def train(words: list[str]) -> int:
     ranks = int(record["options"].get("ranks", 1)) if record else options.train.ranks
     if "WORLD_SIZE" not in os.environ:
         if ranks == 0:
+            if options.out and not (options.resume or options.estimate):
+                from ..run import refuse_existing
+
+                refuse_existing(options.out)  # before anything is timed
             ranks = _quickest(written, options.train)
             written = [*written, "--ranks", str(ranks)]
             options = dataclasses.replace(options, train=dataclasses.replace(options.train, ranks=ranks))

@@ -4,7 +4,7 @@ Source: Kang & Park, "ContraGAN: Contrastive Learning for Conditional Image Gene
     (2C loss), Algorithm 1 (2C of real samples for D, of fakes for G; weight 1, temperature 1, hinge loss, 5 D moves).
 Differs from the paper: DCGAN's shapes with conditional batch norm in G and spectral norm in D, not BigGAN's; fully
     connected ones for vectors and pictures up to 12 x 12; no consistency regularisation. Pairs are those of one
-    micro-batch.
+    micro-batch; one D move and a longer step by default, for a CPU.
 Expect: "D/contrast" falls; "G/contrast" follows it. Digits, width 16, z_dim 32, lr 1e-3, 2 D moves, temperature
     0.2, no-together, batch 64, 30,000 images, seed 0: of 1,000 samples 99.7 % are of the class asked for, as a
     logistic regression of real digits sees them (it is right on 93.4 % of held-out real ones); of the least class
@@ -48,10 +48,10 @@ class ContraGAN(Recipe):
     together: bool = True
     """Whether other samples of its class count as near to a sample (Eq. 8). The classes that G makes may then be the
     data's in another order: the authors advise --no-together against it."""
-    discriminator_moves: int = 5
-    """D's moves for each of G."""
-    lr: float = 2e-4
-    """Adam's step size, of both networks."""
+    discriminator_moves: int = 1
+    """D's moves for each of G; 5 in the paper."""
+    lr: float = 1e-3
+    """Adam's step size, of both networks; 2e-4 in the paper."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's decay rates, of both networks."""
 
