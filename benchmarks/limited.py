@@ -39,7 +39,8 @@ def table(results: dict[str, Any]) -> str:
         )
     head = f"| recipe | fields | training images | {distance} | untrained | images/s | ADA's p |"
     about = (
-        f"{results['images']:,} images shown, {results['samples']:,} samples; held-out images {results['floor']}. "
+        f"{results['images']:,} images shown in batches of {results['batch_size']}, "
+        f"{results['samples']:,} samples; held-out images {results['floor']}. "
         f"`dcgan` of width {results['dcgan_width']}, `stylegan2` of {results['width']} to {results['max_width']}."
     )
     return "\n".join([head, "|---|---|---|---|---|---|---|", *lines, "", about])

@@ -35,7 +35,9 @@ TABLES: Shown = {
     "ndb": ("ndb", ndb.table),
     "stacked_mnist": ("stacked_mnist", stacked_mnist.table),
     "limited": ("limited", limited.table),
-    "limited_few": ("limited_few", limited.table),
+    "limited_lr": ("limited_lr", limited.table),
+    "limited_slow": ("limited_slow", limited.table),
+    "limited_tenth": ("limited_tenth", limited.table),
 }
 """By mark: the file of results and how it is shown."""
 PAGES: dict[Path, Shown] = {
@@ -44,6 +46,7 @@ PAGES: dict[Path, Shown] = {
         "adult": ("tables_adult", tabular.table),
         "conditions": ("tables_adult", tabular.conditions_table),
         "letter": ("imputing", lambda results: imputing.table(results, "letter")),
+        "holes": ("imputing", lambda results: imputing.table(results, "adult")),
         "fraud": ("fraud", fraud.table),
     },
     TRANSLATION: {

@@ -93,7 +93,7 @@ ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
 SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1, "pac": 2, "hint_rate": 0.1}
 SMALL |= {"margin": 0.01}  # among the energies of untrained fakes: far above them all margins are alike
 SMALL |= {"likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2, "density_steps": 1}
-SMALL |= {"burn_in": 1}
+SMALL |= {"burn_in": 1, "lr": 2e-4}  # three longer steps of a tiny D meet a hinge, and then nothing moves
 """Fields that set the size of networks and the length of stages, made tiny here; and chances of cells, so that few
 rows hold some."""
 
@@ -250,7 +250,7 @@ def fingerprint(recipe: Recipe, spec: DataSpec) -> str:
     digest = hashlib.sha256(
         repr(
             [
-                [(t.nets, t.repeat, t.every, t.start, t.stop, t.rate) for t in recipe.turns()],
+                [(t.nets, t.repeat, t.every, t.start, t.stop, t.rate, t.fresh) for t in recipe.turns()],
                 recipe.optimizers(),
                 recipe.average(),
                 recipe.draw(),

@@ -16,7 +16,7 @@ from test_step import Tiny, batches, build, same, weights
 
 @dataclass(frozen=True, kw_only=True)
 class Lazy(Tiny):
-    """A dropout of ours, several critic moves, and a penalty with double backward every third step."""
+    """A dropout of ours, critic moves, a penalty with double backward every third step, D's moments anew at 2."""
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         return {
@@ -26,7 +26,7 @@ class Lazy(Tiny):
 
     def turns(self) -> tuple[Turn, ...]:
         d, g = Tiny.turns(self)
-        return (d, Turn(("D",), self.slope, every=3), g)
+        return (d, Turn(("D",), self.slope, every=3, start=2, fresh=True), g)
 
     def slope(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         return {"slope": squared_norm(scored(nets["D"], batch["x"])[1]).mean() * (1 + batch["images"] / 100)}

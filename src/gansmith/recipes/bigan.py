@@ -6,7 +6,9 @@ Source: Donahue, Krahenbuhl & Darrell, "Adversarial Feature Learning", 2016, arX
 Differs from the paper: D has no batch norm; lr stays what it is; no weight decay; G has LeakyReLU.
 Expect: "D" terms stay above 0.2. Nothing but the game asks for it, and yet G(E(x)) comes to look like x: another sample
     of its kind rather than a copy.
-    How well it does so has not been measured here yet.
+    Digits, width 256, z_dim 20, lr 5e-4, batch 64, 120,000 images, seeds 0, 1: a classifier of real digits sees in
+    75.3, 73.6 % of reconstructions of held-out ones what they were made of (untrained 9.6 %), and is .69, .73 sure of
+    samples (`pytest -s -m "slow or not slow" tests/test_learns_pictures.py`).
 """
 
 from dataclasses import dataclass

@@ -8,6 +8,7 @@ Differs from the paper: as many convolutions as halve a picture of any size to 7
 Expect: "G+E/cluster" falls to nearly 0 within some thousand steps: E reads the cluster of every sample.
     MNIST, 75,000 images, seed 0: 42 % of test digits in the right cluster, k-means on pixels 53 (`python -m
     benchmarks.clusters cluster_gan --images 75k --seeds 0`); the paper's .95 is of many more images.
+    Digits, width 16, lr 1e-3, 1 move, 100,000 images: 50 %, seeds 0, 1 (untrained 25, 22 %).
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,9 @@ Source: Liu & Tuzel, "Coupled Generative Adversarial Networks", 2016, arXiv:1606
 Differs from the paper: DCGAN's convolutions; batch norm in D, none of its max-pooling, PReLU or dropout.
 Expect: terms as of `dcgan`, for each kind. Pairs belong together where both kinds show alike things (a digit, and its
     edges); with kinds that have little in common they drift apart.
-    Not measured yet.
+    Digits beside negatives of other digits, width 16, z_dim 32, lr 5e-4, batch 64, 60,000 images, seeds 0, 1: the
+    halves of 91.2, 88.2 % of pairs are one digit (halves of two pairs 10.8, 13.2 %), as a classifier of real digits
+    sees them (`pytest -s -m "slow or not slow" tests/test_learns_pictures.py`).
 """
 
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ Expect: "D/contrast" falls; "G/contrast" follows it. Digits, width 16, z_dim 32,
     98.9 %; with the classes exchanged 10.5 %; its certainty 0.971 (`pytest -s -m "slow or not slow"
     tests/test_learns_labels.py`). The same with the default, Eq. 8, makes the classes in another order: 0.0 % as asked,
     90.8 % by the best one-to-one map of classes. The default temperature learned slower in a short trial.
+    MNIST at 32 px, 100,000 images: digits, Frechet distance 22.4 (docs/conditional.md).
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,10 @@ Differs from the paper: DCGAN's convolutions of kernel 4, as many as halve the p
     last map; Adam without momentum instead of RMSProp; the players move in turns; G's loss is the non-saturating one.
 Expect: "E/likeness" falls and "E/prior" grows from 0 to some nats a picture. `similarity` decides between sharp (low)
     and faithful (high) reconstructions.
-    On pictures under 16 pixels D has one layer and no batch norm, and codes tend to carry nothing. Not measured yet.
+    On pictures under 16 pixels D has one layer and no batch norm, and codes tend to carry nothing.
+    Digits (8 x 8), width 16, z_dim 16, lr 1e-3, batch 64, 60,000 images, seeds 0, 1: a classifier of real digits sees
+    in 60.4, 54.5 % of reconstructions of held-out ones what they were made of (untrained 9.6 %), and is .63, .68 sure
+    of samples (`pytest -s -m "slow or not slow" tests/test_learns_pictures.py`).
 """
 
 from dataclasses import dataclass
