@@ -145,7 +145,10 @@ def main() -> None:
                 row["sign_of_real_scores"] = round(float(found[0]["nets.A.sign.mean"]), 3)
             rows.append(row)
             print(row, flush=True)
-            save(options.name, about | {"rows": rows})
+            if path.is_file():  # another process may have added to it
+                known = [(r["arm"], r["seed"], r["fields"]) for r in rows]
+                rows += [r for r in read_json(path)["rows"] if (r["arm"], r["seed"], r["fields"]) not in known]
+            save(options.name, about | {"rows": sorted(rows, key=lambda r: (ARMS.index(r["arm"]), r["seed"]))})
 
 
 if __name__ == "__main__":

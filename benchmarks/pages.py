@@ -53,6 +53,7 @@ NAMED = {
     "labels_600k": "MNIST at 32 x 32, 600,000 images",
     "labels_hinge": "MNIST at 32 x 32, 100,000 images, today's defaults",
     "limited": "CIFAR-10, 80,000 images in batches of 16",
+    "limited_few": "1,000 pictures of CIFAR-10, 40,000 images in batches of 16",
     "limited_lr": "CIFAR-10, 20,000 images in batches of 16",
     "limited_slow": "CIFAR-10, 80,000 images in batches of 64, with the step size of 1e-3 that was the default",
     "limited_tenth": "A tenth of CIFAR-10, 40,000 images in batches of 16",

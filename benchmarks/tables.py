@@ -35,6 +35,7 @@ TABLES: Shown = {
     "ndb": ("ndb", ndb.table),
     "stacked_mnist": ("stacked_mnist", stacked_mnist.table),
     "limited": ("limited", limited.table),
+    "limited_few": ("limited_few", limited.table),
     "limited_lr": ("limited_lr", limited.table),
     "limited_slow": ("limited_slow", limited.table),
     "limited_tenth": ("limited_tenth", limited.table),
