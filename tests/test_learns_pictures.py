@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.test_learns import digits_classifier, digits_quality
-from tests.test_learns_encoders import accuracy, halves, trained
 
 from gansmith.recipe import Recipe
 from gansmith.recipes.badgan import BadGAN
@@ -20,6 +18,8 @@ from gansmith.recipes.cogan import CoGAN
 from gansmith.recipes.semi import Semi
 from gansmith.recipes.stylegan2 import StyleGAN2
 from gansmith.recipes.vaegan import VAEGAN
+from test_learns import digits_classifier, digits_quality
+from test_learns_encoders import accuracy, halves, trained
 
 SLOW = [0, pytest.param(1, marks=pytest.mark.slow)]
 
