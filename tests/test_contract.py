@@ -198,6 +198,12 @@ def test_1_builds_and_two_steps_are_finite(case: tuple[str, str]) -> None:
         terms = step.take(k, feed(spec))
         assert terms and all(t.dim() == 0 and torch.isfinite(t) for t in terms.values()), terms
     assert all(torch.isfinite(v).all() for v in step.state().values())
+    # What outlives a step must not remember how it was computed, or memory grows with every step.
+    lasting = {f"average.{k}": v for k, v in (*step.average.named_parameters(), *step.average.named_buffers())}
+    lasting |= {f"nets.{k}": v for k, v in step.nets.named_buffers()} | terms
+    lasting |= {f"moment.{i}": v for o in step.optimizers.values() for s in o.state.values() for i, v in s.items()}
+    assert not [k for k, v in lasting.items() if v.requires_grad]
+    assert not [k for k, v in step.nets.named_parameters() if not v.is_leaf or v.grad is not None]
 
 
 def test_2_each_turn_moves_all_of_its_networks_and_no_other(case: tuple[str, str]) -> None:
