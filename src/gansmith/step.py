@@ -332,7 +332,7 @@ class Step:
         """How far the average is drawn towards the weights at the end of this step."""
         return 1.0 - self.decay.decay((step + 1) * self.batch_size, self.batch_size)
 
-    @torch.no_grad()  # the live weights require gradients: without this a graph of all steps so far hangs on the average
+    @torch.no_grad()  # the live weights require gradients: else a graph of all steps so far hangs on the average
     def finish(self, step: int, pull: Tensor | None = None) -> None:
         """What follows the turns: statistics of all ranks, and the moving average (by `pull` () if that is given)."""
         self.ranks.mean(self._statistics)  # running statistics are those of all ranks, so rank 0 holds the whole state
