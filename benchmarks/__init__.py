@@ -54,7 +54,7 @@ def trained(recipe: Recipe, data: str, options: TrainOptions, out: Path) -> Run:
     Raises `ValueError` if what lies there is of another recipe, or of other fields, such as a step size that falls.
     """
     import gansmith
-    from gansmith.model import build_recipe
+    from gansmith.model.saved import build_recipe
 
     if not (out / "run.json").is_file():
         return gansmith.train(recipe, data, options, out=out)

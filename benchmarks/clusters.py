@@ -27,8 +27,8 @@ def main() -> None:
     import gansmith
     from gansmith.data import open_store
     from gansmith.options import Count
-    from gansmith.predict import predict, score
     from gansmith.recipe import load_recipe
+    from gansmith.use.predict import predict, score
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*", default=["cluster_gan", "aae"])

@@ -54,7 +54,8 @@ class Judge:
 def main() -> None:
     """Measure and record."""
     import gansmith
-    from gansmith.model import build_recipe, draw_samples
+    from gansmith.model.draw import draw_samples
+    from gansmith.model.saved import build_recipe
     from gansmith.options import Count
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

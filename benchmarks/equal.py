@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 from gansmith import Diverged
-from gansmith.run import read_json
+from gansmith.files import read_json
 
 from . import RESULTS, save
 from .toys import Setting, scored

@@ -23,10 +23,10 @@ import torch
 import gansmith
 from gansmith.data import TableCodec
 from gansmith.data.tabular import table_source, write_table
+from gansmith.files import read_json
 from gansmith.options import Count
 from gansmith.recipes.ctgan import CTGAN
-from gansmith.run import read_json
-from gansmith.sample import sample_where
+from gansmith.use.where import sample_where
 
 from . import RESULTS, save
 

@@ -24,16 +24,16 @@ import numpy as np
 import torch
 
 import gansmith
-from gansmith.complete import fill
 from gansmith.data import TableCodec
 from gansmith.data.table import restore
 from gansmith.data.tabular import table_source, write_table
+from gansmith.files import read_json
 from gansmith.metrics import column_shapes
 from gansmith.options import Count
 from gansmith.recipe import Recipe
 from gansmith.recipes.gain import GAIN
 from gansmith.recipes.impute_gan import ImputeGAN
-from gansmith.run import read_json
+from gansmith.use.complete import fill
 
 from . import RESULTS, save
 

@@ -50,13 +50,14 @@ def main() -> None:
     """Train, judge, and record."""
     import gansmith
     from gansmith.data import open_store
-    from gansmith.judge import Judge
-    from gansmith.model import build_recipe, draw_samples
+    from gansmith.files import read_json
+    from gansmith.judge.judges import Judge
+    from gansmith.model.draw import draw_samples
+    from gansmith.model.saved import build_recipe
     from gansmith.options import Count, Size
     from gansmith.recipe import Recipe
     from gansmith.recipes.dcgan import DCGAN
     from gansmith.recipes.stylegan2 import StyleGAN2
-    from gansmith.run import read_json
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=["dcgan", "stylegan2", "none", "ada"])

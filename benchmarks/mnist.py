@@ -25,13 +25,14 @@ import torch
 
 import gansmith
 from gansmith import catalog
-from gansmith.asked import Asked, asked
 from gansmith.data import open_store
-from gansmith.judge import Judge
-from gansmith.model import build_recipe, draw_samples
+from gansmith.files import read_json
+from gansmith.judge.judges import Judge
+from gansmith.model.ask import Asked, asked
+from gansmith.model.draw import draw_samples
+from gansmith.model.saved import build_recipe
 from gansmith.options import Count, Size
 from gansmith.recipe import EMPTY, load_recipe
-from gansmith.run import read_json
 
 from . import RESULTS, save
 

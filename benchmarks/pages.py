@@ -16,7 +16,7 @@ from typing import Any
 
 from gansmith import catalog
 from gansmith.catalog import RecipePage
-from gansmith.run import read_json
+from gansmith.files import read_json
 
 from . import RESULTS, equal
 

@@ -25,10 +25,11 @@ from torch import Tensor, nn
 
 from gansmith import metrics
 from gansmith.data import Feed, ImageCodec, Uniform, open_store
-from gansmith.model import draw_samples
+from gansmith.engine.tuning import build_feed, build_step
+from gansmith.machine import tame_allocator
+from gansmith.model.draw import draw_samples
 from gansmith.nets import conv
-from gansmith.step import Ranks, Setting
-from gansmith.tuning import build_feed, build_step, tame_allocator
+from gansmith.step.ranks import Ranks, Setting
 
 from .metrics import features
 from .packing import _CHILD, make

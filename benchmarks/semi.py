@@ -94,8 +94,8 @@ def _errors(options: Any, name: str, fields: dict[str, float], train: Any, out: 
     """Train one network, or go on with it, and count its errors on the test split."""
     import gansmith
     from gansmith.options import DataOptions
-    from gansmith.predict import predict, score
     from gansmith.recipe import load_recipe
+    from gansmith.use.predict import predict, score
 
     run = trained(load_recipe(name)(num_labels=options.num_labels, **fields), options.data, train, out)
     model, reached = gansmith.load(run.path), run.progress()

@@ -23,12 +23,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from gansmith.data import DataSpec, Store, open_store
+from gansmith.engine.prepare import initial_networks
+from gansmith.engine.tuning import Candidate, build_feed, build_step, choose_setting
+from gansmith.machine import tame_allocator
 from gansmith.options import Size, TrainOptions
-from gansmith.prepare import initial_networks
 from gansmith.recipe import Recipe, load_recipe
-from gansmith.shared import Shared
-from gansmith.step import Ranks, Step
-from gansmith.tuning import Candidate, build_feed, build_step, choose_setting, tame_allocator
+from gansmith.step.ranks import Ranks
+from gansmith.step.shared import Shared
+from gansmith.step.step import Step
 
 from .plain import LOOPS, usual
 from .workloads import Workload, by_letter

@@ -98,7 +98,7 @@ def measure(options: argparse.Namespace) -> None:
     import gansmith
     from gansmith.data import open_store
     from gansmith.encoders import train_own
-    from gansmith.model import build_recipe
+    from gansmith.model.saved import build_recipe
     from gansmith.options import DataOptions
 
     where = DataOptions(data_dir=options.data_dir)

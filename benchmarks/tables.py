@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gansmith.run import read_json
+from gansmith.files import read_json
 
 from . import RESULTS, dirac, equal, fraud, imputing, limited, ndb, stacked_mnist, tabular, toys, translate
 

@@ -24,11 +24,11 @@ from scipy.stats import norm
 import gansmith
 from gansmith.data import TableCodec
 from gansmith.data.tabular import rows_like, table_source, write_table
+from gansmith.files import read_json
 from gansmith.metrics import closest_records, column_shapes, efficacy, pair_trends
 from gansmith.options import Count
 from gansmith.recipes.ctgan import CTGAN
-from gansmith.run import read_json
-from gansmith.sample import sample_where
+from gansmith.use.where import sample_where
 
 from . import RESULTS, save
 

@@ -28,13 +28,15 @@ from torch import Tensor, nn
 from benchmarks import save
 from gansmith.data import DataSpec, Feed, TextCodec, Uniform, open_store
 from gansmith.data.text import Oracle, oracle_codec
+from gansmith.machine import tame_allocator
 from gansmith.metrics import text as scores
-from gansmith.model import draw_samples
+from gansmith.model.draw import draw_samples
 from gansmith.nets.sequence import Discriminator, Generator
 from gansmith.options import DataOptions
 from gansmith.recipes.seqgan import SeqGAN
-from gansmith.step import Batch, Setting, Step
-from gansmith.tuning import tame_allocator
+from gansmith.step.ranks import Setting
+from gansmith.step.step import Step
+from gansmith.step.turn import Batch
 
 
 @dataclass(frozen=True, kw_only=True)

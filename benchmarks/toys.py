@@ -26,8 +26,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Literal
 
-from gansmith.bench import seeds as parse_seeds
-from gansmith.run import read_json
+from gansmith.compare.bench import seeds as parse_seeds
+from gansmith.files import read_json
 
 from . import RESULTS, save
 
@@ -75,7 +75,7 @@ def scored(setting: Setting, toy: str, seed: int) -> dict[str, Any]:
     import gansmith
     from gansmith.data import toy as toys
     from gansmith.metrics import mode_coverage
-    from gansmith.model import build_recipe
+    from gansmith.model.saved import build_recipe
     from gansmith.options import Count
 
     torch.set_num_threads(1)

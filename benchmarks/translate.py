@@ -126,11 +126,11 @@ def table_of_labels(results: dict[str, Any]) -> str:
 def main() -> None:
     """Measure and record."""
     import gansmith
-    from gansmith.apply import translate
     from gansmith.data import open_store
     from gansmith.options import Count, Size
     from gansmith.recipes.cyclegan import CycleGAN
     from gansmith.recipes.pix2pix import Pix2Pix
+    from gansmith.use.translate import translate
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)

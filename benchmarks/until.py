@@ -24,12 +24,13 @@ import torch
 from torch import nn
 
 from gansmith.data import open_store
-from gansmith.judge import Judge
-from gansmith.model import draw_samples
+from gansmith.engine.prepare import initial_networks
+from gansmith.engine.tuning import build_feed, build_step, choose_setting
+from gansmith.judge.judges import Judge
+from gansmith.machine import tame_allocator
+from gansmith.model.draw import draw_samples
 from gansmith.options import Count, Size, TrainOptions
-from gansmith.prepare import initial_networks
-from gansmith.step import Ranks
-from gansmith.tuning import build_feed, build_step, choose_setting, tame_allocator
+from gansmith.step.ranks import Ranks
 
 from . import save
 from .plain import LOOPS, usual

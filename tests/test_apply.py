@@ -10,12 +10,14 @@ from PIL import Image
 from torch import nn
 
 import gansmith
-from gansmith.apply import apply, translate
 from gansmith.cli import main
 from gansmith.data import DataSpec, ImageCodec
-from gansmith.model import Model, save_model
+from gansmith.model.model import Model
+from gansmith.model.saved import save_model
 from gansmith.recipes.cyclegan import CycleGAN
 from gansmith.recipes.pix2pix import Pix2Pix
+from gansmith.use.picture_files import apply
+from gansmith.use.translate import translate
 from test_contract import two
 
 

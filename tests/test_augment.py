@@ -11,11 +11,13 @@ from torch import Tensor
 
 import gansmith
 from gansmith import cli
-from gansmith.augment import ADA, SYM6, DiffAugment, Warp, build, sample, sample_by_index
+from gansmith.augment.ada import ADA, SYM6, Warp, sample, sample_by_index
+from gansmith.augment.build import build
+from gansmith.augment.diffaugment import DiffAugment
 from gansmith.options import Count
 from gansmith.recipes.stylegan2 import StyleGAN2
 from gansmith.run import Run
-from gansmith.step import Stream, draws
+from gansmith.step.randomness import Stream, draws
 
 
 def ada(shape: tuple[int, ...] = (3, 16, 16), p: float = 1.0) -> ADA:

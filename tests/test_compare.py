@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gansmith.bench import Entry, bench, seeds
 from gansmith.cli import main
-from gansmith.compare import compare, interval, t_quantile, table, welch
+from gansmith.compare.bench import Entry, bench, seeds
+from gansmith.compare.compare import compare
+from gansmith.compare.page import table
+from gansmith.compare.statistics import interval, t_quantile, welch
 from gansmith.extras import MissingExtra
-from gansmith.protocol import Protocol, Scores
+from gansmith.judge.protocol import Protocol, Scores
 
 PROTOCOL = Protocol(
     kind="image",

@@ -20,11 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
-from gansmith.graphs import Static, quick
-from gansmith.model import apply_to, draw_samples, load, save_model
+from gansmith.model.draw import apply_to, draw_samples
+from gansmith.model.saved import load, save_model
 from gansmith.nets.spectral import Spectral
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
-from gansmith.step import Ranks, Step
+from gansmith.step.graphs import Static, quick
+from gansmith.step.ranks import Ranks
+from gansmith.step.step import Step
 
 BATCH = 24  # packs of 2 and 3 samples and groups of 4 divide it and its half
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from gansmith.doctor import look
+from gansmith.doctor.look import look
 
 
 def real() -> torch.Tensor:

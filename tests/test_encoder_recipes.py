@@ -17,7 +17,7 @@ from gansmith import losses
 from gansmith.data import DataSpec, ImageCodec
 from gansmith.nets import coupled, pixelcnn, weight_norm
 from gansmith.recipe import Batch, Recipe, normal
-from gansmith.sghmc import Chain
+from gansmith.step.sghmc import Chain
 from test_contract import SPECS, feed, step_of, tiny, two
 
 GREY = SPECS["grey 8x8"]

@@ -30,9 +30,9 @@ from gansmith.encoders.own import OwnNet, changed, contrast
 from gansmith.encoders.resize import resized
 from gansmith.encoders.weights import fill
 from gansmith.extras import MissingExtra
+from gansmith.files import sha256
 from gansmith.metrics import frechet_distance
 from gansmith.options import DataOptions
-from gansmith.run import sha256
 
 
 class Mean(nn.Module):

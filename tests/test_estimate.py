@@ -6,21 +6,22 @@ import pytest
 import torch
 from torch import nn
 
-from gansmith import tuning
 from gansmith.cli import main
 from gansmith.data import open_store
-from gansmith.engine import train
-from gansmith.estimate import taken
+from gansmith.engine import tuning
+from gansmith.engine.estimate import taken
+from gansmith.engine.prepare import initial_networks, spec_for
+from gansmith.engine.start import train
+from gansmith.engine.tuning import activation_bytes, within_memory
 from gansmith.options import Count, TrainOptions
-from gansmith.prepare import initial_networks, spec_for
 from gansmith.recipe import Recipe
 from gansmith.recipes.dcgan import DCGAN
 from gansmith.recipes.gan import GAN
 from gansmith.recipes.pacgan import PacGAN
 from gansmith.recipes.r3gan import R3GAN
 from gansmith.recipes.stylegan2 import StyleGAN2
-from gansmith.step import Ranks, Turn
-from gansmith.tuning import activation_bytes, within_memory
+from gansmith.step.ranks import Ranks
+from gansmith.step.turn import Turn
 
 OPTIONS = TrainOptions(batch_size=64, images=Count(128), precision="fp32", layout="nchw", device="cpu")
 

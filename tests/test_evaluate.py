@@ -11,12 +11,13 @@ import torch
 import gansmith
 from gansmith.cli import main
 from gansmith.data import open_store
-from gansmith.evaluate import Watch, evaluate, evaluate_sets
-from gansmith.judge import Judge
-from gansmith.model import load
+from gansmith.judge.evaluate import evaluate, evaluate_sets
+from gansmith.judge.judges import Judge
+from gansmith.judge.protocol import KEYS, Protocol, differences, read_scores, scores_of
+from gansmith.judge.watch import Watch
+from gansmith.judge.words import better, table
+from gansmith.model.saved import load
 from gansmith.options import Count, TrainOptions
-from gansmith.protocol import KEYS, Protocol, differences, read_scores, scores_of
-from gansmith.reading import better, table
 
 TINY = TrainOptions(images=Count(640), batch_size=32, sample_every=Count(640), precision="fp32", device="cpu")
 

@@ -27,7 +27,7 @@ from sklearn.datasets import load_digits
 
 import gansmith
 from gansmith.data import open_store
-from gansmith.evaluate import evaluate
+from gansmith.judge.evaluate import evaluate
 
 FILE = Path(__file__).with_name("goldens.json")
 WHEN = 1_700_000_000

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from gansmith.graphs import Static, compile_losses, quick
 from gansmith.nets.dropout import Dropout
 from gansmith.penalties import scored, squared_norm
 from gansmith.recipe import Batch, DataSpec, Ramp, Recipe, Terms, Turn
-from gansmith.step import Setting, Step
+from gansmith.step.graphs import Static, compile_losses, quick
+from gansmith.step.ranks import Setting
+from gansmith.step.step import Step
 from test_step import Tiny, batches, build, same, weights
 
 

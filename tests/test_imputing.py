@@ -13,15 +13,15 @@ from torch import nn
 
 import gansmith
 from gansmith import cli
-from gansmith.complete import complete, fill
 from gansmith.data import HeldOut, TableCodec, open_store
 from gansmith.data.table import select
-from gansmith.engine import CHOICE_EVERY
-from gansmith.model import Model
+from gansmith.engine.scores import CHOICE_EVERY
+from gansmith.model.model import Model
 from gansmith.nets.table import Cells, Completer, kept
 from gansmith.options import Count
 from gansmith.recipes.gain import GAIN
 from gansmith.recipes.impute_gan import ImputeGAN
+from gansmith.use.complete import complete, fill
 
 
 def made_up(n: int, seed: int = 0) -> np.ndarray:

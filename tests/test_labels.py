@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 import gansmith
 from gansmith import losses
-from gansmith.asked import Asked, asked, label_sheet, takes_labels
 from gansmith.cli import main
 from gansmith.data import DataSpec, ImageCodec, VectorCodec, open_store, toy
 from gansmith.encoders import Encoder
-from gansmith.evaluate import evaluate
-from gansmith.judge import Judge
+from gansmith.judge.evaluate import evaluate
+from gansmith.judge.judges import Judge
+from gansmith.judge.protocol import read_scores
 from gansmith.metrics import agreement
-from gansmith.model import label_of
+from gansmith.model.ask import Asked, asked, takes_labels
+from gansmith.model.model import label_of
 from gansmith.nets import conditional
 from gansmith.nets.spectral import Spectral
 from gansmith.options import Count
-from gansmith.protocol import read_scores
 from gansmith.recipe import Batch, Recipe, load_recipe
 from gansmith.recipes.acgan import ACGAN
 from gansmith.recipes.adcgan import ADCGAN
@@ -32,6 +32,7 @@ from gansmith.recipes.cgan import CGAN
 from gansmith.recipes.infogan import InfoGAN
 from gansmith.recipes.projection import ProjectionGAN
 from gansmith.recipes.tacgan import TACGAN
+from gansmith.use.sheets import label_sheet
 
 LABELLED = ("acgan", "adcgan", "cgan", "contragan", "projection", "reacgan", "tacgan")
 DIGITS = tuple("0123456789")
@@ -292,7 +293,7 @@ def test_labels_are_drawn_as_often_as_the_data_has_them() -> None:
     )
     assert DataSpec.from_json(spec.to_json()) == spec
     assert conditional.chances(spec.classes, spec.counts, "cgan") == (0.9, 0.0, 0.1)
-    model = gansmith.model.Model(CGAN(width=2), "cgan", spec, {"ema": networks(CGAN(width=2), spec)}, 0)
+    model = gansmith.Model(CGAN(width=2), "cgan", spec, {"ema": networks(CGAN(width=2), spec)}, 0)
     wanted = asked(model, 2_000, 0)
     assert wanted is not None and wanted.kind == "label"
     assert np.bincount(wanted.values, minlength=3) / 2_000 == pytest.approx([0.9, 0, 0.1], abs=0.02)

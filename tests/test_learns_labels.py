@@ -17,10 +17,10 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 import gansmith
-from gansmith.asked import asked
 from gansmith.data import toy
 from gansmith.metrics import agreement
 from gansmith.metrics.labels import Agreement
+from gansmith.model.ask import asked
 from gansmith.options import Count
 from gansmith.recipe import Recipe
 from gansmith.recipes.acgan import ACGAN

@@ -13,11 +13,11 @@ import pytest
 from sklearn.datasets import load_digits
 
 import gansmith
-from gansmith.apply import translate
 from gansmith.options import Count
 from gansmith.recipe import Recipe
 from gansmith.recipes.cyclegan import CycleGAN
 from gansmith.recipes.pix2pix import Pix2Pix
+from gansmith.use.translate import translate
 
 DIGITS = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)
 TRAINING = 1500

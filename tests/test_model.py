@@ -17,9 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gansmith.data import DataSpec, ImageCodec
-from gansmith.model import Model, draw_samples, load, save_model
+from gansmith.files import sha256
+from gansmith.model.draw import draw_samples
+from gansmith.model.model import Model
+from gansmith.model.saved import load, save_model
 from gansmith.recipe import EMPTY, Adam, Batch, Recipe, Turn, noise
-from gansmith.run import sha256
 
 SPEC = DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec(), classes=("a", "b"))
 

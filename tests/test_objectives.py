@@ -7,15 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.augment import instance_noise
+from gansmith.augment.noise import instance_noise
+from gansmith.engine.prepare import in_vain
 from gansmith.nets import conv, mlp
 from gansmith.nets.autoencoder import AutoEncoder
 from gansmith.nets.equilibrium import Equilibrium
 from gansmith.nets.initial import initialise
 from gansmith.nets.minibatch import Minibatch
 from gansmith.nets.spectral import Spectral, normalised
-from gansmith.prepare import in_vain
-from gansmith.step import Adam, Ranks, draws, joined
+from gansmith.step.randomness import draws, joined
+from gansmith.step.ranks import Ranks
+from gansmith.step.turn import Adam
 from test_contract import BATCH, SPECS, feed, step_of, tiny
 
 

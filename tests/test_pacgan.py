@@ -14,7 +14,7 @@ from gansmith.nets import mlp
 from gansmith.options import Count
 from gansmith.recipes.dcgan import DCGAN
 from gansmith.recipes.pacgan import PacGAN
-from gansmith.step import Step
+from gansmith.step.step import Step
 
 VECTOR = DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)))
 IMAGE = DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec())

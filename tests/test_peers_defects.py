@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gansmith import losses
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
-from gansmith.step import Step
+from gansmith.step.step import Step
 from test_contract import SPECS, feed, fitted, smallest, step_of, tiny
 
 CLASSIC = ("lsgan", "wgan", "wgan_div", "dragan", "rsgan", "ragan", "softmax_gan", "bgan", "ebgan", "began", "sngan")

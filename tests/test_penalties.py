@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gansmith import penalties
 from gansmith.recipes.r3gan import R3GAN
-from gansmith.step import Stream, draws
+from gansmith.step.randomness import Stream, draws
 
 SHAPE = (3, 5, 4)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gansmith import pictures
+from gansmith import show
 from gansmith.data import DataSpec, ImageCodec, VectorCodec
 
 
@@ -28,11 +28,11 @@ def noise(*shape: int, dtype: Any = np.uint8, high: int = 256) -> np.ndarray:
 )
 def test_every_picture_is_in_the_grid_unchanged(n: int, height: int, width: int, channels: int, columns: int) -> None:
     images = noise(n, height, width, channels)
-    drawn = np.asarray(pictures.grid(images, columns, scale=1))
+    drawn = np.asarray(show.grid(images, columns, scale=1))
     drawn = drawn[..., None] if drawn.ndim == 2 else drawn
     columns = min(columns or max(round(math.sqrt(n * height / width)), 1), n)
     gap = 2 if min(height, width) >= 32 else 1
-    shown = pictures.to_8_bit(images)
+    shown = show.to_8_bit(images)
     assert drawn.shape[:2] == (-(-n // columns) * (height + gap) + gap, columns * (width + gap) + gap)
     for i in range(n):
         y, x = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
@@ -40,7 +40,7 @@ def test_every_picture_is_in_the_grid_unchanged(n: int, height: int, width: int,
 
 
 def test_small_pictures_are_enlarged_to_blocks() -> None:
-    image = pictures.grid(noise(64, 8, 8, 1))
+    image = show.grid(noise(64, 8, 8, 1))
     assert 400 <= min(image.size) <= max(image.size) <= 900
     cell = np.asarray(image)[2:82, 2:82]
     assert (cell[:10, :10] == cell[0, 0]).all()
@@ -48,24 +48,24 @@ def test_small_pictures_are_enlarged_to_blocks() -> None:
 
 def test_deep_and_float_pictures_are_mapped_by_their_bounds() -> None:
     deep = np.array([0, 32768, 65535], np.uint16).reshape(1, 1, 3, 1)
-    assert pictures.to_8_bit(deep).ravel().tolist() == [0, 128, 255]
-    assert pictures.to_8_bit(deep, (0, 32768)).ravel().tolist() == [0, 255, 255]
+    assert show.to_8_bit(deep).ravel().tolist() == [0, 128, 255]
+    assert show.to_8_bit(deep, (0, 32768)).ravel().tolist() == [0, 255, 255]
     real = np.array([-1.0, 0.0, 1.0, np.nan], np.float32).reshape(1, 1, 4, 1)
-    assert pictures.to_8_bit(real, (-1, 1)).ravel().tolist() == [0, 128, 255, 0]
+    assert show.to_8_bit(real, (-1, 1)).ravel().tolist() == [0, 128, 255, 0]
 
 
 def test_channels_that_cannot_be_shown() -> None:
-    assert pictures.to_8_bit(noise(2, 4, 4, 2)).shape[-1] == 1
-    assert pictures.to_8_bit(noise(2, 4, 4, 7)).shape[-1] == 3
+    assert show.to_8_bit(noise(2, 4, 4, 2)).shape[-1] == 1
+    assert show.to_8_bit(noise(2, 4, 4, 7)).shape[-1] == 3
     with pytest.raises(ValueError, match=r"N, H, W, C"):
-        pictures.grid(noise(4, 4, 1))
+        show.grid(noise(4, 4, 1))
     with pytest.raises(ValueError, match="no pictures"):
-        pictures.grid(noise(0, 4, 4, 1))
+        show.grid(noise(0, 4, 4, 1))
 
 
 def test_saved_pictures_say_that_a_model_made_them(tmp_path: Path) -> None:
-    pictures.save(pictures.grid(noise(4, 8, 8, 3)), tmp_path / "grid.png")
-    pictures.save_singles(noise(2, 5, 7, 3), tmp_path / "folder")
+    show.save(show.grid(noise(4, 8, 8, 3)), tmp_path / "grid.png")
+    show.save_singles(noise(2, 5, 7, 3), tmp_path / "folder")
     for path in (tmp_path / "grid.png", tmp_path / "folder" / "000001.png"):
         with Image.open(path) as image:
             assert image.info["Software"] == "gansmith"
@@ -76,14 +76,14 @@ def test_saved_pictures_say_that_a_model_made_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_single_pictures_come_back_as_they_were(tmp_path: Path, channels: int) -> None:
     images = noise(3, 5, 7, channels)
-    for path, image in zip(pictures.save_singles(images, tmp_path), images, strict=True):
+    for path, image in zip(show.save_singles(images, tmp_path), images, strict=True):
         with Image.open(path) as read:
             assert (np.asarray(read).reshape(image.shape) == image).all()
 
 
 def test_grey_pictures_of_16_bits_keep_them(tmp_path: Path) -> None:
     images = noise(2, 5, 7, 1, dtype=np.uint16, high=65536)
-    with Image.open(pictures.save_singles(images, tmp_path)[1]) as read:
+    with Image.open(show.save_singles(images, tmp_path)[1]) as read:
         assert (np.asarray(read) == images[1, ..., 0]).all()
 
 
@@ -92,13 +92,13 @@ def test_grey_pictures_of_16_bits_keep_them(tmp_path: Path) -> None:
 )
 def test_what_png_cannot_hold_is_refused(tmp_path: Path, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match="npz"):
-        pictures.save_singles(images, tmp_path)
+        show.save_singles(images, tmp_path)
 
 
 def test_samples_outside_the_frame_do_not_move_it() -> None:
     real = np.random.default_rng(0).normal(size=(500, 2))
-    near = pictures.scatter(real, real)
-    far = pictures.scatter(np.vstack([real, np.full((9, 2), 1e6), np.full((1, 2), np.nan)]), real)
+    near = show.scatter(real, real)
+    far = show.scatter(np.vstack([real, np.full((9, 2), 1e6), np.full((1, 2), np.nan)]), real)
     assert near.size == far.size
     body = (0, 0, near.width, near.width)
     assert np.array_equal(np.asarray(near.crop(body)), np.asarray(far.crop(body)))
@@ -108,16 +108,16 @@ def test_samples_outside_the_frame_do_not_move_it() -> None:
 def test_vectors_of_any_length_make_a_picture(dimensions: int) -> None:
     points = np.random.default_rng(0).normal(size=(50, dimensions)).astype(np.float32)
     for real in (points, points[:1], points[:0], np.zeros_like(points)):
-        assert min(pictures.scatter(points, real).size) > 300
+        assert min(show.scatter(points, real).size) > 300
 
 
 def test_the_sheet_follows_the_kind_of_data() -> None:
     image = DataSpec(kind="image", shape=(1, 4, 4), codec=ImageCodec(dtype="uint16", low=0, high=1000))
     full = np.full((4, 4, 4, 1), 1000, np.uint16)
-    assert np.asarray(pictures.sheet(full, image, full)).min() == 255
+    assert np.asarray(show.sheet(full, image, full)).min() == 255
     vector = DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)))
     points = np.random.default_rng(0).normal(size=(9, 2))
-    assert pictures.sheet(points, vector, points).mode == "RGB"
+    assert show.sheet(points, vector, points).mode == "RGB"
 
 
 # --- curves -----------------------------------------------------------------------------------------------------------
@@ -146,14 +146,14 @@ def log_of(n: int = 100, **terms: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_any_log_makes_curves(tmp_path: Path, log: list[dict[str, Any]]) -> None:
-    pictures.curves(log, tmp_path / "curves.png")
+    show.curves(log, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as image:
         assert image.width >= 900
         assert image.info["Software"] == "gansmith"
 
 
 def test_terms_are_told_from_other_numbers() -> None:
-    found = pictures.terms_of(log_of(3, D__real=lambda t: 1, D__r1=lambda t: 2, G__adversarial=lambda t: 3))
+    found = show.terms_of(log_of(3, D__real=lambda t: 1, D__r1=lambda t: 2, G__adversarial=lambda t: 3))
     assert {turn: list(terms) for turn, (_, terms) in found.items()} == {"D": ["real", "r1"], "G": ["adversarial"]}
 
 
@@ -170,26 +170,26 @@ def test_terms_are_told_from_other_numbers() -> None:
     ],
 )
 def test_the_reading(terms: dict[str, Any], said: str) -> None:
-    text = " ".join(pictures.reading(log_of(**terms)))
+    text = " ".join(show.reading(log_of(**terms)))
     assert said in text
     assert "no level means quality" in text
 
 
 def test_the_reading_claims_nothing_of_losses_it_does_not_know() -> None:
-    text = " ".join(pictures.reading(log_of(D__gap=lambda t: -1, D__penalty=lambda t: 0.1, G__score=lambda t: 1)))
+    text = " ".join(show.reading(log_of(D__gap=lambda t: -1, D__penalty=lambda t: 0.1, G__score=lambda t: 1)))
     assert "logistic" not in text
 
 
 def test_a_term_that_is_not_on_every_line_is_held() -> None:
     log: list[dict[str, Any]] = [{"images": i, "D/real": 1.0, **({"D/r1": i} if i % 4 == 2 else {})} for i in range(12)]
-    assert pictures.terms_of(log)["D"][1]["r1"].tolist() == [2, 2, 2, 2, 2, 2, 6, 6, 6, 6, 10, 10]
-    assert "not a finite" not in " ".join(pictures.reading(log))
+    assert show.terms_of(log)["D"][1]["r1"].tolist() == [2, 2, 2, 2, 2, 2, 6, 6, 6, 6, 10, 10]
+    assert "not a finite" not in " ".join(show.reading(log))
 
 
 def test_the_reading_of_a_short_or_broken_log() -> None:
-    assert "Too early" in pictures.reading(log_of(5, D__real=lambda t: 1))[0]
-    assert "Too early" in pictures.reading([])[0]
-    broken = pictures.reading(log_of(50, D__real=lambda t: math.nan if t > 0.5 else 1))
+    assert "Too early" in show.reading(log_of(5, D__real=lambda t: 1))[0]
+    assert "Too early" in show.reading([])[0]
+    broken = show.reading(log_of(50, D__real=lambda t: math.nan if t > 0.5 else 1))
     assert len(broken) == 1 and "D/real is not a finite number at 2,700 images" in broken[0]
 
 
@@ -200,8 +200,8 @@ def test_the_film_shows_first_and_last_and_holds_the_last(tmp_path: Path) -> Non
     frames = []
     for i in range(9):
         frames.append(tmp_path / f"{i * 1000:012d}.png")
-        pictures.save(pictures.grid(np.full((4, 8, 8, 1), 28 * i, np.uint8)), frames[-1])
-    pictures.film(frames, tmp_path / "film.gif", max_frames=4)
+        show.save(show.grid(np.full((4, 8, 8, 1), 28 * i, np.uint8)), frames[-1])
+    show.film(frames, tmp_path / "film.gif", max_frames=4)
     with Image.open(tmp_path / "film.gif") as film:
         assert getattr(film, "n_frames", 1) == 4
         assert b"AI model" in film.info["comment"]
@@ -216,13 +216,13 @@ def test_the_film_shows_first_and_last_and_holds_the_last(tmp_path: Path) -> Non
 
 
 def test_a_film_of_nothing_is_not_written(tmp_path: Path) -> None:
-    pictures.film([], tmp_path / "film.gif")
+    show.film([], tmp_path / "film.gif")
     assert not (tmp_path / "film.gif").exists()
 
 
 def test_a_failed_write_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = pictures.grid(noise(1, 8, 8, 1))
-    pictures.save(image, tmp_path / "a.png")
+    image = show.grid(noise(1, 8, 8, 1))
+    show.save(image, tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
 
     def full(self: Image.Image, path: Path, *_: object, **__: object) -> None:
@@ -231,6 +231,6 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(Image.Image, "save", full)
     with pytest.raises(OSError, match="disk full"):
-        pictures.save(image, tmp_path / "a.png")
+        show.save(image, tmp_path / "a.png")
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
     assert (tmp_path / "a.png").read_bytes() == before

@@ -14,11 +14,12 @@ from gansmith.cli import main
 from gansmith.data import FewLabels, ImageCodec
 from gansmith.metrics.clusters import matched
 from gansmith.options import Count
-from gansmith.predict import predict, score
 from gansmith.recipe import Recipe
 from gansmith.recipes.aae import AAE
 from gansmith.recipes.cogan import CoGAN
 from gansmith.recipes.semi import Semi
+from gansmith.use import picture_files
+from gansmith.use.predict import predict, score
 
 
 def digits(n: int = 240) -> dict[str, np.ndarray]:
@@ -113,7 +114,7 @@ def test_what_a_model_does_not_give_is_refused(classifier: Path, tmp_path: Path)
     with pytest.raises(ValueError, match="this recipe makes class"):
         model.apply(digits()["x"][:3], "cluster")
     with pytest.raises(ValueError, match="draws from noise"):
-        gansmith.apply.apply(model, tmp_path, tmp_path / "out")
+        picture_files.apply(model, tmp_path, tmp_path / "out")
 
 
 def test_reconstructions_codes_and_clusters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith.nets.dropout import Dropout
-from gansmith.randomness import Stream, Tape, draws, kept, noise, normal, uniform
+from gansmith.step.randomness import Stream, Tape, draws, kept, noise, normal, uniform
 
 
 def drawn(stream: Stream) -> list[Tensor]:

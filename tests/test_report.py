@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gansmith import engine
+import gansmith
 from gansmith.cli import main
+from gansmith.engine import start
 from gansmith.options import Count, TrainOptions
 from gansmith.recipes.gan import GAN
 from gansmith.report import report
@@ -85,7 +86,7 @@ def refers_to_nothing_outside(page: Page) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "digits-run"
-    engine.train(GAN(width=16, z_dim=8), "digits", OPTIONS, out=folder, name="gan")
+    start.train(GAN(width=16, z_dim=8), "digits", OPTIONS, out=folder, name="gan")
     return folder
 
 
@@ -249,7 +250,7 @@ def test_scores_with_their_floor_control_and_protocol(copy: Callable[..., Path])
 def test_points(tmp_path: Path) -> None:
     run = tmp_path / "ring"
     options = dataclasses.replace(OPTIONS, images=Count(128), sample_every=Count(64))
-    engine.train(GAN(width=16, z_dim=8), "toy:ring", options, out=run, name="gan")
+    start.train(GAN(width=16, z_dim=8), "toy:ring", options, out=run, name="gan")
     page = page_of(run)
     assert "vectors of 2" in page.words and "Euclidean" in page.words
     assert page.images("averaged weights")[0].width == 640 and not page.images("training picture")
@@ -259,7 +260,7 @@ def test_points(tmp_path: Path) -> None:
 
 def test_a_recipe_of_ones_own_is_neither_run_nor_read(copy: Callable[..., Path], tmp_path: Path) -> None:
     own = tmp_path / "mine.py"
-    source = Path(engine.__file__).with_name("recipes") / "gan.py"
+    source = Path(gansmith.__file__).with_name("recipes") / "gan.py"
     own.write_text(source.read_text().replace("from ..", "from gansmith.").replace("from gansmith. ", "from gansmith "))
     with open(own, "a") as file:
         file.write(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")

@@ -23,8 +23,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 
+from gansmith.files import sha256
 from gansmith.recipe import recipe_names
-from gansmith.run import Run, sha256
+from gansmith.run import Run
 
 TINY = {
     "gan": "--width 32",

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gansmith.run import Run, sha256, write_atomically, write_json, write_tensors
+from gansmith.files import sha256, write_atomically, write_json, write_tensors
+from gansmith.run import Run
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from gansmith.data import DataSpec, TextCodec
-from gansmith.model import draw_samples
+from gansmith.model.draw import draw_samples
 from gansmith.nets import sequence
 from gansmith.nets.sequence import Discriminator, Follower, Generator, alive, pick, token_nll
 from gansmith.recipes.seqgan import SeqGAN
-from gansmith.step import Step, Stream, draws
+from gansmith.step.randomness import Stream, draws
+from gansmith.step.step import Step
 
 
 def generator(words: int = 5, length: int = 4, end: int = 0, spread: float = 3.0) -> Generator:

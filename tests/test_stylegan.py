@@ -10,13 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gansmith.data import DataSpec, ImageCodec
-from gansmith.model import draw_samples
+from gansmith.model.draw import draw_samples
 from gansmith.nets import stylegan
 from gansmith.nets.running import Running
 from gansmith.penalties import PathLength, path_lengths
 from gansmith.recipe import Adam
 from gansmith.recipes.stylegan2 import StyleGAN2, paper_cifar, paper_f
-from gansmith.step import Ranks, Setting, Step, Stream, draws
+from gansmith.step.randomness import Stream, draws
+from gansmith.step.ranks import Ranks, Setting
+from gansmith.step.step import Step
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 13, 50), (2, 6, 5), (3, 9, 64), (1, 17, 31)]
 SPEC = DataSpec(kind="image", shape=(3, 8, 8), codec=ImageCodec())

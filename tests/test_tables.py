@@ -13,16 +13,16 @@ import torch
 
 import gansmith
 from gansmith import cli
-from gansmith.complete import complete, records, unquoted
 from gansmith.data import ByCondition, Store, TableCodec, codec_from_json, open_store
 from gansmith.data.inspect import describe, inspect
 from gansmith.data.table import cell_texts, fit_modes, select
 from gansmith.data.tabular import codes_of, infer_text, read_csv, rows_like, write_table
-from gansmith.model import Model
+from gansmith.model.model import Model
 from gansmith.options import Count, DataOptions
 from gansmith.recipes.ctgan import CTGAN
 from gansmith.recipes.gain import GAIN
-from gansmith.sample import conditions, sample_where
+from gansmith.use.complete import complete, records, unquoted
+from gansmith.use.where import conditions, sample_where
 
 MIXED = """id,when,paid,score,group,flag,units,blank,zip
 a1,2024-01-05,1.50,-3.25,red,True,3,x,02139
@@ -424,7 +424,7 @@ def open_store_text(text: str, path: Path, codec: TableCodec) -> np.ndarray:
 
 
 def test_gain_fills_better_than_the_mean(imputer: tuple[Path, Model], simple: Path) -> None:
-    from gansmith.complete import fill
+    from gansmith.use.complete import fill
 
     model = imputer[1]
     codec = model.spec.codec

@@ -9,9 +9,9 @@ import pytest
 
 import gansmith
 from gansmith.cli import main
-from gansmith.judge_text import TextJudge
+from gansmith.judge.protocol import scores_of
+from gansmith.judge.text import TextJudge
 from gansmith.options import Count, DataOptions
-from gansmith.protocol import scores_of
 from gansmith.recipes.seqgan import SeqGAN
 from gansmith.report import report
 from gansmith.run import Run

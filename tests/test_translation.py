@@ -11,14 +11,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 import gansmith
-from gansmith import engine
 from gansmith.cli import main
 from gansmith.data import open_store
+from gansmith.engine import start
 from gansmith.options import Count
 from gansmith.recipe import Ramp
 from gansmith.recipes.cyclegan import CycleGAN
 from gansmith.recipes.pix2pix import Pix2Pix
-from gansmith.step import Setting
+from gansmith.step.ranks import Setting
 from test_contract import feed, step_of, two
 
 GREY = two("pairs", (1, 8, 8), (1, 8, 8))
@@ -175,7 +175,7 @@ def test_a_run_ends_with_sheets_and_a_resumed_one_with_the_same_bits(
     recipe: Pix2Pix | CycleGAN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Timed apart, the two might be given different memory layouts.
-    monkeypatch.setattr(engine, "choose_setting", lambda *_: (Setting(), {}))
+    monkeypatch.setattr(start, "choose_setting", lambda *_: (Setting(), {}))
     whole = gansmith.train(recipe, data(), options(64), out=tmp_path / "whole")
     halves = gansmith.train(recipe, data(), options(32), out=tmp_path / "halves")
     gansmith.resume(halves.path, images=64)
@@ -198,7 +198,7 @@ def test_a_run_ends_with_sheets_and_a_resumed_one_with_the_same_bits(
 
 
 def test_the_sheet_shows_source_result_and_target(tmp_path: Path) -> None:
-    from gansmith.engine import show_sources
+    from gansmith.engine.film import show_sources
 
     store = open_store(data())
     rows = {k: spec.codec.encode(torch.from_numpy(store.fields[k][:2].copy())) for k, spec in store.spec.parts.items()}

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansmith.jitter import jitter
+from gansmith.augment.jitter import jitter
 from gansmith.nets.patch import PatchGAN, fitting, receptive_field
 from gansmith.nets.pool import Pool
 from gansmith.nets.translator import Translator
 from gansmith.nets.unet import UNet, levels
 from gansmith.recipe import uniform
-from gansmith.step import Stream, draws
+from gansmith.step.randomness import Stream, draws
 
 SHAPES = [(1, 8, 8), (3, 17, 24), (4, 5, 40), (2, 33, 7), (3, 64, 64)]
 

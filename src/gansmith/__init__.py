@@ -13,22 +13,24 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .engine import Diverged, resume, train
-    from .model import Model, load
+    from .engine.log import Diverged
+    from .engine.start import resume, train
+    from .model.model import Model
+    from .model.saved import load
     from .options import TrainOptions
     from .recipe import Recipe, load_recipe
     from .run import Run
 
 _HOME = {
-    "Diverged": "engine",
-    "Model": "model",
+    "Diverged": "engine.log",
+    "Model": "model.model",
     "Recipe": "recipe",
     "Run": "run",
     "TrainOptions": "options",
-    "load": "model",
+    "load": "model.saved",
     "load_recipe": "recipe",
-    "resume": "engine",
-    "train": "engine",
+    "resume": "engine.start",
+    "train": "engine.start",
 }
 
 __all__ = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .fields import settle
+from .settle import settle
 
 
 class Count(int):

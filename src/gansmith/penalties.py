@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .nets.running import Running
-from .step import normal, uniform
+from .step.randomness import normal, uniform
 
 
 def scored(net: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,24 +19,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
-from .fields import settle
-from .step import (
-    EMPTY,
-    Adam,
-    Average,
-    Batch,
-    Ramp,
-    Rule,
-    Step,
-    Terms,
-    Turn,
-    gathered,
-    joined,
-    noise,
-    normal,
-    of_all_ranks,
-    uniform,
-)
+from .settle import settle
+from .step.randomness import gathered, joined, noise, normal, of_all_ranks, uniform
+from .step.step import Step
+from .step.turn import EMPTY, Adam, Average, Batch, Ramp, Rule, Terms, Turn
 
 __all__ = [
     "EMPTY",

@@ -14,7 +14,6 @@ old one whole. Nothing here is pickled.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import time
@@ -24,70 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from .files import read_json, sha256, write_atomically, write_json, write_tensors
+
 FORMAT = 1
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, flush it to the disk, and rename it into place.
-
-    Raises `OSError` with the old file intact and the unfinished one removed.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            write(temporary)
-            with open(temporary, "rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except SafetensorError as error:  # how safetensors reports an I/O error, such as a full disk
-            raise OSError(str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object atomically."""
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: str) -> str:
-    """Write tensors atomically as safetensors; returns the file's sha256. Equal tensors give equal bytes."""
-    flat = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
-    digest = ""
-
-    def write(part: Path) -> None:
-        nonlocal digest
-        save_file(flat, part, metadata={"gansmith": metadata})  # one key: the order of several is not fixed
-        digest = sha256(part)
-
-    write_atomically(path, write)
-    return digest
-
-
-def sha256(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises `ValueError` naming the file if it is damaged or anything else."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} is damaged: it does not hold a JSON object")
-    return value
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gansmith.metrics import (
-    area_under_curve,
-    classifier_two_sample,
-    frechet_distance,
-    gan_test,
-    gan_train,
-    per_class,
-)
+from gansmith.metrics import area_under_curve, classifier_two_sample, frechet_distance, gan_test, gan_train, per_class
 
 
 def normal(n: int, d: int, seed: int) -> Tensor:

@@ -71,8 +71,8 @@ def evaluate(words: list[str]) -> int:
     if not files and packing:
         raise Usage(f"--{min(packing).replace('_', '-')} is for --real and --fake: a run knows how its data was packed")
 
-    from .. import evaluate as judge
-    from ..reading import table
+    from ..judge import evaluate as judge
+    from ..judge.words import table
 
     shared: dict[str, Any] = {
         "metrics": options.metrics,
@@ -123,10 +123,11 @@ def compare(words: list[str]) -> int:
     if not options.runs:
         raise Usage("name the runs to compare")
 
-    from .. import compare as comparing
+    from ..compare.compare import compare as compared
+    from ..compare.page import table
 
-    found = comparing.compare(options.runs, metrics=options.metrics, protocol=options.protocol, out=options.out)
-    print(comparing.table(found))
+    found = compared(options.runs, metrics=options.metrics, protocol=options.protocol, out=options.out)
+    print(table(found))
     print(f"\nsaved: {options.out / 'compare.html'}, {options.out / 'compare.json'}")
     return 0
 
@@ -160,8 +161,8 @@ def bench(words: list[str]) -> int:
     if not options.recipes:
         raise Usage(f"say which recipes to train: {', '.join(catalog.names())}, or paths of a .py")
 
-    from .. import bench as benchmark
-    from .. import compare as comparing
+    from ..compare import bench as benchmark
+    from ..compare.page import table
 
     passed: list[str] = []
     for name in (f.name for f in dataclasses.fields(TrainOptions) if f.name in given_in(words)):
@@ -177,7 +178,7 @@ def bench(words: list[str]) -> int:
         ray=options.ray,
         say=lambda text: print(text, file=sys.stderr),
     )
-    print(comparing.table(found))
+    print(table(found))
     print(f"\nsaved: {options.out / 'compare.html'}, {options.out / 'compare.json'}")
     return 0
 

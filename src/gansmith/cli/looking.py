@@ -115,7 +115,7 @@ class _Info:
 def info(words: list[str]) -> int:
     """Tell what a run is, how far, how it goes, and show its networks layer by layer."""
     options = parse(_Info, words, "gansmith info", info.__doc__)
-    from ..info import render
+    from ..report.console import render
     from ..run import Run
 
     render(Run(options.run), own_recipe(options.recipe_file))

@@ -14,7 +14,7 @@ from ..options import DataOptions
 from .parsing import Usage, gathered, own_recipe, parse
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..model.model import Model
     from ..recipe import Made
 
 
@@ -69,8 +69,8 @@ def sample(words: list[str]) -> int:
 
     import numpy as np
 
-    from .. import pictures
-    from ..model import load
+    from .. import show
+    from ..model.saved import load
 
     model = load(options.run, own_recipe(options.recipe_file))
     if not model.from_noise or options.given:
@@ -93,14 +93,14 @@ def sample(words: list[str]) -> int:
         return 0
     out.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".npz":
-        np.savez_compressed(out, x=x, notice=np.array(pictures.COMMENT))
+        np.savez_compressed(out, x=x, notice=np.array(show.COMMENT))
     elif text:
-        pictures.save_lines(x, out)
+        show.save_lines(x, out)
     elif suffix == ".png":
-        pictures.save(pictures.sheet(x, spec, real_points(options.run, x)), out)
+        show.save(show.sheet(x, spec, real_points(options.run, x)), out)
     else:
         saved = spec.codec.to_json()
-        pictures.save_singles(x, out, (float(saved["low"]), float(saved["high"])))
+        show.save_singles(x, out, (float(saved["low"]), float(saved["high"])))
     print(f"{len(x):,} samples of {model.recipe_name} after {model.images:,} images, seed {options.seed}: {out}")
     return 0
 
@@ -115,7 +115,7 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
     if options.temperature != 1.0:
         asked["temperature"] = options.temperature
     if options.label:
-        from ..model import label_of
+        from ..model.model import label_of
 
         asked["label"] = label_of(model.spec, options.label)
     if unknown := sorted(set(asked) - model.recipe.takes):
@@ -130,7 +130,8 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
 
 def _sample_sheet(model: Model, options: _Sample, out: Path) -> int:
     """A sheet with a class or a code a row."""
-    from .. import asked, pictures
+    from .. import show
+    from ..use import sheets as asked
 
     if options.label or not model.spec.pictures or out.suffix.lower() != ".png":
         raise ValueError(
@@ -141,7 +142,7 @@ def _sample_sheet(model: Model, options: _Sample, out: Path) -> int:
     kind = asked.label_sheet if options.sweep == "label" else asked.code_sheet
     found = kind(model, options.num, seed=options.seed, weights=options.weights)
     out.parent.mkdir(parents=True, exist_ok=True)
-    pictures.save(pictures.sheet(found.samples, model.spec, found.samples[:0], found.columns), out)
+    show.save(show.sheet(found.samples, model.spec, found.samples[:0], found.columns), out)
     print(f"{len(found.samples):,} samples of {model.recipe_name}, {found.what}; seed {options.seed}: {out}")
     return 0
 
@@ -156,8 +157,8 @@ def _sample_of(options: _Sample, model: Model, out: Path) -> int:
         )
     import numpy as np
 
-    from .. import apply as applying
-    from .. import pictures
+    from .. import show
+    from ..use import translate as applying
 
     given, raw, failed = applying.sources(model, options.given, options.direction)
     for text in failed:
@@ -169,21 +170,21 @@ def _sample_of(options: _Sample, model: Model, out: Path) -> int:
     bounds = [(float(c["low"]), float(c["high"])) for c in (before.codec.to_json(), after.codec.to_json())]
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() == ".npz":
-        np.savez_compressed(out, x=x, source=which, notice=np.array(pictures.COMMENT))
+        np.savez_compressed(out, x=x, source=which, notice=np.array(show.COMMENT))
     elif out.suffix:
-        columns = [pictures.to_8_bit(raw[which], bounds[0]), pictures.to_8_bit(x, bounds[1])]
-        pictures.save(pictures.strips(columns, repeat=4 if options.num > 8 else 1), out)
+        columns = [show.to_8_bit(raw[which], bounds[0]), show.to_8_bit(x, bounds[1])]
+        show.save(show.strips(columns, repeat=4 if options.num > 8 else 1), out)
     else:
-        pictures.save_singles(x, out, bounds[1])
+        show.save_singles(x, out, bounds[1])
     print(f"{len(x):,} samples of {model.recipe_name}, made of {len(raw):,} pictures, seed {options.seed}: {out}")
     return 0
 
 
 def _sample_table(model: Model, options: _Sample) -> int:
     """Rows of a table, and how they were found."""
-    from .. import pictures
+    from .. import show
     from ..data.tabular import write_table
-    from ..sample import sample_where
+    from ..use.where import sample_where
 
     out = options.out or options.run / "rows.csv"
     if out.suffix.lower() not in (".png", *TABLES):
@@ -196,7 +197,7 @@ def _sample_table(model: Model, options: _Sample) -> int:
         stored = model.stored(options.num, seed=options.seed, weights=options.weights)
     codec: Any = model.spec.codec
     if out.suffix.lower() == ".png":
-        pictures.save(pictures.sheet(stored, model.spec, real_points(options.run, stored)), out)
+        show.save(show.sheet(stored, model.spec, real_points(options.run, stored)), out)
     else:
         write_table(codec, stored, out)
     print(f"{len(stored):,} rows of {model.recipe_name} after {model.images:,} images, seed {options.seed}{how}: {out}")
@@ -250,8 +251,8 @@ def apply(words: list[str]) -> int:
     """Put a trained model to work on data of yours: translate, reconstruct, classify, fill the holes of a table."""
     options = parse(_Apply, words, "gansmith apply", apply.__doc__)
 
-    from .. import apply as applying
-    from ..model import load
+    from ..model.saved import load
+    from ..use import picture_files
 
     model = load(options.run, own_recipe(options.recipe_file)).to(options.device)
     if model.spec.kind == "table":
@@ -266,7 +267,7 @@ def apply(words: list[str]) -> int:
             return _predict(model, what[0], options)
     elif options.what != "auto":
         raise ValueError(f"--what {options.what}: {model.recipe_name} translates; leave it out")
-    done = applying.apply(
+    done = picture_files.apply(
         model,
         options.input,
         options.out,
@@ -288,7 +289,7 @@ def apply(words: list[str]) -> int:
 
 def _predict(model: Model, what: Made, options: _Apply) -> int:
     """Classes, clusters or codes into a table; the errors, where the data has labels."""
-    from ..predict import predict, score, write
+    from ..use.predict import predict, score, write
 
     if options.out.suffix.lower() != ".csv" or options.out.is_dir():
         raise Usage(f"--out {options.out}: name a .csv for the {what} of each sample")
@@ -310,7 +311,7 @@ def _predict(model: Model, what: Made, options: _Apply) -> int:
 
 def _complete(model: Model, options: _Apply) -> int:
     """Fill the missing cells of a table."""
-    from ..complete import complete
+    from ..use.complete import complete
 
     done = complete(model, options.input, options.out, seed=options.seed, weights=options.weights, draw=options.draw)
     for note in done.notes:

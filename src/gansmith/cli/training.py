@@ -50,17 +50,17 @@ def train(words: list[str]) -> int:
         if ranks > 1:
             _launch(ranks, ["train", *written])
 
-    from .. import engine
+    from ..engine import start
 
     recipe = recipe_of(page)
     if options.estimate:
-        from ..estimate import estimate
+        from ..engine.estimate import estimate
 
         found = estimate(recipe(**fields), page.name, options.data, options.train, options.out)
         if os.environ.get("RANK", "0") == "0":
             print(found)
     elif options.resume:
-        engine.resume(
+        start.resume(
             options.out,
             recipe=recipe if page.name.endswith(".py") else None,
             images=options.train.images if "images" in given else None,
@@ -69,7 +69,7 @@ def train(words: list[str]) -> int:
     else:
         # A path is recorded in full: the run may be continued from another folder.
         label = str(page.path.resolve()) if page.name.endswith(".py") else page.name
-        engine.train(recipe(**fields), options.data, options.train, out=options.out, name=label)
+        start.train(recipe(**fields), options.data, options.train, out=options.out, name=label)
     if "WORLD_SIZE" in os.environ:
         # Some ranks abort while the interpreter is torn down, and torchrun then reports a failure; all is saved by now.
         sys.stdout.flush()

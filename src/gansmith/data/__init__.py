@@ -1,7 +1,8 @@
 """The data's front door: a source becomes a packed store once; batches are gathered from it."""
 
+from ..machine import free_bytes
 from .draw import ByCondition, Draw, FewLabels, HeldOut, Uniform, Unpaired
-from .feed import Feed, free_bytes
+from .feed import Feed
 from .spec import Codec, DataSpec, ImageCodec, VectorCodec, codec_from_json
 from .store import Store, open_store
 from .table import Column, Span, TableCodec

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-import os
-import sys
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..machine import free_bytes
 from .draw import Draw
 from .ondisk import OnDisk
 from .spec import Codec, ImageCodec
@@ -163,31 +161,3 @@ def _advise(field: np.ndarray, advice: str) -> None:
 def _to(tensor: Tensor, device: torch.device) -> Tensor:
     """To the device without waiting for it."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-
-def free_bytes(device: torch.device) -> int:
-    """Bytes of memory that are free on the device: of the machine, or of the container that we are in."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return min(_free_of_machine(), _free_of_container())
-
-
-def _free_of_container() -> int:
-    """What the control group (version 2) still allows; everything where there is none."""
-    group = Path("/sys/fs/cgroup")
-    try:
-        most = (group / "memory.max").read_text().strip()
-        return sys.maxsize if most == "max" else max(int(most) - int((group / "memory.current").read_text()), 0)
-    except (OSError, ValueError):
-        return sys.maxsize
-
-
-def _free_of_machine() -> int:
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return 4 << 30

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import cache_dir
 from ..options import DataOptions, Size
 from .arrays import ArraySource, Rows, channel_axis, index_labels, row_name
 from .found import Report, warnings_of
@@ -23,7 +24,7 @@ from .pack import MANIFEST, Quarantined, even_chunks, progress_bar, workers
 from .paired import DomainSource, JoinedSource, PairSource, halved
 from .pictures import MOST_BYTES, Bad, open_picture, quiet
 from .sources import PictureSource, choose, recognise, survey
-from .store import Store, cache_dir
+from .store import Store
 from .table import TableCodec, describe_columns
 from .tabular import TableSource
 from .text import TextSource

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import cache_dir
 from ..options import DataOptions
 from .pack import FORMAT, MANIFEST, Quarantined, pack, sha256_of
 from .paired import DomainSource, fields_of, pack_domains
@@ -121,15 +121,6 @@ def _check(spec: DataSpec, fields: dict[str, np.ndarray], count: int) -> None:
         raise ValueError("labels and class names do not go together")
     if "y" in fields and not (fields["y"].min() >= 0 and fields["y"].max() < len(spec.classes)):
         raise ValueError(f"y.npy holds labels outside 0 ... {len(spec.classes) - 1}")
-
-
-def cache_dir() -> Path:
-    """Where packed stores and downloads are kept: $GANSMITH_CACHE, $XDG_CACHE_HOME/gansmith or ~/.cache/gansmith."""
-    if named := os.environ.get("GANSMITH_CACHE"):
-        return Path(named)
-    if xdg := os.environ.get("XDG_CACHE_HOME"):
-        return Path(xdg) / "gansmith"
-    return Path.home() / ".cache" / "gansmith"
 
 
 def open_store(

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.store import cache_dir
+from ..files import cache_dir
 from .encoder import Encoder, placed
 from .weights import convert_weights, fill, read_weights
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..extras import need
-from ..run import sha256
+from ..files import sha256
 from .encoder import Encoder, placed
 
 PUBLISHED = "facebook/dinov2-large"

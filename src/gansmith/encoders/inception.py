@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data.known import Official, fetch
-from ..data.store import cache_dir
+from ..files import cache_dir
 from .encoder import PUBLISHED_INCEPTION, Encoder, placed
 from .resize import Resize
 from .weights import convert_weights, fill, read_weights

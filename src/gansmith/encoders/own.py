@@ -33,8 +33,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..data.spec import ImageCodec
-from ..data.store import Store, cache_dir
-from ..run import read_json, sha256, write_json, write_tensors
+from ..data.store import Store
+from ..files import cache_dir, read_json, sha256, write_json, write_tensors
 from .encoder import Encoder, in_bytes, placed
 from .resize import resized
 from .weights import fill

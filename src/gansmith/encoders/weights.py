@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..run import read_json, sha256, write_json, write_tensors
+from ..files import read_json, sha256, write_json, write_tensors
 
 FORMAT = 1
 

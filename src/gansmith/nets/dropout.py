@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..randomness import kept
+from ..step.randomness import kept
 
 
 class Dropout(nn.Dropout):

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..randomness import gathered
+from ..step.randomness import gathered
 
 
 class Minibatch(nn.Module):

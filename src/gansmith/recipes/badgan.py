@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import pixelcnn, weight_norm
-from ..recipe import (  # fmt: skip
+from ..recipe import (
     EMPTY,
     Adam,
     Average,

@@ -23,7 +23,7 @@ from .. import losses
 from ..data import Uniform
 from ..nets import mlp
 from ..recipe import EMPTY, Average, Batch, DataSpec, Draw, FewLabels, Made, Recipe, Step, Terms, Turn, noise
-from ..sghmc import SGHMC, Chain
+from ..step.sghmc import SGHMC, Chain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,10 +17,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ..jitter import jitter
+from ..augment.jitter import jitter
 from ..losses import least_squares
 from ..nets import patch, pool, translator
-from ..recipe import (
+from ..recipe import (  # fmt: skip
     EMPTY,
     Adam,
     Batch,
@@ -33,7 +33,7 @@ from ..recipe import (
     Unpaired,
     of_all_ranks,
     uniform,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, kw_only=True)

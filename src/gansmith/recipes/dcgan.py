@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
-from ..augment import instance_noise
+from ..augment.noise import instance_noise
 from ..nets import conv
 from ..nets.initial import initialise
 from ..penalties import History

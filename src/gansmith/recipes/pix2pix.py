@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
-from ..jitter import jitter
+from ..augment.jitter import jitter
 from ..nets import patch, unet
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Ramp, Recipe, Terms, Turn, uniform
 

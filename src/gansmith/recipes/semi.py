@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import weight_norm
-from ..recipe import (  # fmt: skip
+from ..recipe import (
     EMPTY,
     Adam,
     Average,

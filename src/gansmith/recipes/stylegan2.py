@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
-from ..augment import ADA, build
+from ..augment.ada import ADA
+from ..augment.build import build
 from ..nets import stylegan
 from ..penalties import PathLength, path_lengths, zero_centred
 from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..run import Run, write_atomically
+from ..files import write_atomically
+from ..run import Run
 from .facts import gather
 from .page import document
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..run import read_json
+from ..files import read_json
 from .facts import Facts
 from .markup import Child, bullets, pairs, tag
 from .words import kind, recipe_name, recorded, said, source_name

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .. import pictures
+from .. import show
 from .facts import Facts
-from .images import img
+from .inline import img
 from .markup import Child, bullets, figure, table, tag
 
 
@@ -18,14 +18,14 @@ def section(facts: Facts) -> Child:
     """The curves, their reading, and a table of each term's values."""
     if not facts.log:
         return tag("p", "Nothing is logged yet.")
-    reading = pictures.reading(facts.log)
+    reading = show.reading(facts.log)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "curves.png"
-        pictures.curves(facts.log, path)
+        show.curves(facts.log, path)
         with Image.open(path) as image:
             picture = img(image.convert("RGB"), f"the terms of each player's loss. {' '.join(reading)}", class_="chart")
     rows = []
-    for turn, (_, terms) in pictures.terms_of(facts.log).items():
+    for turn, (_, terms) in show.terms_of(facts.log).items():
         for name, values in terms.items():
             late = values[-max(len(values) // 4, 1) :]
             finite = values[np.isfinite(values)]

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import catalog, doctor, pictures
+from .. import catalog, doctor, show
 from ..data import DataSpec, Store
-from ..model import build_recipe, load
+from ..files import read_json
+from ..model.saved import build_recipe, load
 from ..recipe import Recipe, load_recipe
-from ..run import Run, read_json
-from .images import grid_size
+from ..run import Run
+from .inline import grid_size
 from .neighbours import Neighbours, search
 from .spaced import spaced
 from .words import entry
@@ -112,7 +113,7 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
             "Training has not finished: this is how it stood when the page was made. To go on: "
             f"gansmith train --resume --out {shlex.quote(str(run.path))}"
         )
-    warnings += [s for s in pictures.reading(log) if "training broke" in s]
+    warnings += [s for s in show.reading(log) if "training broke" in s]
     if store is not None and store.quarantined:
         warnings.append(
             f"{len(store.quarantined):,} files or rows were left out of the training data, the first: "

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from .. import pictures
+from .. import show
 from ..run import Run
 from .facts import Facts
-from .images import encoded, img, shrunk
+from .inline import encoded, img, shrunk
 from .markup import Child, Html, figure, tag
 from .spaced import spaced
 
@@ -90,7 +90,7 @@ def _film(kept: Sequence[Path], alt: str, class_: str) -> Html:
             for path in (kept[i] for i in spaced(len(kept), most)):
                 small.append(Path(folder) / path.name)
                 _opened(path, side).save(small[-1])
-            pictures.film(small, out)
+            show.film(small, out)
             if out.stat().st_size <= _FILM_BYTES:
                 break
         with Image.open(out) as image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .facts import Facts
-from .images import singles
+from .inline import singles
 from .markup import Child, Html, figure, table, tag
 from .neighbours import SHOWN, Neighbours
 

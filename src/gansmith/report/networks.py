@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .. import info
+from . import console as info
 from .facts import Facts
 from .markup import Child, table, tag
 

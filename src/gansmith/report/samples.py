@@ -6,7 +6,7 @@ import numpy as np
 
 from .facts import Facts
 from .film import frames, lines, still, text_frames, when
-from .images import grid_size, sheet
+from .inline import grid_size, sheet
 from .markup import Child, figure, tag
 from .spaced import spaced
 

@@ -1,0 +1,1 @@
+"""A recipe, a source of data and options become a run."""

@@ -1,0 +1,161 @@
+"""Training begins here: a recipe, a source of data and options become a run; or a run goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._version import __version__
+from ..data import DataSpec
+from ..machine import tame_allocator
+from ..model.saved import build_recipe, recipe_record
+from ..options import Count, TrainOptions
+from ..recipe import Recipe, load_recipe
+from ..run import Run, refuse_existing
+from ..step.ranks import Setting, barrier, joined
+from .prepare import check_options, initial_networks, packed, reopen, spec_for
+from .session import _Training
+from .tuning import Candidate, choose_setting, data_seed, within_memory
+
+
+def train(
+    recipe: Recipe | str,
+    data: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any = "digits",
+    options: TrainOptions = TrainOptions(),
+    *,
+    out: str | Path | None = None,
+    name: str | None = None,
+) -> Run:
+    """Train a GAN into a new run directory and return the run.
+
+    `recipe`: a recipe, or the name of one (its defaults are used), or the path of a file that defines one. `data`: a
+    source as on the command line, arrays, or a pandas DataFrame. `out`: the directory, `runs/<recipe>-<data>` by
+    default. `name`: what to record as the recipe's name; needed only for a recipe object of your own, whose file it is.
+
+    >>> import gansmith
+    >>> from gansmith.recipes.gan import GAN
+    >>> run = gansmith.train(GAN(), "digits", gansmith.TrainOptions(images=50_000), out="runs/first")  # doctest: +SKIP
+    >>> gansmith.load(run.path).sample(16).shape  # doctest: +SKIP
+    (16, 8, 8, 1)
+
+    Raises `ValueError` for options that do not fit, `FileExistsError` if `out` holds something, `FileNotFoundError`
+    for missing data, `Diverged` when a term is no longer finite. Ctrl-C and SIGTERM save first, then raise
+    `KeyboardInterrupt` and `SystemExit(143)`.
+    """
+    if isinstance(recipe, str):
+        name, recipe = recipe, load_recipe(recipe)()
+    if not isinstance(recipe, Recipe):
+        made = f"{recipe.__name__}(), made of the class" if isinstance(recipe, type) else "a recipe or its name"
+        raise TypeError(f"recipe is {recipe!r}; give {made}")
+    if not isinstance(options, TrainOptions):
+        raise TypeError(f"options are {options!r}; give gansmith.TrainOptions(images=..., batch_size=...)")
+    if name is None:
+        module = type(recipe).__module__
+        name = module.rsplit(".", 1)[1] if module.startswith("gansmith.recipes.") else sys.modules[module].__file__
+        assert name is not None
+    check_options(recipe, options)
+    label = data if isinstance(data, str | Path) else "array"
+    path = Path(out) if out is not None else Path("runs") / f"{Path(name).stem}-{_safe(str(label))}"
+    with joined(options.device) as (ranks, device):
+        if ranks.rank == 0:
+            refuse_existing(path)
+        store = packed(data, options, ranks)
+        recipe_spec = spec_for(recipe, name, store)
+        tame_allocator()
+        make = functools.partial(initial_networks, recipe, recipe_spec, options.seed)
+        options = within_memory(recipe, make(), store, recipe_spec, options, device, ranks)
+        setting, timings = choose_setting(recipe, make, store, recipe_spec, options, device, ranks)
+        record = {
+            "recipe": recipe_record(recipe, name),
+            "options": _options_record(options),
+            "data": {
+                "source": str(label),
+                "store": str(store.path),
+                "digest": store.digest,
+                "count": len(store),
+                "spec": recipe_spec.to_json(),
+                **recipe.draw().bind(recipe_spec.codec, store.fields).record(data_seed(options)),
+            },
+            "setting": {**dataclasses.asdict(setting), "threads": torch.get_num_threads(), "timings": timings},
+            "versions": {"gansmith": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "world": ranks.world},
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        run = Run.create(path, record) if ranks.rank == 0 else None
+        barrier(ranks)
+        training = _Training(run or Run(path), recipe, name, recipe_spec, store, make(), options, setting, ranks)
+        how = Candidate(setting, torch.get_num_threads())
+        training.say(
+            f"training {name} on {label} ({len(store):,} x {'x'.join(map(str, recipe_spec.shape))}) to {path}: "
+            f"{_budget(options)}, {options.batch_size} a step, {how} on {device}"
+        )
+        with training.locked():
+            return training.loop()
+
+
+def resume(
+    out: str | Path,
+    *,
+    recipe: type[Recipe] | None = None,
+    images: int | None = None,
+    minutes: float | None = None,
+) -> Run:
+    """Continue a run from its newest whole checkpoint, exactly as if it had never stopped.
+
+    `images` and `minutes` replace the recorded budget and must exceed what is done. `recipe` is needed only if the
+    run used a recipe file of your own. Raises as `train` does, and `ValueError` if the data is no longer the same.
+    """
+    run = Run(out)
+    options = TrainOptions(**run.record["options"])
+    if images is not None:
+        options = dataclasses.replace(options, images=Count(images))
+    if minutes is not None:
+        options = dataclasses.replace(options, minutes=minutes)
+    done = run.progress()
+    spent = options.budget and options.budget <= done["images"]
+    if done["finished"] and (spent or (options.minutes and options.minutes * 60 <= done["seconds"])):
+        reached = f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes"
+        if images is not None or minutes is not None:
+            raise ValueError(f"{reached}: pass a larger --images or --minutes to go on")
+        # No error, so that a script may resume whatever it finds.
+        print(f"{reached} and is finished; a larger --images or --minutes goes on", file=sys.stderr)
+        return run
+    built = build_recipe(run.record["recipe"], recipe)
+    name = str(run.record["recipe"]["name"])
+    saved = run.record["setting"]
+    torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
+    with joined(str(saved["device"])) as (ranks, device):
+        store = reopen(run, options, ranks)
+        spec = DataSpec.from_json(run.record["data"]["spec"])
+        tame_allocator()
+        nets = initial_networks(built, spec, options.seed)
+        setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
+        training = _Training(run, built, name, spec, store, nets, options, setting, ranks)
+        with training.locked():
+            training.restore()
+            return training.loop()
+
+
+def _options_record(options: TrainOptions) -> dict[str, Any]:
+    values = dataclasses.asdict(options)
+    return values | {"data_dir": str(options.data_dir) if options.data_dir else None, "size": list(options.size)}
+
+
+def _budget(options: TrainOptions) -> str:
+    parts = [f"{options.budget:,} images"] if options.budget else []
+    return " or ".join(parts + ([f"{options.minutes:g} minutes"] if options.minutes else []))
+
+
+def _safe(name: str) -> str:
+    """A source's name as part of a folder's."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).name or "data").strip("-")[:40]

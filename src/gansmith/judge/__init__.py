@@ -1,0 +1,1 @@
+"""Is it good? Scores beside a floor and a control."""

@@ -1,0 +1,64 @@
+"""The machine a run lives on: cores, free memory, and how glibc keeps what was freed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+GIB = 2**30
+
+
+def tame_allocator() -> None:
+    """Keep glibc from returning activations to the kernel after every step: faster, for more memory.
+
+    Process-wide, so GANSMITH_MALLOPT=0 opts out.
+    """
+    if platform.libc_ver()[0] == "glibc" and os.environ.get("GANSMITH_MALLOPT", "1") != "0":
+        libc = ctypes.CDLL(None)
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h
+        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(trim_threshold, 2**31 - 1)
+
+
+def release() -> None:
+    """Give what is free back to the kernel, once: what a trial leaves is in pieces that the next cannot fill."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes of memory that are free on the device: of the machine, or of the container that we are in."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min(_free_of_machine(), _free_of_container())
+
+
+def _free_of_container() -> int:
+    """What the control group (version 2) still allows; everything where there is none."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        most = (group / "memory.max").read_text().strip()
+        return sys.maxsize if most == "max" else max(int(most) - int((group / "memory.current").read_text()), 0)
+    except (OSError, ValueError):
+        return sys.maxsize
+
+
+def _free_of_machine() -> int:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return 4 << 30
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""A trained generator: drawn from, saved, loaded, asked."""

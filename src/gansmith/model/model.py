@@ -1,0 +1,152 @@
+"""A trained generator as a folder: `model.safetensors` (weights) and `model.json` (what they are).
+
+The recipe, its fields, the data's spec and its codec travel with the weights, so a model samples in the user's own
+units wherever it is loaded. Nothing is pickled; the tensors' names and shapes are compared with the recipe's networks
+before anything is allocated for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..data import DataSpec
+from ..recipe import EMPTY, Batch, Made, Recipe
+from .draw import Weights, apply_to, draw_samples
+
+
+class Model:
+    """A trained generator: `sample` is what it is for.
+
+    >>> import gansmith
+    >>> model = gansmith.load("runs/demo")  # doctest: +SKIP
+    >>> model.sample(64, seed=0).shape  # doctest: +SKIP
+    (64, 8, 8, 1)
+    """
+
+    def __init__(
+        self, recipe: Recipe, name: str, spec: DataSpec, networks: Mapping[Weights, nn.ModuleDict], images: int
+    ) -> None:
+        self.recipe, self.recipe_name, self.spec, self.images = recipe, name, spec, images
+        self._networks = dict(networks)
+
+    @property
+    def networks(self) -> nn.ModuleDict:
+        """The averaged networks that samples are drawn with by default."""
+        return self._networks["ema"]
+
+    def weights(self, which: Weights) -> nn.ModuleDict:
+        """The networks with the averaged weights, or with those of the last step. Raises `ValueError` for others."""
+        if which not in self._networks:
+            raise ValueError(f"there are no weights {which!r}; there are {', '.join(self._networks)}")
+        return self._networks[which]
+
+    @property
+    def from_noise(self) -> bool:
+        """Whether samples can be drawn of nothing but noise; an imputer's of a row without a cell."""
+        return self.recipe.from_noise or not self.spec.parts
+
+    def to(self, device: str) -> Model:
+        """Move the networks to a device; returns the model."""
+        for nets in self._networks.values():
+            nets.to(device)
+        return self
+
+    def sample(
+        self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Mapping[str, Any] = EMPTY
+    ) -> np.ndarray:
+        """Draw n samples in the data's own units: pictures (n, H, W, C) as uint8, uint16 or float32; vectors (n, D);
+        texts (n,) as strings; rows of a table as a structured array (n,), whose fields are the columns in their own
+        types (`rows["age"]`; `pandas.DataFrame(rows)`).
+
+        Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
+        last step. `given`: n rows each, or one value for all, for recipes whose samples are made of something ({"a":
+        encoded pictures} for pairs and domains; `gansmith.use.translate.translate` takes them as they are), or can be
+        asked for ({"label": names of classes, or numbers into `spec.classes`}, {"code": ...} of InfoGAN, {"z": noise}).
+        Raises `ValueError` for n < 1, unknown weights, or a missing or unknown `given`.
+        """
+        _whole(n=n, seed=seed)
+        rows = _tensors(self, given, n)
+        stored = self.stored(n, seed=seed, weights=weights, given=rows)
+        return self.spec.made(rows)[1].codec.present(stored)
+
+    def apply(self, samples: np.ndarray, what: Made | None = None, *, weights: Weights = "ema") -> np.ndarray:
+        """What the model makes of real samples (n, ...) in the data's own units; by default what its recipe does first.
+
+        A "picture" comes in the same units; probabilities of each "class" (`spec.classes`) or "cluster" as float32
+        (n, K); a "latent" code as float32 (n, D). Raises `ValueError` if the recipe gives nothing, or no such thing.
+        """
+        x = self.spec.codec.encode(torch.from_numpy(np.array(samples))).contiguous()
+        asked = what or next(iter(self.recipe.gives()), "picture")
+        made = apply_to(self.recipe, self.weights(weights), x, asked)
+        return self.spec.codec.decode(made) if asked == "picture" else made.numpy()
+
+    def stored(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
+        """The same as the packed store keeps them: of a table, rows of numbers (n, D). Raises as `sample` does."""
+        if n < 1:
+            raise ValueError(f"cannot draw {n} samples: ask for at least 1")
+        nets = self.weights(weights)
+        _check_rows(self.spec, given, n)
+        named = given.keys() and given.keys() < self.spec.parts.keys()
+        if self.spec.parts and not (named or (self.from_noise and not given)):
+            raise ValueError(
+                f"samples of {self.recipe_name} are made of pictures, and {sorted(given) or 'nothing'} is given: pass "
+                f"given={{'a': tensor}} (one of {', '.join(self.spec.parts)}), or use gansmith apply"
+            )
+        drawn = draw_samples(self.recipe, nets, n, seed, given)
+        return self.spec.made(given)[1].codec.decode(drawn)
+
+
+def _whole(**numbers: Any) -> None:
+    """Raises `ValueError` for what is no whole number."""
+    for name, number in numbers.items():
+        if not isinstance(number, int | np.integer) or isinstance(number, bool):
+            raise ValueError(f"{name} is {number!r}; it must be a whole number")
+
+
+def _tensors(model: Model, given: Mapping[str, Any], n: int) -> Batch:
+    """What samples are asked to be, as tensors of n rows. Raises `ValueError` for what the recipe cannot be asked."""
+    known = model.recipe.takes | model.spec.parts.keys()
+    if (unknown := sorted(set(given) - known)) and not model.spec.parts:  # for these `stored` has better words
+        raise ValueError(f"{model.recipe_name} cannot be given {unknown[0]!r}; it takes {sorted(known) or 'nothing'}")
+    rows: dict[str, Tensor] = {}
+    for name, values in given.items():
+        if not isinstance(values, Tensor):
+            found = np.asarray(values)
+            if name == "label" and found.dtype.kind == "U":
+                found = np.array([label_of(model.spec, str(text)) for text in found.flat]).reshape(found.shape)
+            if found.dtype.kind not in "biuf":
+                raise ValueError(f"given {name!r} is {values!r:.60}; it must be numbers")
+            kind = torch.float32 if found.dtype.kind == "f" else torch.int64
+            values = torch.from_numpy(np.ascontiguousarray(found)).to(kind).reshape(found.shape)
+        rows[name] = values.expand(n) if values.dim() == 0 else values
+    return rows
+
+
+def label_of(spec: DataSpec, text: str) -> int:
+    """The label of a class by its name, or by its number where no class is called by a number.
+
+    Raises `ValueError` for anything else.
+    """
+    if text in spec.classes:
+        return spec.classes.index(text)
+    if text.isdecimal() and int(text) < len(spec.classes) and not any(name.isdecimal() for name in spec.classes):
+        return int(text)
+    raise ValueError(f"label {text!r}: the classes of this model are {', '.join(spec.classes)[:300] or 'none'}")
+
+
+def _check_rows(spec: DataSpec, given: Batch, n: int) -> None:
+    """Raises `ValueError` for given tensors of another length than n, and for labels that no class has."""
+    for name, rows in given.items():
+        if len(rows) != n:
+            raise ValueError(f"given {name!r} has {len(rows)} rows for {n} samples: give it a row for each")
+    y = given.get("label")
+    if y is not None and (y.is_floating_point() or y.min() < 0 or y.max() >= len(spec.classes)):
+        raise ValueError(
+            f"labels are {y.unique().tolist()[:5]}; they must be whole numbers from 0 to {len(spec.classes) - 1}, the "
+            f"classes {', '.join(spec.classes)[:200] or 'of which there are none'}"
+        )

@@ -1,0 +1,141 @@
+"""A model as a folder: `model.safetensors` beside `model.json`, which says how to build it. Nothing is pickled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from .._version import __version__
+from ..data import DataSpec
+from ..files import read_json, sha256, write_json, write_tensors
+from ..recipe import Recipe, load_recipe
+from .draw import Weights
+from .model import Model
+
+FORMAT = 1
+
+
+def recipe_record(recipe: Recipe, name: str) -> dict[str, Any]:
+    """What identifies a recipe: its name (or path to its file), and every field."""
+    return {"name": name, "fields": {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}}
+
+
+def build_recipe(saved: Mapping[str, Any], recipe: type[Recipe] | None = None) -> Recipe:
+    """The recipe of `recipe_record`.
+
+    A recipe from a file of yours is code, so it is never run because a model names it: pass its class.
+    Raises `ValueError` for unknown recipes and fields.
+    """
+    name, fields = str(saved["name"]), dict(saved["fields"])
+    if recipe is None:
+        if name.endswith(".py"):
+            raise ValueError(
+                f"this was trained by a recipe of your own, {name}: pass it (recipe= in Python, --recipe-file on the "
+                "command line); a file named by a model is never run by itself"
+            )
+        recipe = load_recipe(name)
+    known = {f.name: f for f in dataclasses.fields(recipe)}
+    if unknown := sorted(set(fields) - set(known)):
+        raise ValueError(f"recipe {name} has no field {unknown[0]!r}; it has {', '.join(sorted(known))}")
+    return recipe(**fields)
+
+
+def save_model(
+    folder: Path, recipe: Recipe, name: str, spec: DataSpec, raw: nn.ModuleDict, ema: nn.ModuleDict, images: int
+) -> None:
+    """Write `model.safetensors` and `model.json`. Raises `OSError`, what was there intact."""
+    tensors = {f"ema.{k}": v for k, v in ema.state_dict().items()}
+    served = nn.ModuleDict({role: raw[role] for role in recipe.serving})
+    tensors |= {f"raw.{k}": v for k, v in served.state_dict().items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    path, note = folder / "model.safetensors", folder / "model.json"
+    previous = sha256(path) if path.is_file() else ""
+    part = folder / "model.next.safetensors"
+    digest = write_tensors(part, tensors, json.dumps({"images": images}))
+    # The note goes first and accepts both, so a crash between the two renames leaves a model that loads.
+    write_json(
+        note,
+        {
+            "format": FORMAT,
+            "recipe": recipe_record(recipe, name),
+            "data": spec.to_json(),
+            "weights": ["ema", "raw"],
+            "sha256": digest,
+            "previous_sha256": previous,
+            "gansmith": __version__,
+            "notice": "Samples drawn from this model are AI-generated.",
+        },
+    )
+    part.replace(path)
+
+
+def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
+    """Load a trained model from a run's directory or from its `model/` folder.
+
+    `recipe` is needed only if the run used a recipe file of your own.
+    Raises `FileNotFoundError` if there is none, `ValueError` if it is damaged or does not fit its recipe.
+    """
+    folder = Path(path)
+    if (folder / "run.json").is_file():
+        folder = folder / "model"
+        if not (folder / "model.json").is_file():
+            raise FileNotFoundError(f"{path} has saved no model yet: it does at its first checkpoint")
+    note = folder / "model.json"
+    if not note.is_file():
+        raise FileNotFoundError(f"no model at {path}: expected a run or a folder with model.json")
+    saved = read_json(note)
+    if saved.get("format") != FORMAT:
+        raise ValueError(f"{note} has format {saved.get('format')!r}; this gansmith reads {FORMAT}: upgrade it")
+    try:
+        built = build_recipe(saved["recipe"], recipe)
+        name = str(saved["recipe"]["name"])
+        spec = DataSpec.from_json(saved["data"])
+        accepted = {saved["sha256"], saved["previous_sha256"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{note} is damaged: {error!r}") from error
+    tensors = folder / "model.safetensors"
+    if not tensors.is_file():
+        raise FileNotFoundError(f"{tensors} is missing")
+    if sha256(tensors) not in accepted:
+        raise ValueError(f"{tensors} does not have the sha256 that {note.name} states: it is damaged or was swapped")
+    try:
+        with safe_open(tensors, "pt") as file:
+            metadata = json.loads((file.metadata() or {}).get("gansmith", "{}"))
+            networks = {which: _networks(built, spec, file, f"{which}.", tensors) for which in ("ema", "raw")}
+    except SafetensorError as error:
+        raise ValueError(f"{tensors} is damaged: {error}") from error
+    weights = typing.cast(Mapping[Weights, nn.ModuleDict], networks)
+    return Model(built, name, spec, weights, int(metadata.get("images", 0)))
+
+
+def _networks(recipe: Recipe, spec: DataSpec, file: Any, prefix: str, path: Path) -> nn.ModuleDict:
+    """The serving networks, filled with the file's tensors; built without memory first to compare the shapes."""
+
+    def build() -> nn.ModuleDict:
+        nets = recipe.networks(spec)
+        return nn.ModuleDict({role: nets[role] for role in recipe.serving})
+
+    with torch.device("meta"):
+        expected = {f"{prefix}{k}": tuple(v.shape) for k, v in build().state_dict().items()}
+    found = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys() if k.startswith(prefix)}  # noqa: SIM118
+    if expected != found:
+        odd = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))[0]
+        raise ValueError(
+            f"{path} does not fit its recipe: {odd} is {found.get(odd, 'missing')}, not {expected.get(odd, 'there')}"
+        )
+    with torch.random.fork_rng([]):
+        nets = build()
+    state = {k[len(prefix) :]: file.get_tensor(k) for k in found}
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"{path} holds values that are not finite in {name}")
+    nets.load_state_dict(state)
+    return nets.eval().requires_grad_(False)

@@ -1,0 +1,62 @@
+"""A GIF of the moments of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .drawing import INK, PAPER, put_text
+from .files import COMMENT
+
+
+def film(frames: Sequence[Path], out: Path, max_frames: int = 60) -> None:
+    """A GIF of pictures of equal size, in order, named by the number of images shown (`000000012800.png`).
+
+    At most `max_frames` of them, evenly spaced, the first and the last included; the last is held. A strip below says
+    how many images had been shown. Nothing is written if there are no frames.
+    """
+    if not frames:
+        return
+    chosen = [
+        frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, min(len(frames), max_frames)).round().astype(int))
+    ]
+    pages = []
+    strip = 26
+    for path in chosen:
+        with Image.open(path) as file:
+            picture = file.convert("RGB")
+        if max(picture.size) > 900:  # a GIF of large pictures takes tens of megabytes
+            shrink = 900 / max(picture.size)
+            picture = picture.resize(
+                (round(picture.width * shrink), round(picture.height * shrink)), Image.Resampling.BOX
+            )
+        page = Image.new("RGB", (picture.width, picture.height + strip), PAPER)
+        page.paste(picture, (0, 0))
+        draw = ImageDraw.Draw(page)
+        label = f"{int(path.stem):,} images shown" if path.stem.isdigit() else path.stem
+        put_text(draw, (6, picture.height + strip // 2), label, 13, INK, "lm")
+        pages.append(page)
+    size = pages[-1].size
+    pages = [p if p.size == size else p.resize(size) for p in pages]
+    # One palette, of the first, middle and last page together: colours do not flicker from page to page.
+    thirds = [pages[0], pages[len(pages) // 2], pages[-1]]
+    joined = Image.new("RGB", (size[0], size[1] * 3))
+    for i, page in enumerate(thirds):
+        joined.paste(page, (0, i * size[1]))
+    palette = joined.quantize(256, Image.Quantize.MEDIANCUT)
+    flat = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pages]
+    each = int(min(max(6_000 / len(flat), 80), 400))
+    durations = [each] * (len(flat) - 1) + [3_000]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        flat[0].save(
+            part, "GIF", save_all=True, append_images=flat[1:], duration=durations, loop=0, comment=COMMENT.encode()
+        )
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,98 @@
+"""Processes that train together, and what a step runs on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .shared import Shared
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train together (`torchrun`); (0, 1) when alone."""
+
+    rank: int = 0
+    world: int = 1
+    shared: Shared | None = None
+    """Means on the CPU go through it; else through PyTorch's backend."""
+
+    def mean(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its mean over all ranks: one flat all-reduce, in place."""
+        if self.world == 1 or not tensors:
+            return
+        if self.shared is not None and tensors[0].device.type == "cpu":
+            return self.shared.mean(tensors)
+        flat = torch.cat([t.reshape(-1) for t in tensors])
+        torch.distributed.all_reduce(flat)  # sum: gloo knows no mean
+        flat /= self.world
+        parts = flat.split([t.numel() for t in tensors])
+        torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The tensor (...) of every rank: (world, ...), the same on all of them."""
+        if self.world == 1:
+            return tensor.clone()[None]
+        if self.shared is not None and tensor.device.type == "cpu":
+            return self.shared.gather(tensor)
+        everyone = tensor.new_empty(self.world * tensor.numel())  # flat: gloo puts rows one after the other
+        torch.distributed.all_gather_into_tensor(everyone, tensor.reshape(-1))
+        return everyone.view(self.world, *tensor.shape)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a step runs on. Recorded in the run: the same setting at resume is what makes resume bit-exact."""
+
+    device: str = "cpu"
+    precision: str = "fp32"
+    """`fp32` or `bf16` (autocast; weights, optimiser state and the arithmetic of penalties stay float32)."""
+    channels_last: bool = False
+
+    def place(self, module: nn.Module) -> None:
+        """Move a module to the device and memory format, in place: its parameters keep their identity."""
+        module.to(self.device)
+        if self.channels_last:
+            for t in (*module.parameters(), *module.buffers()):
+                if t.dim() == 4:
+                    t.data = t.data.contiguous(memory_format=torch.channels_last)
+
+    def autocast(self) -> torch.autocast:
+        """The context in which losses are computed."""
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+@contextlib.contextmanager
+def joined(device: str) -> Generator[tuple[Ranks, str]]:
+    """Join the other ranks if `torchrun` launched us; the device of this one."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {device}: PyTorch {torch.__version__} sees no GPU here; use --device cpu")
+    if world == 1:
+        yield Ranks(), device
+        return
+    if device.startswith("cuda"):  # also at resume, where rank 0's was recorded
+        device = f"cuda:{local}"
+        torch.cuda.set_device(local)
+    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        rank = torch.distributed.get_rank()
+        shared = Shared(rank, world) if device == "cpu" and Shared.fits(world) else None
+        yield Ranks(rank, world, shared), device
+        torch.distributed.barrier()
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def barrier(ranks: Ranks) -> None:
+    """Wait for all ranks."""
+    if ranks.world > 1:
+        torch.distributed.barrier()
