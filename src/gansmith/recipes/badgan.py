@@ -34,6 +34,7 @@ from ..recipe import (  # fmt: skip
     Turn,
     joined,
     normal,
+    of,
     of_all_ranks,
     uniform,
 )
@@ -137,14 +138,14 @@ class BadGAN(Recipe):
         """The very first batch sets D's scales and biases, then teaches it."""
         rows, own = of_all_ranks(batch["x"])
         # Each rank draws the noise of its own rows; all see all of it, or their scales would drift apart.
-        _d(nets).fit(rows, lambda x: of_all_ranks(normal(x[own]))[0])
+        of(nets, "D", weight_norm.Classifier).fit(rows, lambda x: of_all_ranks(normal(x[own]))[0])
         return {"labelled": self.labelled(nets, batch)}
 
     def density_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """P's negative log-likelihood of real samples, a value of theirs."""
-        found = nets["P"](batch["x"])
-        _p(nets).observe(of_all_ranks(found)[0])
-        return {"density": -found.mean() / batch["x"][0].numel()}
+        log_prob = nets["P"](batch["x"])
+        of(nets, "P", pixelcnn.PixelCNN).observe(of_all_ranks(log_prob)[0])
+        return {"density": -log_prob.mean() / batch["x"][0].numel()}
 
     def labelled(self, nets: nn.ModuleDict, batch: Batch) -> Tensor:
         """Cross-entropy of logits of the few labelled samples."""
@@ -174,26 +175,14 @@ class BadGAN(Recipe):
     def complement_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 4: the same, and low density: log p of those samples of which it exceeds the threshold."""
         fake = self.sample(nets, len(batch["x"]))
-        over = (nets["P"](joined(fake)[: self.density_samples]) - _p(nets).low).clamp_min(0)
+        over = (nets["P"](joined(fake)[: self.density_samples]) - of(nets, "P", pixelcnn.PixelCNN).low).clamp_min(0)
         likely = over.sum() / (over > 0).sum().clamp_min(1)
         return self.features(nets, batch, fake) | {"density": self.density * likely}
 
     def features(self, nets: nn.ModuleDict, batch: Batch, fake: Tensor) -> Terms:
         """What G's samples are asked for in both stages."""
-        made = _d(nets).features(fake, normal)
+        made = of(nets, "D", weight_norm.Classifier).features(fake, normal)
         with torch.no_grad():
-            real = _d(nets).features(batch["x"], normal)
+            real = of(nets, "D", weight_norm.Classifier).features(batch["x"], normal)
         terms = {"features": losses.feature_matching(joined(real), joined(made)) / real.shape[1]}
         return terms | ({"pull_away": self.pull_away * losses.pull_away(joined(made))} if self.pull_away else {})
-
-
-def _d(nets: nn.ModuleDict) -> weight_norm.Classifier:
-    found = nets["D"]
-    assert isinstance(found, weight_norm.Classifier)
-    return found
-
-
-def _p(nets: nn.ModuleDict) -> pixelcnn.PixelCNN:
-    found = nets["P"]
-    assert isinstance(found, pixelcnn.PixelCNN)
-    return found

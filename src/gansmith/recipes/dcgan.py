@@ -21,7 +21,7 @@ from ..augment import instance_noise
 from ..nets import conv
 from ..nets.initial import initialise
 from ..penalties import History
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise, of_all_ranks
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, judged, noise, of_all_ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +79,7 @@ class DCGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Goodfellow et al., Eq. 1."""
-        with torch.no_grad():
-            made = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        real, fake = nets["D"](self.blurred(batch["x"], batch)), nets["D"](self.blurred(made, batch))
+        real, fake = judged(nets, self.sample, batch["x"], view=lambda x: self.blurred(x, batch))
         return {
             "real": self.rested(losses.logistic_real(real, 1 - self.label_smoothing), real > 0),
             "fake": self.rested(losses.logistic_fake(fake), fake < 0),

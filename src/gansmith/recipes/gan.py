@@ -21,7 +21,7 @@ from ..augment import instance_noise
 from ..nets import mlp
 from ..nets.initial import initialise
 from ..penalties import History
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise, of_all_ranks
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, judged, noise, of_all_ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +86,10 @@ class GAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 1, from scores."""
-        with torch.no_grad():
-            made = self.sample(nets, len(batch["x"]))
-        real, fake = self.blurred(batch["x"], batch), self.blurred(made, batch)
-        if self.kernels:  # real samples are compared with each other, fakes with each other
-            real, fake = nets["D"](real), nets["D"](fake)
-        else:
-            real, fake = nets["D"](torch.cat((real, fake))).chunk(2)
+        # With kernels real samples are compared with each other, fakes with each other: two passes.
+        real, fake = judged(
+            nets, self.sample, batch["x"], view=lambda x: self.blurred(x, batch), together=not self.kernels
+        )
         return {
             "real": self.rested(losses.logistic_real(real, 1 - self.label_smoothing), real > 0),
             "fake": self.rested(losses.logistic_fake(fake), fake < 0),

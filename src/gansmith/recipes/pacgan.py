@@ -13,12 +13,11 @@ Expect: "D/real" and "D/fake" as of `gan`. Ring of 8 Gaussians, width 8, z_dim 2
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conv, mlp
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +76,8 @@ class PacGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Goodfellow et al., Eq. 1, of packs."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        real_scores, fake_scores = nets["D"](self.packed(batch["x"])), nets["D"](self.packed(fake))
-        return {"real": losses.logistic_real(real_scores), "fake": losses.logistic_fake(fake_scores)}
+        real, fake = judged(nets, self.sample, batch["x"], view=self.packed)
+        return {"real": losses.logistic_real(real), "fake": losses.logistic_fake(fake)}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Goodfellow et al., section 3: non-saturating."""

@@ -32,6 +32,7 @@ from ..recipe import (  # fmt: skip
     Turn,
     joined,
     normal,
+    of,
     of_all_ranks,
     uniform,
 )
@@ -105,7 +106,7 @@ class Semi(Recipe):
         """The very first batch sets D's scales and biases, then teaches it."""
         rows, own = of_all_ranks(batch["x"])
         # Each rank draws the noise of its own rows; all see all of it, or their scales would drift apart.
-        _d(nets).fit(rows, lambda x: of_all_ranks(normal(x[own]))[0])
+        of(nets, "D", weight_norm.Classifier).fit(rows, lambda x: of_all_ranks(normal(x[own]))[0])
         return {"labelled": self.labelled(nets, batch)}
 
     def labelled(self, nets: nn.ModuleDict, batch: Batch) -> Tensor:
@@ -130,12 +131,6 @@ class Semi(Recipe):
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 3.1: the last hidden layer is to have the same mean on fakes as on real samples."""
         with torch.no_grad():
-            real = _d(nets).features(batch["x"], normal)
-        made = _d(nets).features(self.sample(nets, len(real)), normal)
+            real = of(nets, "D", weight_norm.Classifier).features(batch["x"], normal)
+        made = of(nets, "D", weight_norm.Classifier).features(self.sample(nets, len(real)), normal)
         return {"features": losses.feature_matching(joined(real), joined(made)) / real.shape[1]}
-
-
-def _d(nets: nn.ModuleDict) -> weight_norm.Classifier:
-    found = nets["D"]
-    assert isinstance(found, weight_norm.Classifier)
-    return found

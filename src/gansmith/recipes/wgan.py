@@ -11,14 +11,13 @@ Expect: "D/gap", minus the distance in units of the critic, rises towards 0. It 
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from ..losses import wasserstein
 from ..nets import mlp
 from ..nets.initial import initialise
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +57,7 @@ class WGAN(Recipe):
 
     def critic_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Algorithm 1, line 5; line 7 is the optimiser's bound."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        return {"gap": wasserstein(nets["D"](batch["x"]), nets["D"](fake))}
+        return {"gap": wasserstein(*judged(nets, self.sample, batch["x"]))}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Algorithm 1, line 10."""
