@@ -140,7 +140,7 @@ def test_instance_noise_falls_to_nothing() -> None:
     assert instance_noise(x, 0.0, torch.tensor(0.0), 0.0) is x
 
 
-@pytest.mark.parametrize("name", ["gan", "dcgan"])
+@pytest.mark.parametrize("nets", ["mlp", "conv"])
 @pytest.mark.parametrize(
     "option",
     [
@@ -156,9 +156,9 @@ def test_instance_noise_falls_to_nothing() -> None:
     ],
     ids=lambda option: next(iter(option)),
 )
-def test_options_change_the_run_and_resume_to_the_bit(name: str, option: dict) -> None:
+def test_options_change_the_run_and_resume_to_the_bit(nets: str, option: dict) -> None:
     spec = SPECS["grey 8x8"]
-    plain, one, two = (step_of(tiny(name, **o), spec) for o in ({}, option, option))
+    plain, one, two = (step_of(tiny("gan", nets=nets, width=16, **o), spec) for o in ({}, option, option))
     for k in range(2):
         plain.take(k, feed(spec))
         assert all(torch.isfinite(t) for t in one.take(k, feed(spec)).values())
@@ -167,6 +167,17 @@ def test_options_change_the_run_and_resume_to_the_bit(name: str, option: dict) -
     for step in (one, two):
         step.take(2, feed(spec))
     assert all(torch.equal(a, b) for a, b in zip(one.state().values(), two.state().values(), strict=True))
+
+
+def test_gan_on_convolutions_is_dcgan_to_the_bit_and_not_for_vectors() -> None:
+    spec = SPECS["rgb 17x24"]
+    one, two = step_of(tiny("gan", nets="conv", width=32), spec), step_of(tiny("dcgan", width=8), spec)
+    for k in range(2):
+        assert one.take(k, feed(spec)) == two.take(k, feed(spec))
+    assert one.state().keys() == two.state().keys()
+    assert all(torch.equal(v, two.state()[key]) for key, v in one.state().items())
+    with pytest.raises(ValueError, match="gan's conv takes pictures"):
+        tiny("gan", nets="conv").networks(SPECS["vector"])
 
 
 def test_historical_averages_are_the_same_on_every_rank_as_they_are() -> None:

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -90,6 +91,12 @@ class Recipe(ABC):
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
     chosen_by: ClassVar[str] = ""
     """The name among `errors` by which the weights that serve are chosen: those with the lowest; empty: the last."""
+
+    removed: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    """Fields of earlier versions, each with the value at which it changed nothing: a run or model that recorded it so
+    still loads, without it. One that recorded another value is refused."""
+    instead: ClassVar[str] = ""
+    """What to train instead where a removed field had another value, in words."""
 
     def __post_init__(self) -> None:
         """Fields get the types they are declared with. Raises `ValueError` for one that cannot."""
