@@ -12,8 +12,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # From the ground up: a module imports only from lines above its own, a package also from itself.
 LAYERS = (
     {"fields", "shared"},
-    {"_version", "extras", "options", "protocol", "randomness", "synced"},
-    {"data", "losses", "nets", "metrics", "doctor"},
+    {"_version", "extras", "losses", "options", "protocol", "randomness", "synced"},
+    {"data", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step"},
     {"penalties", "jitter", "augment", "sghmc"},
     {"recipe"},
