@@ -26,8 +26,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, no
 
 @dataclass(frozen=True, kw_only=True)
 class AAE(Recipe):
-    """Adversarial autoencoder; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     serving: ClassVar[tuple[str, ...]] = ("G", "E")
 

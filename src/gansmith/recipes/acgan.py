@@ -25,8 +25,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, 
 
 @dataclass(frozen=True, kw_only=True)
 class ACGAN(Recipe):
-    """Auxiliary classifier GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     takes: ClassVar[frozenset[str]] = frozenset({"label", "z"})
 

@@ -41,8 +41,6 @@ from ..recipe import (  # fmt: skip
 
 @dataclass(frozen=True, kw_only=True)
 class BadGAN(Recipe):
-    """Complement generator with few labels; see the module's docstring."""
-
     serving: ClassVar[tuple[str, ...]] = ("G", "D")
 
     num_labels: int = 100

@@ -28,8 +28,6 @@ from ..sghmc import SGHMC, Chain
 
 @dataclass(frozen=True, kw_only=True)
 class Bayesian(Recipe):
-    """GAN whose weights are sampled; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     serving: ClassVar[tuple[str, ...]] = ("G", "D")
     step_class: ClassVar[type[Step]] = SGHMC

@@ -25,8 +25,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, o
 
 @dataclass(frozen=True, kw_only=True)
 class BEGAN(Recipe):
-    """Boundary equilibrium GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 64

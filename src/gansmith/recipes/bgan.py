@@ -21,8 +21,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, 
 
 @dataclass(frozen=True, kw_only=True)
 class BGAN(Recipe):
-    """Boundary-seeking GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100

@@ -24,8 +24,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, un
 
 @dataclass(frozen=True, kw_only=True)
 class BiGAN(Recipe):
-    """Bidirectional GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     serving: ClassVar[tuple[str, ...]] = ("G", "E")
 

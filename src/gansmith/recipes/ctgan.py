@@ -28,8 +28,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, o
 
 @dataclass(frozen=True, kw_only=True)
 class CTGAN(Recipe):
-    """Conditional GAN for tables; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"condition"})
 

@@ -21,8 +21,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, 
 
 @dataclass(frozen=True, kw_only=True)
 class DCGAN(Recipe):
-    """Deep convolutional GAN; see the module's docstring."""
-
     removed: ClassVar[Mapping[str, object]] = {
         **dict.fromkeys(("balance", "instance_noise", "noise_decay_images", "label_smoothing", "history"), 0.0),
         "matching": False,

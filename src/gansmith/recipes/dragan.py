@@ -23,8 +23,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, 
 
 @dataclass(frozen=True, kw_only=True)
 class DRAGAN(Recipe):
-    """GAN with a gradient penalty around real samples; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100

@@ -25,8 +25,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, of, unif
 
 @dataclass(frozen=True, kw_only=True)
 class GAIN(Recipe):
-    """Imputation GAN for tables; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"x"})
     chosen_by: ClassVar[str] = "RMSE of held-out cells"

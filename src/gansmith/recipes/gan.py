@@ -27,8 +27,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, 
 
 @dataclass(frozen=True, kw_only=True)
 class GAN(Recipe):
-    """Fully connected GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100

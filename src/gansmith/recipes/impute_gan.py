@@ -29,8 +29,6 @@ from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Ramp, Recipe, Terms,
 
 @dataclass(frozen=True, kw_only=True)
 class ImputeGAN(Recipe):
-    """Imputation by hiding cells, with a GAN for draws; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"x", "draw"})
     serving: ClassVar[tuple[str, ...]] = ("G", "N")

@@ -22,8 +22,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, 
 
 @dataclass(frozen=True, kw_only=True)
 class PacGAN(Recipe):
-    """GAN with packing; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     pack: int = 2

@@ -30,8 +30,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Ramp, Recipe, Terms, Turn, no
 
 @dataclass(frozen=True, kw_only=True)
 class R3GAN(Recipe):
-    """Relativistic pairing GAN with R1 and R2; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 64

@@ -22,8 +22,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, 
 
 @dataclass(frozen=True, kw_only=True)
 class RaGAN(Recipe):
-    """Relativistic average GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100

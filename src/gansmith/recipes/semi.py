@@ -36,8 +36,6 @@ from ..recipe import (  # fmt: skip
 
 @dataclass(frozen=True, kw_only=True)
 class Semi(Recipe):
-    """Feature matching with few labels; see the module's docstring."""
-
     serving: ClassVar[tuple[str, ...]] = ("G", "D")
 
     num_labels: int = 100

@@ -23,8 +23,6 @@ from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn,
 
 @dataclass(frozen=True, kw_only=True)
 class SeqGAN(Recipe):
-    """Sequence GAN with policy gradient; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"text"})
     takes: ClassVar[frozenset[str]] = frozenset({"temperature"})
 

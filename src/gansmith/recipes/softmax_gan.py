@@ -21,8 +21,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxGAN(Recipe):
-    """GAN of one softmax over the batch; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100

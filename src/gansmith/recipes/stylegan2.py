@@ -32,8 +32,6 @@ from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn,
 
 @dataclass(frozen=True, kw_only=True)
 class StyleGAN2(Recipe):
-    """StyleGAN2 with ADA; see the module's docstring."""
-
     takes: ClassVar[frozenset[str]] = frozenset({"truncation", "label"})
 
     z_dim: int = 128

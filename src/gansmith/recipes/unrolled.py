@@ -48,8 +48,6 @@ class Unrolling(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Unrolled(Recipe):
-    """GAN whose G sees D's next moves; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     step_class: ClassVar[type[Step]] = Unrolling
 

@@ -25,8 +25,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, no
 
 @dataclass(frozen=True, kw_only=True)
 class VAEGAN(Recipe):
-    """Variational autoencoder with a learned similarity; see the module's docstring."""
-
     serving: ClassVar[tuple[str, ...]] = ("G", "E")
 
     z_dim: int = 128
