@@ -12,6 +12,7 @@ from gansmith.nets import conv, mlp
 from gansmith.nets.autoencoder import AutoEncoder
 from gansmith.nets.equilibrium import Equilibrium
 from gansmith.nets.initial import initialise
+from gansmith.nets.mlp import Tanh
 from gansmith.nets.minibatch import Minibatch
 from gansmith.nets.spectral import Spectral, normalised
 from gansmith.prepare import in_vain
@@ -178,6 +179,14 @@ def test_gan_on_convolutions_is_dcgan_to_the_bit_and_not_for_vectors() -> None:
     assert all(torch.equal(v, two.state()[key]) for key, v in one.state().items())
     with pytest.raises(ValueError, match="gan's conv takes pictures"):
         tiny("gan", nets="conv").networks(SPECS["vector"])
+
+
+@pytest.mark.parametrize("name", ["aae", "bayesian", "bigan", "cgan", "gan", "r3gan"])
+@pytest.mark.parametrize("kind", ["grey 8x8", "vector"])
+def test_generators_end_in_tanh_where_encoded_values_are_bounded(name: str, kind: str) -> None:
+    spec = SPECS[kind]
+    assert spec.bounded == (kind != "vector") == all(map(math.isfinite, spec.bounds))
+    assert any(isinstance(m, Tanh) for m in tiny(name).networks(spec)["G"].modules()) == spec.bounded
 
 
 def test_historical_averages_are_the_same_on_every_rank_as_they_are() -> None:

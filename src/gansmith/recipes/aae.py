@@ -45,7 +45,7 @@ class AAE(Recipe):
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         widths, both, norm = (self.width, self.width), self.z_dim + self.clusters, bool(self.clusters)
         nets: dict[str, nn.Module] = {
-            "G": mlp.Generator(both, data.shape, widths, bounded=data.kind == "image", slope=0.0),
+            "G": mlp.Generator(both, data.shape, widths, bounded=data.bounded, slope=0.0),
             "E": mlp.Encoder(data.shape, widths, both, slope=0.0, batch_norm=norm, last_norm=norm),
             "D": mlp.Discriminator((self.z_dim,), widths, slope=0.0),
         }

@@ -59,7 +59,7 @@ class Bayesian(Recipe):
         classes = len(data.classes) if self.num_labels else 1
         if not classes:
             raise ValueError("--num-labels: this data has no labels; leave it at 0, or give class folders")
-        widths, bounded = (self.width, self.width), data.kind == "image"
+        widths, bounded = (self.width, self.width), data.bounded
         mlp.at_least_one(generators=self.generators, discriminators=self.discriminators)
         make = [mlp.Generator(self.z_dim, data.shape, widths, bounded) for _ in range(self.generators)]
         judge = [mlp.Encoder(data.shape, widths, classes) for _ in range(self.discriminators)]

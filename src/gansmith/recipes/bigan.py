@@ -40,7 +40,7 @@ class BiGAN(Recipe):
         widths = (self.width, self.width)
         size = torch.Size(data.shape).numel()
         return {
-            "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=data.kind == "image", batch_norm=True),
+            "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=data.bounded, batch_norm=True),
             "E": mlp.Encoder(data.shape, widths, self.z_dim, batch_norm=True),
             "D": mlp.Discriminator((size + self.z_dim,), widths),
         }

@@ -41,7 +41,7 @@ class CGAN(Recipe):
         share = conditional.chances(data.classes, data.counts, "cgan")
         widths = (4 * self.width, 8 * self.width, 16 * self.width)
         return {
-            "G": conditional.JoinedGenerator(self.z_dim, data.shape, widths, share, bounded=data.kind == "image"),
+            "G": conditional.JoinedGenerator(self.z_dim, data.shape, widths, share, bounded=data.bounded),
             "D": conditional.JoinedDiscriminator(data.shape, len(share), widths[::-1], self.dropout),
         }
 

@@ -21,6 +21,7 @@ from .. import losses
 from ..augment import instance_noise
 from ..nets import conv, mlp
 from ..nets.initial import initialise
+from ..nets.shapes import picture
 from ..penalties import History
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, judged, noise, of_all_ranks
 
@@ -67,7 +68,7 @@ class GAN(Recipe):
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         nets: dict[str, nn.Module]
         if self.nets == "conv":
-            if data.kind != "image":
+            if not picture(data.shape):
                 raise ValueError("gan's conv takes pictures; the data are vectors: leave nets at mlp")
             channels = max(self.width // 4, 1)
             nets = {
@@ -77,7 +78,7 @@ class GAN(Recipe):
         else:
             widths = (self.width, 2 * self.width, 4 * self.width)
             nets = {
-                "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=data.kind == "image"),
+                "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=data.bounded),
                 "D": mlp.Discriminator(data.shape, widths[::-1], self.dropout, kernels=self.kernels),
             }
         for net in nets.values():

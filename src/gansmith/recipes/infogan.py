@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conditional, dense
+from ..nets.shapes import flat
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
 
 
@@ -64,7 +65,7 @@ class InfoGAN(Recipe):
         even = (1 / self.categories,) * self.categories
         numbers = self.continuous * (2 if self.deviation == "learned" else 1)
         size = self.z_dim + self.continuous
-        if conditional.flat(data.shape):
+        if flat(data.shape):
             generator = conditional.joined(size, data.shape, self.width, even)
             trunk: conditional.Trunk | dense.Trunk = conditional.Trunk(data.shape, self.width, "batch")
         else:

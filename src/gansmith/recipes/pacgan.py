@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conv, mlp
+from ..nets.shapes import picture
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
@@ -44,7 +45,7 @@ class PacGAN(Recipe):
         if self.pack < 1:
             raise ValueError(f"pack is {self.pack}: D judges at least 1 sample at a time")
         joined = (self.pack * data.shape[0], *data.shape[1:])
-        if data.kind == "image":
+        if picture(data.shape):
             return {
                 "G": conv.Generator(self.z_dim, data.shape, self.width, self.norm),
                 "D": conv.Discriminator(joined, self.width, self.norm),

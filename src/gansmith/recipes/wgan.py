@@ -17,6 +17,7 @@ from ..losses import wasserstein
 from ..nets import mlp
 from ..nets.initial import initialise
 from ..nets.pair import pair
+from ..nets.shapes import picture
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
@@ -39,7 +40,7 @@ class WGAN(Recipe):
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         nets = pair(self.z_dim, data.shape, self.width)
-        if data.kind == "vector":  # clipped layers shrink what they pass on: a third one would see its bias alone
+        if not picture(data.shape):  # clipped layers shrink what they pass on: a third one would see its bias alone
             nets["D"] = mlp.Discriminator(data.shape, (8 * self.width,) * 2)
         initialise(nets["D"], "normal")  # biases start at 0, or clipping would leave them at its bounds
         return nets
