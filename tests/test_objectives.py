@@ -12,8 +12,8 @@ from gansmith.nets import conv, mlp
 from gansmith.nets.autoencoder import AutoEncoder
 from gansmith.nets.equilibrium import Equilibrium
 from gansmith.nets.initial import initialise
-from gansmith.nets.mlp import Tanh
 from gansmith.nets.minibatch import Minibatch
+from gansmith.nets.mlp import Tanh
 from gansmith.nets.spectral import Spectral, normalised
 from gansmith.prepare import in_vain
 from gansmith.step import Adam, Ranks, draws, joined
