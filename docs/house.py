@@ -46,7 +46,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def levels(arrows: dict[str, set[str]]) -> dict[str, int]:
-    """The floor of each unit: one above the highest that it imports. Raises `ValueError` where imports run in a circle."""
+    """The floor of each unit: one above the highest that it imports. Raises `ValueError` for imports in a circle."""
     floors: dict[str, int] = {}
 
     def floor(name: str, above: tuple[str, ...] = ()) -> int:
@@ -103,10 +103,8 @@ def draw() -> str:
             tx, ty, _ = place[target]
             start, end = y + BOX_HEIGHT, ty - 2
             bend = (end - start) * 0.5
-            lines.append(
-                f'<path d="M{x:.0f} {start:.0f} C{x:.0f} {start + bend:.0f} {tx:.0f} {end - bend:.0f} {tx:.0f} {end:.0f}" '
-                'fill="none" stroke="#8a94a6" stroke-width="1.2" marker-end="url(#tip)"/>'
-            )
+            curve = f"M{x:.0f} {start:.0f} C{x:.0f} {start + bend:.0f} {tx:.0f} {end - bend:.0f} {tx:.0f} {end:.0f}"
+            lines.append(f'<path d="{curve}" fill="none" stroke="#8a94a6" stroke-width="1.2" marker-end="url(#tip)"/>')
     for name, (x, y, wide) in sorted(place.items()):
         colour = "#e8f0fe" if (SOURCE / name).is_dir() else "#f6f1e4"
         lines.append(

@@ -425,10 +425,12 @@ def joined(asked: str, rank: int | None) -> dict[str, Tensor]:
     `asked`: a recipe's name, and fields of it as JSON.
     """
     name, _, fields = asked.partition(" ")
-    spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
+    recipe = without_dropout(name, **json.loads(fields or "{}"))
+    kinds = recipe.kinds - ({"vector"} if getattr(recipe, "nets", "") == "conv" else set())
+    spec = fitted(recipe, SPECS[smallest(kinds)])
     ranks = Ranks() if rank is None else Ranks(rank, 2)
     rows = slice(None) if rank is None else slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
-    step = step_of(without_dropout(name, **json.loads(fields or "{}")), spec, torch.float64, ranks=ranks)
+    step = step_of(recipe, spec, torch.float64, ranks=ranks)
     for k in range(3):
         step.take(k, feed(spec, torch.float64, rows))
     return step.state()
@@ -520,10 +522,11 @@ def test_8_two_ranks_equal_one(name: str, pair: Pair) -> None:
     "asked",
     [
         'gan {"kernels": 3}',
-        'dcgan {"kernels": 3}',
-        'dcgan {"balance": 0.2}',  # there D rests by one rank's rows and not by all: gan's scores begin with one sign
+        'gan {"nets": "conv", "width": 32, "kernels": 3}',
+        # There D rests by one rank's rows and not by all: mlp's scores begin with one sign.
+        'gan {"nets": "conv", "width": 32, "balance": 0.2}',
         'gan {"matching": true, "history": 0.1}',
-        'dcgan {"matching": true, "history": 0.1}',
+        'gan {"nets": "conv", "width": 32, "matching": true, "history": 0.1}',
     ],
 )
 def test_8_two_ranks_equal_one_where_samples_are_compared(asked: str, pair: Pair) -> None:

@@ -14,7 +14,11 @@ import gansmith
 
 SOURCE = Path(gansmith.__file__).parent
 KINDS = {"image", "vector", "pairs", "domains", "table", "text", "series", "audio", "video", "volume", "molecule"}
-OF_ONE_KIND = {f"{kind}{what}" for kind in ("Image", "Vector", "Table", "Text", "Series") for what in ("Codec", "Source", "Judge")}
+OF_ONE_KIND = {
+    f"{kind}{what}"
+    for kind in ("Image", "Vector", "Table", "Text", "Series", "Audio", "Video", "Volume", "Molecule")
+    for what in ("Codec", "Source", "Judge")
+}
 OF_ONE_KIND |= {"PictureSource", "ArraySource", "DomainSource", "PairSource", "JoinedSource"}
 STAYS: dict[str, tuple[int, str]] = {}
 """File: how many places, and why they are right."""
@@ -35,25 +39,32 @@ def names_in(pattern: ast.pattern) -> set[str]:
 
 
 def is_kind(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Attribute) and node.attr == "kind") or (isinstance(node, ast.Name) and node.id == "kind")
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name == "kind"
+
+
+def asks(node: ast.AST) -> bool:
+    """Whether this expression asks what kind of data something is."""
+    match node:
+        case ast.Compare():
+            sides = [node.left, *node.comparators]
+            return any(is_kind(s) for s in sides) and any(names(s) for s in sides)
+        case ast.Dict():
+            return len({k.value for k in node.keys if isinstance(k, ast.Constant)} & KINDS) > 1
+        case ast.Attribute(attr="pictures"):
+            return ast.unparse(node.value).endswith("spec")
+        case ast.Call(func=ast.Name(id="isinstance")):
+            return bool({n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)} & OF_ONE_KIND)
+    return False
 
 
 def sites(tree: ast.Module) -> Iterator[int]:
     """The lines at which a kind of data is asked for."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare):
-            sides = [node.left, *node.comparators]
-            if any(is_kind(s) for s in sides) and any(names(s) for s in sides):
-                yield node.lineno
-        elif isinstance(node, ast.Match) and is_kind(node.subject):
+        if isinstance(node, ast.Match) and is_kind(node.subject):
             yield from (c.pattern.lineno for c in node.cases if names_in(c.pattern))
-        elif isinstance(node, ast.Dict) and len({k.value for k in node.keys if isinstance(k, ast.Constant)} & KINDS) > 1:
-            yield node.lineno
-        elif isinstance(node, ast.Attribute) and node.attr == "pictures" and ast.unparse(node.value).endswith("spec"):
-            yield node.lineno
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
-            if {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)} & OF_ONE_KIND:
-                yield node.lineno
+        elif asks(node):
+            yield getattr(node, "lineno", 0)
 
 
 def found() -> Counter[str]:
@@ -72,7 +83,9 @@ def test_no_kind_by_name() -> None:
 
 
 def test_modules_are_short() -> None:
-    lengths = {p.relative_to(SOURCE).as_posix(): len(p.read_text(encoding="utf-8").splitlines()) for p in SOURCE.rglob("*.py")}
+    lengths = {
+        p.relative_to(SOURCE).as_posix(): len(p.read_text(encoding="utf-8").splitlines()) for p in SOURCE.rglob("*.py")
+    }
     assert {place: n for place, n in lengths.items() if n > MOST_LINES} == LONGER
 
 

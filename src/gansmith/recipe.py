@@ -10,12 +10,14 @@ import importlib
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
@@ -41,9 +43,11 @@ __all__ = [
     "Unpaired",
     "gathered",
     "joined",
+    "judged",
     "load_recipe",
     "noise",
     "normal",
+    "of",
     "of_all_ranks",
     "uniform",
 ]
@@ -73,6 +77,12 @@ class Recipe(ABC):
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
     chosen_by: ClassVar[str] = ""
     """The name among `errors` by which the weights that serve are chosen: those with the lowest; empty: the last."""
+
+    removed: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    """Fields of earlier versions, each with the value at which it changed nothing: a run or model that recorded it so
+    still loads, without it. One that recorded another value is refused."""
+    instead: ClassVar[str] = ""
+    """What to train instead where a removed field had another value, in words."""
 
     def __post_init__(self) -> None:
         """Fields get the types they are declared with. Raises `ValueError` for one that cannot."""
@@ -138,6 +148,42 @@ class Recipe(ABC):
     def average(self) -> Average:
         """The moving average of the weights."""
         return Average()
+
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def of(nets: nn.ModuleDict, role: str, kind: type[Net]) -> Net:
+    """The network of that role, by its type: `of(nets, "G", stylegan.Generator).mapping`."""
+    net = nets[role]
+    assert isinstance(net, kind), f"{role} is a {type(net).__name__}, not a {kind.__name__}"
+    return net
+
+
+def judged(
+    nets: nn.ModuleDict,
+    sample: Callable[[nn.ModuleDict, int, Batch], Tensor],
+    real: Tensor,
+    given: Batch = EMPTY,
+    *,
+    view: Callable[[Tensor], Tensor] = lambda x: x,
+    together: bool = False,
+) -> tuple[Any, Any]:
+    """What D says of real samples (N, ...) and of as many fresh fakes, which carry no gradient to G.
+
+    Scores (N,) each, or whatever else D returns. `sample` draws the fakes (`Recipe.sample`), of what is `given`. `view`
+    turns samples into what D is shown of them (packs, samples with noise added), real ones first. `together`: in one
+    pass, which is faster; only for a D that returns scores alone and does not mix samples (no batch norm, no
+    comparison within a batch).
+    """
+    with torch.no_grad():
+        fake = sample(nets, len(real), given)
+    real, fake = view(real), view(fake)
+    if together:
+        real_scores, fake_scores = nets["D"](torch.cat((real, fake))).chunk(2)
+        return real_scores, fake_scores
+    # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
+    return nets["D"](real), nets["D"](fake)
 
 
 BUILT_IN = Path(__file__).parent / "recipes"

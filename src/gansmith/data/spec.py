@@ -140,6 +140,11 @@ class DataSpec:
         return (-1.0, 1.0) if self.pictures else (-math.inf, math.inf)
 
     @property
+    def bounded(self) -> bool:
+        """Whether encoded values lie in finite bounds, which a generator may then end in (tanh)."""
+        return all(map(math.isfinite, self.bounds))
+
+    @property
     def pictures(self) -> bool:
         """Whether what is made is a picture (C, H, W)."""
         return self.kind in ("image", "pairs", "domains")

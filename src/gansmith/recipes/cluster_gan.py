@@ -25,8 +25,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, no
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterGAN(Recipe):
-    """GAN with a one-hot part of the noise that an encoder finds again; see the module's docstring."""
-
     serving: ClassVar[tuple[str, ...]] = ("G", "E")
 
     clusters: int = 10

@@ -38,8 +38,6 @@ from ..recipe import (  # fmt: skip
 
 @dataclass(frozen=True, kw_only=True)
 class CycleGAN(Recipe):
-    """Two translators and two discriminators on unpaired pictures; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"domains", "pairs"})
     serving: ClassVar[tuple[str, ...]] = ("G_ab", "G_ba")
     from_noise: ClassVar[bool] = False

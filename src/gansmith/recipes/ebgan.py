@@ -23,8 +23,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, 
 
 @dataclass(frozen=True, kw_only=True)
 class EBGAN(Recipe):
-    """Energy-based GAN with an autoencoder and the pull-away term; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..losses import logistic_fake, logistic_real
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Step, Terms, Turn, joined, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Step, Terms, Turn, joined, judged, noise, of
 
 
 class Moments(nn.Module):
@@ -43,15 +43,11 @@ class Unrolling(Step):
 
     def __init__(self, nets: nn.ModuleDict, *rest: Any, **options: Any) -> None:
         super().__init__(nets, *rest, **options)
-        moments = nets["moments"]
-        assert isinstance(moments, Moments)
-        moments.adam = self.optimizers["D"]
+        of(nets, "moments", Moments).adam = self.optimizers["D"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unrolled(Recipe):
-    """GAN whose G sees D's next moves; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     step_class: ClassVar[type[Step]] = Unrolling
 
@@ -85,10 +81,8 @@ class Unrolled(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Goodfellow et al., 2014, Eq. 1: D itself moves as ever (Eq. 11)."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        real_scores, fake_scores = nets["D"](torch.cat((batch["x"], fake))).chunk(2)
-        return {"real": logistic_real(real_scores), "fake": logistic_fake(fake_scores)}
+        real, fake = judged(nets, self.sample, batch["x"], together=True)
+        return {"real": logistic_real(real), "fake": logistic_fake(fake)}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 10: minus D's loss after its moves in foresight, which are functions of G; on the batch of all ranks."""
