@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import gansmith
 from gansmith import losses
 from gansmith.cli import main
-from gansmith.data import DataSpec, ImageCodec, VectorCodec, open_store, toy
+from gansmith.data import DataSpec, ImageCodec, VectorCodec, open_store, read_spec, toy
 from gansmith.encoders import Encoder
 from gansmith.judge.evaluate import evaluate
 from gansmith.judge.judges import Judge
@@ -291,7 +291,7 @@ def test_labels_are_drawn_as_often_as_the_data_has_them() -> None:
     spec = DataSpec(
         kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)), classes=("a", "b", "c"), counts=(90, 0, 10)
     )
-    assert DataSpec.from_json(spec.to_json()) == spec
+    assert read_spec(spec.to_json()) == spec
     assert conditional.chances(spec.classes, spec.counts, "cgan") == (0.9, 0.0, 0.1)
     model = gansmith.Model(CGAN(width=2), "cgan", spec, {"ema": networks(CGAN(width=2), spec)}, 0)
     wanted = asked(model, 2_000, 0)

@@ -19,8 +19,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from gansmith.data import ImageCodec, Store, VectorCodec, open_store, pack, toy
-from gansmith.data.arrays import channel_axis
 from gansmith.data.inspect import describe, inspect
+from gansmith.data.kinds.image.arrays import channel_axis
 from gansmith.options import DataOptions, Size
 
 

@@ -183,7 +183,7 @@ def _sample_of(options: _Sample, model: Model, out: Path) -> int:
 def _sample_table(model: Model, options: _Sample) -> int:
     """Rows of a table, and how they were found."""
     from .. import show
-    from ..data.tabular import write_table
+    from ..data.kinds.table.write import write_table
     from ..use.where import sample_where
 
     out = options.out or options.run / "rows.csv"

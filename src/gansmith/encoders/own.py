@@ -32,7 +32,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..data.spec import ImageCodec
+from ..data.kinds.image.codec import ImageCodec
 from ..data.store import Store
 from ..files import cache_dir, read_json, sha256, write_json, write_tensors
 from .encoder import Encoder, in_bytes, placed

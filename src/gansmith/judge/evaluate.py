@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from ..data import Store, open_store
-from ..data.table import TableCodec
+from ..data.kinds.table.codec import TableCodec
 from ..encoders import Encoder
 from ..files import write_json
 from ..model.ask import Asked

@@ -23,8 +23,8 @@ from .. import metrics as M
 from .._version import __version__
 from ..data import Store
 from ..data import toy as toys
-from ..data.spec import ImageCodec
-from ..data.table import TableCodec
+from ..data.kinds.image.codec import ImageCodec
+from ..data.kinds.table.codec import TableCodec
 from ..encoders import Encoder, score_name
 from ..encoders.named import encoder_of
 from ..files import cache_dir, read_json, write_json, write_tensors

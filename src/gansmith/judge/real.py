@@ -17,8 +17,8 @@ from torch import Tensor
 from .. import metrics as M
 from ..data import Store, open_store
 from ..data import toy as toys
-from ..data.table import TableCodec
-from ..data.tabular import rows_like
+from ..data.kinds.table.codec import TableCodec
+from ..data.kinds.table.source import rows_like
 from ..metrics.features import wide
 from ..options import DataOptions, Size
 

@@ -16,7 +16,8 @@ from torch import nn
 
 from .._version import __version__
 from ..data import Store, TextCodec
-from ..data.text import Oracle, tokenise
+from ..data.kinds.text.codec import tokenise
+from ..data.kinds.text.oracle import Oracle
 from ..metrics import text as M
 from .protocol import Protocol
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from .._version import __version__
-from ..data import DataSpec
+from ..data import DataSpec, read_spec
 from ..files import read_json, sha256, write_json, write_tensors
 from ..recipe import Recipe, load_recipe
 from .draw import Weights
@@ -104,7 +104,7 @@ def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
     try:
         built = build_recipe(saved["recipe"], recipe)
         name = str(saved["recipe"]["name"])
-        spec = DataSpec.from_json(saved["data"])
+        spec = read_spec(saved["data"])
         accepted = {saved["sha256"], saved["previous_sha256"]}
     except (KeyError, TypeError) as error:
         raise ValueError(f"{note} is damaged: {error!r}") from error

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import ByCondition, Codec, Draw, TableCodec
-from ..data.table import select
+from ..data.kinds.table.codec import select
 from ..losses import wasserstein
 from ..nets import mlp, table
 from ..penalties import wgan_gp

@@ -20,20 +20,7 @@ from torch import Tensor, nn
 from ..augment.jitter import jitter
 from ..losses import least_squares
 from ..nets import patch, pool, translator
-from ..recipe import (  # fmt: skip
-    EMPTY,
-    Adam,
-    Batch,
-    DataSpec,
-    Draw,
-    Ramp,
-    Recipe,
-    Terms,
-    Turn,
-    Unpaired,
-    of_all_ranks,
-    uniform,
-)
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Draw, Ramp, Recipe, Terms, Turn, Unpaired, of_all_ranks, uniform
 
 
 @dataclass(frozen=True, kw_only=True)

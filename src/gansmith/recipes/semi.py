@@ -17,21 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nets import weight_norm
-from ..recipe import (
-    EMPTY,
-    Adam,
-    Average,
-    Batch,
-    DataSpec,
-    FewLabels,
-    Made,
-    Recipe,
-    Terms,
-    Turn,
-    normal,
-    of,
-    uniform,
-)
+from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, FewLabels, Made, Recipe, Terms, Turn, normal, of, uniform
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import nn
 
-from ..data import DataSpec
+from ..data import read_spec
 from ..model.saved import build_recipe
 from ..options import TrainOptions
 from ..recipe import Recipe
@@ -39,7 +39,7 @@ _KINDS = {"pairs": "pairs of images", "domains": "images a domain", "table": "ro
 def _what(run: Run) -> list[tuple[str, str]]:
     record = run.record
     data, setting = record["data"], record["setting"]
-    spec = DataSpec.from_json(data["spec"])
+    spec = read_spec(data["spec"])
     fields = ", ".join(f"{k}={v}" for k, v in record["recipe"]["fields"].items())
     shape = "x".join(map(str, spec.shape))
     classes = f", {len(spec.classes)} classes" if spec.classes else ""
@@ -83,7 +83,7 @@ def _how_it_goes(run: Run) -> list[tuple[str, str]]:
 
 
 def _networks(run: Run, recipe: Recipe, console: Console) -> None:
-    spec = DataSpec.from_json(run.record["data"]["spec"])
+    spec = read_spec(run.record["data"]["spec"])
     with torch.random.fork_rng([]):
         nets = nn.ModuleDict(recipe.networks(spec))
     total = 0

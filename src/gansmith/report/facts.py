@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .. import catalog, doctor, show
-from ..data import DataSpec, Store
+from ..data import DataSpec, Store, read_spec
 from ..files import read_json
 from ..model.saved import build_recipe, load
 from ..recipe import Recipe, load_recipe
@@ -79,7 +79,7 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
     """Raises `ValueError` if the run is damaged, `FileNotFoundError` if there is no `recipe_file`."""
     record, missing, warnings = run.record, list[str](), list[str]()
     try:
-        saved, spec = record["recipe"], DataSpec.from_json(record["data"]["spec"])
+        saved, spec = record["recipe"], read_spec(record["data"]["spec"])
         name = str(saved["name"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"{run.path / 'run.json'} is damaged: it lacks {error}") from error

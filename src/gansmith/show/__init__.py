@@ -3,12 +3,12 @@
 Every picture of samples says in its metadata that a model made it; `save` is the one place that writes them.
 """
 
-from ..show.curves import curves
-from ..show.files import COMMENT, SOFTWARE, frame, save, save_lines, save_singles
-from ..show.film import film
-from ..show.grid import grid, sheet, strips, to_8_bit
-from ..show.plots import marginals, scatter
-from ..show.trends import FEW, reading, terms_of
+from .curves import curves
+from .files import COMMENT, SOFTWARE, frame, save, save_lines, save_singles
+from .film import film
+from .grid import grid, sheet, strips, to_8_bit
+from .plots import marginals, scatter
+from .trends import FEW, reading, terms_of
 
 __all__ = [
     "COMMENT",

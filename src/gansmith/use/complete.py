@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from ..data import TableCodec
-from ..data.table import cell_texts
-from ..data.tabular import codes_of, find_name, frame_of, rows_like, sniff, table_source, unique_names
+from ..data.kinds.table.cells import cell_texts
+from ..data.kinds.table.source import codes_of, find_name, frame_of, rows_like, sniff, table_source, unique_names
 from ..model.draw import Weights, draw_samples
 from ..model.model import Model
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence, PngImagePlugin
 
 from ..data import DataSpec
-from ..data.pictures import Bad, Header, Target, decode, open_picture, quiet
+from ..data.kinds.image.decode import Bad, Header, Target, decode, open_picture, quiet
 from ..model.draw import Weights
 from ..model.model import Model
 from ..show import COMMENT, SOFTWARE

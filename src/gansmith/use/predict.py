@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from ..data import ImageCodec, open_store
+from ..data.kinds.image.decode import SUFFIXES, Bad, Target, decode, quiet
 from ..data.listing import Folder, printable
-from ..data.pictures import SUFFIXES, Bad, Target, decode, quiet
 from ..metrics.clusters import matched
 from ..model.draw import Weights, apply_to
 from ..model.model import Model
@@ -106,7 +106,7 @@ def _files(model: Model, path: Path) -> _Read:
         fit="crop",
         resample="lanczos",
     )
-    listing = Folder(path).listing() if path.is_dir() else None
+    listing = Folder(path, SUFFIXES).listing() if path.is_dir() else None
     names = [path.name] if listing is None else list(listing.names)
     failed = [(q.name, q.reason) for q in listing.quarantined] if listing else []
     used, rows = [], []

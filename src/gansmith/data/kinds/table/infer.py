@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .table import EPOCH, Column, ColumnType
+from .cells import EPOCH
+from .column import Column, ColumnType
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NAN", "null", "NULL", "Null", "#N/A", "<NA>", "?"})
 """Cells that mean "not known", blanks around them not counted; a column writes the one it used most."""

@@ -11,27 +11,27 @@ import gzip
 import hashlib
 import io
 import itertools
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
-from ..extras import need
-from ..options import DataOptions
-from .arrays import file_identity, row_name
-from .columns import COMMA, DECIMAL, codes_of, infer_text, infer_typed, shortest
-from .columns import parse_date as parse_date
-from .listing import SUFFIXES
-from .pack import Block, Plan, Quarantined, even_chunks
-from .table import Column, ColumnType, TableCodec, cell_texts
+from ....extras import need
+from ....options import DataOptions
+from ...arrays import file_identity, row_name
+from ...found import Report
+from ...looked import report_of_rows
+from ...plan import Block, Plan, Quarantined, even_chunks
+from .codec import TableCodec
+from .column import Column, ColumnType
+from .infer import COMMA, DECIMAL, codes_of, infer_text, infer_typed, shortest
+from .inspect import report_of_table
 
 READING = 2
 """Raised where the same file comes to be read as other columns: stores that were packed before are left alone."""
-_CATALOGUE = ("file", "filename", "file_name", "path", "image", "name", "id")
 
 
 @dataclass
@@ -50,23 +50,8 @@ class Cells:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a CSV is a table of values rather than a list of picture files, by its content.
-
-    It is a list of files if it has a column file, filename, path, image, name or id (or, of at most two columns, a
-    first one) and one of its first 20 cells ends like a picture or names a file beside the CSV.
-    """
-    if path.name.lower().endswith((".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")):
-        return True
-    if path.suffix.lower() != ".csv":
-        return False
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as f:
-        rows = [row for row in itertools.islice(csv.reader(f), 21) if any(c.strip() for c in row)]
-    if not rows:
-        return False
-    head = [cell.strip().lower() for cell in rows[0]]
-    columns = [i for i, name in enumerate(head) if name in _CATALOGUE] or ([0] if len(head) <= 2 else [])
-    cells = [row[i].strip() for row in rows for i in columns if len(row) > i]
-    return not any(Path(c).suffix.lower() in SUFFIXES or (c and (path.parent / c).is_file()) for c in cells if c)
+    """Whether a file is a table by its name; a CSV that lists picture files has been taken by pictures before."""
+    return path.name.lower().endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq"))
 
 
 def read_csv(path: Path, delimiter: str = "") -> Cells:
@@ -157,9 +142,6 @@ def overrides(text: str, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-# --- the source -------------------------------------------------------------------------------------------------------
-
-
 def is_frame(source: Any) -> bool:
     """Whether something is a DataFrame, without importing pandas."""
     return hasattr(source, "columns") and hasattr(source, "dtypes") and hasattr(source, "iloc")
@@ -169,6 +151,7 @@ def is_frame(source: Any) -> bool:
 class TableSource:
     """A CSV, a parquet file or a DataFrame."""
 
+    kind: ClassVar[str] = "table"
     name: str
     identity: str
     path: Path | None = None
@@ -178,11 +161,18 @@ class TableSource:
         """The codec as the source proposes it, the stored rows (N, D), notes, and the rows left out."""
         return read_table(self, columns)
 
+    def report(self, options: DataOptions, progress: bool) -> Report:
+        """What is in it, column by column. Never raises: what keeps training from starting is told."""
+        del progress
+        try:
+            codec, rows, notes, bad = self.read(options.columns)
+        except ValueError as error:
+            return report_of_rows(self.name, self.kind, np.zeros((0, 0)), dtype="", problem=str(error))
+        return report_of_table(self.name, codec, rows, tuple(bad), notes)
+
     def plan(self, options: DataOptions, digest: str, recorded: dict[str, Any], progress: bool) -> Plan:
         """Decide what is packed. Raises `ValueError` if there is no column to learn from."""
         del progress
-        if tuple(options.size) != (0, 0) or options.channels != "auto":
-            raise ValueError(f"{self.name} is a table: a size or channels in pixels does not apply; leave them out")
         codec, rows, notes, bad = self.read(options.columns)
         chunks = even_chunks(len(rows), rows.shape[1] * 8)
 
@@ -329,47 +319,3 @@ def _texts_of(values: Any, codec: TableCodec, name: str) -> list[str]:
     elif kind in "iu":
         write = lambda v: str(int(v))  # noqa: E731
     return ["" if g else write(v) for v, g in zip(values, gone, strict=True)]
-
-
-# --- writing ----------------------------------------------------------------------------------------------------------
-
-
-def write_table(codec: TableCodec, stored: np.ndarray, path: Path) -> None:
-    """Write stored rows (N, D) as .csv, .csv.gz, .tsv or .parquet, with the types and formats of the source.
-
-    Raises `ValueError` for another suffix, `MissingExtra` for parquet without pandas and pyarrow, `OSError`, what was
-    there intact.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if _is_parquet(path):
-            to_frame(codec, stored).to_parquet(part, index=False)
-        elif path.name.lower().endswith((".csv", ".csv.gz", ".tsv")):
-            opened = gzip.open if path.suffix.lower() == ".gz" else open
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else codec.delimiter
-            with opened(part, "wt", encoding="utf-8", newline="") as f:
-                writer = csv.writer(f, delimiter=delimiter, lineterminator="\n")
-                writer.writerow([c.name for c in codec.columns])
-                columns = [cell_texts(c, stored[:, i]) for i, c in enumerate(codec.columns)]
-                writer.writerows(zip(*columns, strict=True))
-        else:
-            raise ValueError(f"{path} is no name for a table: .csv, .csv.gz, .tsv or .parquet")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def to_frame(codec: TableCodec, stored: np.ndarray) -> Any:
-    """Stored rows (N, D) as a pandas DataFrame; integers and booleans with missing cells are nullable."""
-    pandas = need("pandas", "tables", "a DataFrame")
-    need("pyarrow", "tables", "a DataFrame")
-    rows = codec.present(stored)
-    frame = pandas.DataFrame({c.name: rows[c.name] for c in codec.columns})
-    for i, c in enumerate(codec.columns):
-        if rows[c.name].dtype == object:
-            whole = c.type == "integer" or "int" in (c.dtype, c.form)
-            frame[c.name] = frame[c.name].astype("Int64" if whole else "boolean")
-        elif rows[c.name].dtype.kind == "U" and c.missing:
-            frame.loc[np.isnan(stored[:, i]), c.name] = None
-    return frame

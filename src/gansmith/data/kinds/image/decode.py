@@ -14,7 +14,6 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 MOST_PIXELS = 178_956_970
 """Larger pictures are not decompressed: 2 x 89,478,485, where Pillow too speaks of a decompression bomb."""
-MOST_BYTES = 1 << 30
 SUFFIXES = frozenset(
     (
         *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif"),

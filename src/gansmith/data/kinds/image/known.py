@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import ArraySource, Rows
-from .pack import progress_bar, sha256_of
+from ...arrays import Arrays, Rows
+from ...bars import progress_bar
+from ...pack import sha256_of
 
 KNOWN = ("digits", "mnist", "fashion-mnist", "cifar10")
 
@@ -87,7 +88,7 @@ _CLASSES = {
 }
 
 
-def known_source(name: str, split: str, data_dir: Path | None, cache: Path, progress: bool) -> ArraySource:
+def known_source(name: str, split: str, data_dir: Path | None, cache: Path, progress: bool) -> Arrays:
     """The data set of that name. Raises `FileNotFoundError` if its files are not here and cannot be fetched."""
     if split not in ("train", "test") or (name == "digits" and split == "test"):
         splits = "only train" if name == "digits" else "train (the default) and test"
@@ -102,13 +103,13 @@ def known_source(name: str, split: str, data_dir: Path | None, cache: Path, prog
     return _mnist(name, title, split, data_dir, cache, progress)
 
 
-def _digits() -> ArraySource:
+def _digits() -> Arrays:
     from sklearn.datasets import load_digits
 
     found = load_digits()
     pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)  # 0 ... 16 in the original
     identity = "digits " + hashlib.sha256(pixels.tobytes() + found.target.astype(np.int64).tobytes()).hexdigest()
-    return ArraySource(name="digits", identity=identity, x=Rows(pixels), y=found.target, classes=_CLASSES["digits"])
+    return Arrays(name="digits", identity=identity, x=Rows(pixels), y=found.target, classes=_CLASSES["digits"])
 
 
 # --- finding and fetching ---------------------------------------------------------------------------------------------
@@ -181,7 +182,7 @@ def fetch(official: Official, folder: Path, progress: bool) -> None:
 # --- MNIST and Fashion-MNIST ------------------------------------------------------------------------------------------
 
 
-def _mnist(name: str, title: str, split: str, data_dir: Path | None, cache: Path, progress: bool) -> ArraySource:
+def _mnist(name: str, title: str, split: str, data_dir: Path | None, cache: Path, progress: bool) -> Arrays:
     prefix = "train" if split == "train" else "t10k"
     wanted = [_IDX[name][f"{prefix}-{what}-ubyte.gz"] for what in ("images-idx3", "labels-idx1")]
     other_names = [[o.name.removesuffix(".gz"), o.name.removesuffix(".gz").replace("-idx", ".idx")] for o in wanted]
@@ -200,7 +201,7 @@ def _mnist(name: str, title: str, split: str, data_dir: Path | None, cache: Path
     images, labels = (read_idx(path) for path in paths)
     if images.ndim != 3 or labels.shape != (len(images),):
         raise ValueError(f"{paths[0]} holds {images.shape}, {paths[1]} {labels.shape}: these are not {title}")
-    return ArraySource(
+    return Arrays(
         name=title,
         identity=f"{name} {' '.join(digests)}",
         x=Rows(images),
@@ -232,7 +233,7 @@ def read_idx(path: Path) -> np.ndarray:
 _RECORD = 1 + 3 * 32 * 32
 
 
-def _cifar10(title: str, split: str, data_dir: Path | None, cache: Path, progress: bool) -> ArraySource:
+def _cifar10(title: str, split: str, data_dir: Path | None, cache: Path, progress: bool) -> Arrays:
     files = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
     folders = _places("cifar10", data_dir, cache)
     unpacked = next((f for f in (*folders, *(p / _CIFAR10_FOLDER for p in folders)) if (f / files[0]).is_file()), None)
@@ -261,7 +262,7 @@ def _cifar10(title: str, split: str, data_dir: Path | None, cache: Path, progres
     return _cifar10_source(title, [parts[f] for f in files], path, notes)
 
 
-def _cifar10_source(title: str, parts: list[bytes], path: Path, notes: tuple[str, ...]) -> ArraySource:
+def _cifar10_source(title: str, parts: list[bytes], path: Path, notes: tuple[str, ...]) -> Arrays:
     for part in parts:
         if not part or len(part) % _RECORD:
             raise ValueError(f"{path} holds a batch of {len(part)} bytes; whole records of {_RECORD} are needed")
@@ -269,7 +270,7 @@ def _cifar10_source(title: str, parts: list[bytes], path: Path, notes: tuple[str
     for part in parts:
         whole.update(part)
     rows = np.concatenate([np.frombuffer(part, np.uint8).reshape(-1, _RECORD) for part in parts])
-    return ArraySource(
+    return Arrays(
         name=title,
         identity=f"cifar10 {whole.hexdigest()}",
         x=Rows(rows[:, 1:].reshape(-1, 3, 32, 32)),

@@ -9,144 +9,25 @@ dog ." becomes "a dog.", so spaces around punctuation are those of good writing,
 from __future__ import annotations
 
 import csv
-import functools
 import gzip
 import hashlib
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ..options import DataOptions
-from .arrays import file_identity
-from .pack import Block, Plan, even_chunks
-from .spec import Codec
-
-END, UNKNOWN = "<end>", "<unk>"
-LONGEST = {"word": 64, "character": 160}
-"""Tokens of the longest line that is kept unless --text-max-length says otherwise."""
-Level = Literal["word", "character"]
-
-_WORD = re.compile(r"<unk>|\w+(?:['’\-]\w+)*|\S")
-_SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
-_SPACELESS_ONE = re.compile(f"[{_SPACELESS}]")
-_SPACELESS_GAP = re.compile(rf"(?<=[{_SPACELESS}])\s+(?=[{_SPACELESS}])")
-_NO_SPACE_BEFORE = set(".,!?;:%)]}…'’") | {"n't", "'s", "’s"}
-_NO_SPACE_AFTER = set("([{$£€#")
-
-
-def tokenise(line: str, level: Level, lowercase: bool = False) -> list[str]:
-    """The tokens of a line: words and single marks, or characters (runs of white space are one space)."""
-    if lowercase:
-        line = line.lower()
-    if level == "word":
-        return _WORD.findall(line)
-    return list(re.sub(r"\s+", " ", _SPACELESS_GAP.sub("", line.strip())))
-
-
-def join(tokens: Sequence[str], level: Level) -> str:
-    """A readable line of tokens: `tokenise` of it gives them back, but for marks that only stand together."""
-    if level == "character":
-        return "".join(tokens)
-    text, glue, quoted = [], True, False
-    for token in tokens:
-        closing = token == '"' and quoted
-        text.append(token if glue or closing or token in _NO_SPACE_BEFORE else f" {token}")
-        quoted ^= token == '"'
-        glue = token in _NO_SPACE_AFTER or (token == '"' and quoted)
-    return "".join(text)
-
-
-def level_of(lines: Sequence[str]) -> Level:
-    """Characters where most letters belong to scripts that put no spaces between words, else words."""
-    text = "".join(lines[:10_000])
-    return "character" if 2 * len(_SPACELESS_ONE.findall(text)) > len(re.sub(r"\s", "", text)) else "word"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextCodec(Codec):
-    """Lines of text to token numbers (N, T) int64, and back."""
-
-    level: Level
-    vocabulary: tuple[str, ...]
-    """The token of each number."""
-    lowercase: bool = False
-    end: int = -1
-    """The number that ends a line and pads it; -1 if all lines have T tokens."""
-    unknown: int = -1
-    """The number of words that are not in the vocabulary; -1 if there are none."""
-
-    def encode(self, raw: Tensor) -> Tensor:
-        """(N, T) int32 to int64."""
-        return raw.long()
-
-    def decode(self, x: Tensor) -> np.ndarray:
-        """(N, T) to readable lines (N,)."""
-        return np.array([join(tokens, self.level) for tokens in self.tokens(x.detach().cpu().numpy())], np.str_)
-
-    def tokens(self, rows: np.ndarray) -> list[tuple[str, ...]]:
-        """The tokens of each row of numbers (N, T), up to its end."""
-        kept = np.asarray(rows).astype(np.int64).clip(0, len(self.vocabulary) - 1)
-        return [tuple(self.vocabulary[i] for i in row[:n]) for row, n in zip(kept, self.lengths(kept), strict=True)]
-
-    def lengths(self, rows: np.ndarray) -> np.ndarray:
-        """How many tokens each row (N, T) holds before its end."""
-        ends = rows == self.end
-        return np.where(ends.any(1), ends.argmax(1), rows.shape[1])
-
-    def numbers(self, lines: Sequence[str], length: int) -> np.ndarray:
-        """Lines as rows (N, length) int32, cut and padded with the end token. Raises `ValueError` if one cannot be."""
-        return self.number_tokens([tokenise(line, self.level, self.lowercase) for line in lines], length)
-
-    def number_tokens(self, tokens: Sequence[Sequence[str]], length: int) -> np.ndarray:
-        """The same of lines that are tokens already."""
-        rows = np.full((len(tokens), length), self.end, np.int32)
-        for i, line in enumerate(tokens):
-            row = [self._index.get(token, self.unknown) for token in line[:length]]
-            if min(row, default=0) < 0 or (self.end < 0 and len(row) < length):
-                raise ValueError(f"{join(line, self.level)[:80]!r} cannot be written with this vocabulary and length")
-            rows[i, : len(row)] = row
-        return rows
-
-    @functools.cached_property
-    def _index(self) -> dict[str, int]:
-        return {token: i for i, token in enumerate(self.vocabulary)}
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields, the vocabulary among them."""
-        return {
-            "kind": "text",
-            "level": self.level,
-            "lowercase": self.lowercase,
-            "end": self.end,
-            "unknown": self.unknown,
-            "vocabulary": list(self.vocabulary),
-        }
-
-    @classmethod
-    def from_json(cls, saved: dict[str, Any]) -> TextCodec:
-        """The codec of `to_json`. Raises `ValueError` for anything else."""
-        match saved:
-            case {
-                "level": "word" | "character" as level,
-                "lowercase": bool(lowercase),
-                "end": int(end),
-                "unknown": int(unknown),
-                "vocabulary": [*words],
-            } if words and all(isinstance(w, str) for w in words) and max(end, unknown) < len(words):
-                return cls(level=level, lowercase=lowercase, end=end, unknown=unknown, vocabulary=tuple(words))
-        raise ValueError(f"not a codec of text: {str(saved)[:200]}")
-
-
-# --- sources ----------------------------------------------------------------------------------------------------------
+from ....options import DataOptions
+from ...arrays import file_identity
+from ...found import Report
+from ...plan import Block, Plan, even_chunks
+from .codec import END, LONGEST, UNKNOWN, Level, TextCodec, level_of, tokenise
+from .inspect import report_of_text
+from .oracle import ORACLE_LINES, Oracle, oracle_codec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +53,7 @@ class Found:
 class TextSource:
     """Lines of text; all are held in memory while they are packed."""
 
+    kind: ClassVar[str] = "text"
     name: str
     identity: str
     """Equal for equal content."""
@@ -180,14 +62,13 @@ class TextSource:
     codec: TextCodec | None = None
     """The codec and length, where the source knows them (`toy:oracle`)."""
 
-    def recorded(self, options: DataOptions) -> dict[str, Any]:
-        """The options that decide what is packed."""
-        return {name: getattr(options, name) for name in _OPTIONS}
+    def report(self, options: DataOptions, progress: bool) -> Report:
+        """What is in the lines. Never raises: what keeps training from starting is told."""
+        del progress
+        return report_of_text(self, options)
 
     def look(self, options: DataOptions) -> Found:
         """Read and tokenise all lines. Raises `ValueError` for options that do not fit, or if no line is usable."""
-        if tuple(options.size) != (0, 0) or options.channels != "auto":
-            raise ValueError(f"{self.name} holds text: a size or channels in pixels does not apply; leave them out")
         for name, least in (("text_min_count", 1), ("text_max_vocabulary", 1), ("text_max_length", 0)):
             if getattr(options, name) < least:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be {least} or more")
@@ -271,9 +152,6 @@ class TextSource:
             options=recorded,
             notes=found.notes,
         )
-
-
-_OPTIONS = ("text_level", "text_lowercase", "text_min_count", "text_max_vocabulary", "text_max_length")
 
 
 def _vocabulary(counts: Counter[str], level: Level, lowercase: bool, equal: bool, options: DataOptions) -> TextCodec:
@@ -376,104 +254,6 @@ def _json_column(text: str, column: str, path: Path) -> Iterator[str]:
         if not isinstance(value, str):
             raise ValueError(f"field {column!r} in line {i} of {path} is {type(value).__name__}, not text")
         yield " ".join(value.split("\n"))
-
-
-# --- the oracle -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Oracle:
-    """A random LSTM whose distribution over sequences is known: what a model of text can be measured against.
-
-    Source: Yu et al., "SeqGAN", 2017, arXiv:1609.05473, section 4: all parameters from N(0, 1), vocabulary 5,000,
-    embedding and state 32, sequences of 20; the first input is token 0. The parameters here are drawn by us, from a
-    seed: an NLL under them need not equal one under the authors' parameters (`published` reads those).
-    """
-
-    embedding: Tensor
-    """(V, E)."""
-    gates: Tensor
-    """(E + H, 4 H): input, forget, output, candidate."""
-    gate_bias: Tensor
-    head: Tensor
-    """(H, V)."""
-    head_bias: Tensor
-
-    @classmethod
-    def seeded(cls, seed: int = 0, vocabulary: int = 5_000, size: int = 32) -> Oracle:
-        """All parameters from N(0, 1)."""
-        random = np.random.Generator(np.random.Philox(key=[seed % 2**64, 30]))
-
-        def draw(*shape: int) -> Tensor:
-            return torch.from_numpy(random.standard_normal(shape).astype(np.float32))
-
-        return cls(
-            embedding=draw(vocabulary, size),
-            gates=draw(2 * size, 4 * size),
-            gate_bias=draw(4 * size),
-            head=draw(size, vocabulary),
-            head_bias=draw(vocabulary),
-        )
-
-    @classmethod
-    def published(cls, path: Path) -> Oracle:
-        """The authors' parameters as an .npz of p00 ... p14: embedding, then W, U, b of each gate, then the head."""
-        with np.load(path, allow_pickle=False) as file:
-            p = [torch.from_numpy(np.asarray(file[f"p{i:02d}"], np.float32)) for i in range(15)]
-        gates = torch.cat([torch.cat((p[1 + 3 * k], p[2 + 3 * k])) for k in range(4)], 1)
-        bias = torch.cat([p[3 + 3 * k] for k in range(4)])
-        return cls(embedding=p[0], gates=gates, gate_bias=bias, head=p[13], head_bias=p[14])
-
-    def step(self, token: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Logits (N, V) of the token that follows, and the new state, after one more token (N,)."""
-        hidden, cell = state
-        i, f, o, g = (torch.cat((self.embedding[token], hidden), 1) @ self.gates + self.gate_bias).chunk(4, 1)
-        cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-        hidden = o.sigmoid() * cell.tanh()
-        return hidden @ self.head + self.head_bias, (hidden, cell)
-
-    def start(self, n: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The first token (n,), which is not part of a sequence, and the first state."""
-        zeros = torch.zeros(n, self.head.shape[0])
-        return torch.zeros(n, dtype=torch.long), (zeros, zeros)
-
-    def sample(self, n: int, length: int = 20, seed: int = 0) -> np.ndarray:
-        """n sequences (n, length) int32."""
-        random = np.random.Generator(np.random.Philox(key=[seed % 2**64, 31]))
-        uniform = torch.from_numpy(random.random((n, length), np.float32))
-        parts = []
-        for u in uniform.split(500):
-            token, state = self.start(len(u))
-            row = []
-            for t in range(length):
-                logits, state = self.step(token, state)
-                weight = (logits - logits.amax(1, keepdim=True)).exp().cumsum(1)
-                token = torch.searchsorted(weight, (u[:, t] * weight[:, -1])[:, None], right=True)[:, 0]
-                token = token.clamp_max(len(self.embedding) - 1)
-                row.append(token)
-            parts.append(torch.stack(row, 1))
-        return torch.cat(parts).numpy().astype(np.int32)
-
-    def nll(self, rows: np.ndarray) -> np.ndarray:
-        """Negative log-likelihood per token, in nats, of each sequence (N, T): (N,)."""
-        parts = []
-        for x in torch.from_numpy(np.asarray(rows).astype(np.int64)).split(500):
-            token, state = self.start(len(x))
-            total = torch.zeros(len(x))
-            for t in range(x.shape[1]):
-                logits, state = self.step(token, state)
-                token = x[:, t]
-                total += torch.nn.functional.cross_entropy(logits, token, reduction="none")
-            parts.append(total / x.shape[1])
-        return torch.cat(parts).numpy()
-
-
-ORACLE_LINES = 10_000
-
-
-def oracle_codec(vocabulary: int = 5_000) -> TextCodec:
-    """Tokens of an oracle are called by their numbers; every sequence is equally long, so none is an end."""
-    return TextCodec(level="word", vocabulary=tuple(map(str, range(vocabulary))))
 
 
 def oracle_source() -> TextSource:
