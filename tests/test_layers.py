@@ -11,7 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # From the ground up: a module imports only from lines above its own, a package also from itself.
 LAYERS = (
-    {"fields", "shared"},
+    {"asks", "fields", "shared"},
     {"_version", "extras", "losses", "options", "protocol", "randomness", "synced"},
     {"data", "nets", "metrics", "doctor"},
     {"pictures", "progress", "step"},
@@ -28,7 +28,7 @@ LAYERS = (
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-RECIPES_USE = {"recipe", "losses", "penalties", "augment", "jitter", "nets", "data", "sghmc"}
+RECIPES_USE = {"recipe", "asks", "losses", "penalties", "augment", "jitter", "nets", "data", "sghmc"}
 
 
 def unit(path: Path) -> str:

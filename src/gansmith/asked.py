@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .asks import Choice, Class, Noise, Numbers
 from .data import DataSpec
-from .model import Model, Weights, draw_samples
+from .model import Model, Weights
 from .recipe import EMPTY, Batch, Recipe
 from .step import derive
 
@@ -18,15 +18,9 @@ MOST_ROWS = 16
 """Classes that a sheet shows at most; of more, evenly spaced ones."""
 
 
-def takes_labels(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec) -> bool:
-    """Whether samples can be asked for by class: the recipe knows labels, and these networks were trained with them."""
-    if "label" not in recipe.takes or not spec.classes:
-        return False
-    try:
-        draw_samples(recipe, nets, 1, 0, {"label": torch.zeros(1, dtype=torch.int64)})
-    except ValueError:  # a recipe that was told to do without
-        return False
-    return True
+def takes_labels(recipe: Recipe, spec: DataSpec) -> bool:
+    """Whether samples can be asked for by class: the recipe knows labels, and is trained with them on such data."""
+    return "label" in recipe.asks(spec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +38,16 @@ class Asked:
         return {self.kind: torch.from_numpy(self.values)}
 
 
-def asked(model: Model, n: int, seed: int, weights: Weights = "ema") -> Asked | None:
+def asked(model: Model, n: int, seed: int, _weights: Weights = "ema") -> Asked | None:
     """Labels drawn as often as the data has them, or codes drawn evenly; None where the model takes neither."""
     random = np.random.Generator(np.random.Philox(key=[seed % 2**64, 12]))
-    if takes_labels(model.recipe, model.weights(weights), model.spec):
-        classes, counts = len(model.spec.classes), np.asarray(model.spec.counts, np.float64)
-        share = counts / counts.sum() if len(counts) == classes else None
-        return Asked(kind="label", values=random.choice(classes, n, p=share))
-    if "code" in model.recipe.takes:
-        return Asked(kind="code", values=random.integers(int(_field(model.recipe, "categories")), size=n))
+    match model.asks:
+        case {"label": Class(count=classes)}:
+            counts = np.asarray(model.spec.counts, np.float64)
+            share = counts / counts.sum() if len(counts) == classes else None
+            return Asked(kind="label", values=random.choice(classes, n, p=share))
+        case {"code": Choice(count=codes)}:
+            return Asked(kind="code", values=random.integers(codes, size=n))
     return None
 
 
@@ -78,14 +73,13 @@ def label_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema"
 
     Raises `ValueError` if the model takes no labels.
     """
-    if not takes_labels(model.recipe, model.weights(weights), model.spec):
+    if not takes_labels(model.recipe, model.spec):
         raise ValueError(f"{model.recipe_name} was trained without labels: there is no class to put into each row")
     columns = max(n // min(len(model.spec.classes), MOST_ROWS), 1)
     y = rows_of_labels(model.spec, columns)
     given = {"label": y}
-    if "z" in model.recipe.takes:
-        z = _noise(model.recipe, columns, seed)
-        given["z"] = z.repeat(len(y) // columns, 1)
+    if isinstance(noise := model.asks.get("z"), Noise):
+        given["z"] = _normal(columns, noise.size, seed).repeat(len(y) // columns, 1)
     samples = model.stored(len(y), seed=seed, weights=weights, given=given)
     names = ", ".join(model.spec.classes[int(k)] for k in y[::columns])
     return Sheet(samples=samples, columns=columns, what=f"a class a row: {names}")
@@ -96,10 +90,12 @@ def code_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema")
 
     All are of one noise vector, and codes that do not vary are 0. Raises `ValueError` if the model takes no codes.
     """
-    recipe = model.recipe
-    if "code" not in recipe.takes:
-        raise ValueError(f"{model.recipe_name} has no codes: --sweep code is for infogan; --sweep label for classes")
-    rows, codes = int(_field(recipe, "categories")), int(_field(recipe, "continuous"))
+    match model.asks:
+        case {"code": Choice(count=rows), "z": Noise(size=z_dim)}:
+            codes = numbers.size if isinstance(numbers := model.asks.get("continuous"), Numbers) else 0
+        case _:
+            words = "has no codes: --sweep code is for infogan; --sweep label for classes"
+            raise ValueError(f"{model.recipe_name} {words}")
     steps = max(n // (rows * max(codes, 1)), 5)
     across = torch.zeros(max(codes, 1) * steps, codes)
     for k in range(codes):
@@ -107,27 +103,22 @@ def code_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema")
     columns = len(across)
     given = {
         "code": torch.arange(rows).repeat_interleave(columns),
-        "continuous": across.repeat(rows, 1),
-        "z": _noise(recipe, 1, seed).expand(rows * columns, -1),
+        "z": _normal(1, z_dim, seed).expand(rows * columns, -1),
     }
+    if codes:
+        given["continuous"] = across.repeat(rows, 1)
     samples = model.stored(rows * columns, seed=seed, weights=weights, given=given)
     return Sheet(
         samples=samples, columns=columns, what=f"a category a row; {codes} continuous codes, each from -1 to 1"
     )
 
 
-def film_labels(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec, columns: int = 8) -> Batch:
+def film_labels(recipe: Recipe, _nets: nn.ModuleDict, spec: DataSpec, columns: int = 8) -> Batch:
     """What the pictures of a run's film are asked for: a class a row, or nothing."""
-    if not spec.pictures or not takes_labels(recipe, nets, spec):
+    if not spec.pictures or not takes_labels(recipe, spec):
         return EMPTY
     return {"label": rows_of_labels(spec, columns)}
 
 
-def _noise(recipe: Recipe, n: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(derive(seed, "sweep"))
-    return torch.randn(n, int(_field(recipe, "z_dim")), generator=generator)
-
-
-def _field(recipe: Recipe, name: str) -> float:
-    """A recipe that takes `z` has a field `z_dim`; one that takes `code`, also `categories` and `continuous`."""
-    return dataclasses.asdict(recipe)[name]
+def _normal(n: int, size: int, seed: int) -> Tensor:
+    return torch.randn(n, size, generator=torch.Generator().manual_seed(derive(seed, "sweep")))

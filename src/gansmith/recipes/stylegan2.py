@@ -17,6 +17,7 @@ Expect: "D/real" and "D/fake" between 0.5 and 0.65, "D/r1" falls slowly. Digits,
     has 15.7, 17.7 (docs/tables.md). With 1e-3, the default until then, next to nothing was learned at 20,000 images.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
+from ..asks import Ask, Class, Number
 from ..augment import ADA, build
 from ..nets import stylegan
 from ..penalties import PathLength, path_lengths, zero_centred
@@ -122,6 +124,11 @@ class StyleGAN2(Recipe):
             y = (uniform(z, n) * g.mapping.classes).long()
         psi = given.get("truncation", z.new_full((n,), self.truncation))
         return g(z, y, noise(nets, n, g.noise_size), psi)
+
+    def asks(self, data: DataSpec) -> Mapping[str, Ask]:
+        about = "psi: below 1 fewer odd pictures and less variety."
+        asks: dict[str, Ask] = {"truncation": Number(low=0.0, high=2.0, default=self.truncation, help=about)}
+        return asks | ({"label": Class(names=data.classes)} if self.labels == "use" and data.classes else {})
 
     def styles(self, nets: nn.ModuleDict, n: int, y: Tensor | None) -> Tensor:
         """A style for each layer (n, styles, z_dim), mixed from two at a random layer (Karras et al., 2019, 3.1)."""
