@@ -161,8 +161,8 @@ class StyleGAN2(Recipe):
         """R1 at augmented real pictures, for all the steps that it is not taken at."""
         y, gamma = self.labels_of(batch), self.gamma or max(1e-5 * batch["x"][0, 0].numel(), 1.0)
         with torch.no_grad():
-            shown = nets["A"](batch["x"])
-        r1 = zero_centred(lambda x: nets["D"](x, y), shown)
+            augmented = nets["A"](batch["x"])
+        r1 = zero_centred(lambda x: nets["D"](x, y), augmented)
         return {"r1": gamma / 2 * self.r1_every * r1}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
