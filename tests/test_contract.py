@@ -19,12 +19,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gansmith.asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
 from gansmith.model.draw import apply_to, draw_samples
+from gansmith.model.model import Model
 from gansmith.model.saved import load, save_model
 from gansmith.nets.spectral import Spectral
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step.graphs import Static, quick
+from gansmith.step.randomness import Stream, draws
 from gansmith.step.ranks import Ranks
 from gansmith.step.step import Step
 
@@ -576,3 +579,138 @@ def test_8_parts_of_a_batch_are_worth_the_whole_or_the_recipe_says_not(name: str
         found.append(step.take(0, feed(spec, torch.float64)))
     apart = [key for key in found[0] if not torch.isclose(found[0][key], found[1][key], rtol=1e-7, atol=1e-10)]
     assert bool(apart) == (not without_dropout(name).rows_together()), apart
+
+
+# --- what can be asked for --------------------------------------------------------------------------------------------
+
+
+class Watched(dict[str, Tensor]):
+    """A `given` that remembers the names it was asked for."""
+
+    def __init__(self, given: Batch, names: set[str]) -> None:
+        super().__init__(given)
+        self.names = names
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return super().__contains__(name)
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
+
+
+def asking(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe, and with labels, if it has a field that says whether they are used."""
+    fields = {f.name for f in dataclasses.fields(recipe)}
+    return (recipe, dataclasses.replace(recipe, labels="use")) if "labels" in fields else (recipe,)
+
+
+def shaken(recipe: Recipe, spec: DataSpec) -> nn.ModuleDict:
+    """Networks to sample with, none of whose weights is at a value where a label or a style has no effect."""
+    torch.manual_seed(0)
+    nets = nn.ModuleDict({role: net for role, net in recipe.networks(spec).items() if role in recipe.serving})
+    for p in nets.parameters():
+        p.data += 0.3 * torch.randn_like(p)
+    return nets.requires_grad_(False)
+
+
+def in_range(ask: Ask, which: int, n: int, spec: DataSpec) -> Tensor:
+    """n values that an ask allows: the first (`which` 0) and the last (1) of its range, or two at random."""
+    generator = torch.Generator().manual_seed(which)
+    match ask:
+        case Class(count=count) | Choice(count=count) | Condition(count=count):
+            assert count > 1
+            return torch.full((n,), which * (count - 1))
+        case Noise(size=size):
+            return torch.randn(n, size, generator=generator)
+        case Numbers(size=size, low=low, high=high):
+            assert size > 0
+            return torch.full((n, size), (low, high)[which])
+        case Number(low=low, high=high, default=default):
+            assert low <= default <= high
+            return torch.full((n,), (low, high)[which])
+        case Switch():
+            return torch.full((n,), float(which))
+        case Picture(shape=shape):
+            return torch.rand(n, *shape, generator=generator) * 2 - 1
+        case Rows(width=width):
+            x = feed(spec)(which)["x"][:n]
+            assert x.shape == (n, width)
+            return x
+
+
+def refuses(recipe: Recipe, nets: nn.ModuleDict, name: str) -> bool:
+    """Whether `sample` looks at a name only to say that it cannot be given."""
+    try:
+        with torch.no_grad(), draws(Stream(torch.Generator(), rows=6)):
+            recipe.sample(nets, 6, {name: torch.zeros(6, dtype=torch.int64)})
+    except ValueError:
+        return True
+    except RuntimeError:  # it went on with it, as far as it came
+        return False
+    return False
+
+
+EVERY = {"label", "code", "continuous", "z", "truncation", "temperature", "condition", "x", "draw", "a", "b", "hue"}
+
+
+def test_10_what_is_asked_for_is_used_and_all_that_is_used_can_be_asked_for(case: tuple[str, str]) -> None:
+    for recipe in asking(tiny(case[0])):
+        spec = fitted(recipe, SPECS[case[1]])
+        asks, nets = recipe.asks(spec), shaken(recipe, spec)
+        sources = {name for way in ways(recipe, spec, 1, 0) for name in way}
+        assert {name for name, ask in asks.items() if isinstance(ask, Picture)} == sources
+        assert all(ask.help.endswith(".") and "\n" not in ask.help for ask in asks.values())
+        looked: set[str] = set()
+        for way in ways(recipe, spec, 6, 0):
+            options = {k: in_range(a, 1, 6, spec) for k, a in asks.items() if not isinstance(a, Picture)}
+            for given in (way, {**way, **options}):
+                nets.eval()
+                with torch.no_grad(), draws(Stream(torch.Generator().manual_seed(0), rows=6)):
+                    recipe.sample(nets, 6, Watched(given, looked))
+            model = Model(recipe, case[0], spec, {"ema": nets, "raw": nets}, 0)
+            for name in EVERY - asks.keys():
+                with pytest.raises(ValueError, match=r"cannot be given|made of pictures"):
+                    model.sample(6, given={**way, name: torch.zeros(6, dtype=torch.int64)})
+            for name, ask in asks.items():
+                if isinstance(ask, Picture) and name not in way:
+                    continue
+                low, high = (model.stored(6, given={**way, name: in_range(ask, k, 6, spec)}) for k in (0, 1))
+                assert not np.array_equal(low, high), f"{name} changes nothing"
+                if isinstance(ask, Class | Choice | Condition):
+                    with pytest.raises(ValueError, match=f"whole numbers from 0 to {ask.count - 1}"):
+                        model.sample(6, given={**way, name: torch.full((6,), ask.count)})
+                elif not isinstance(ask, Picture):
+                    with pytest.raises(ValueError, match="has shape"):
+                        model.sample(6, given={**way, name: torch.zeros(6, 1, 99)})
+        assert asks.keys() <= looked
+        more = {name for name in looked - asks.keys() if not refuses(recipe, nets, name)}
+        assert not more, f"sample takes {more}, of which asks says nothing"
+
+
+def test_10_labels_can_be_asked_for_only_of_data_that_has_them(name: str) -> None:
+    for recipe in asking(tiny(name)):
+        spec = fitted(recipe, SPECS[smallest(recipe.kinds)])
+        assert "label" not in recipe.asks(dataclasses.replace(spec, classes=(), counts=()))
+
+
+@pytest.mark.parametrize(
+    ("takes", "said"),
+    [
+        ({"label"}, "sample takes {'z'}, of which asks says nothing"),
+        ({"label", "z", "temperature"}, "temperature changes nothing"),
+        ({"label", "z", "hue"}, "takes 'hue': its `asks` must say what that is"),
+        ({"label", "z", "code"}, "has no field categories"),
+    ],
+)
+def test_10_a_recipe_that_says_what_is_not_so_is_found_out(
+    takes: set[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_recipe("cgan"), "takes", frozenset(takes))
+    with pytest.raises((AssertionError, NotImplementedError, pytest.fail.Exception), match=said):
+        test_10_what_is_asked_for_is_used_and_all_that_is_used_can_be_asked_for(("cgan", "vector"))

@@ -412,7 +412,7 @@ def test_sampling_by_label(run: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["sample", str(run), "-n", "5", "--label", "3", "--out", str(tmp_path / "x.npz")]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "x.npz")["x"], by_label)
     assert not np.array_equal(by_label, model.sample(5, given={"label": torch.full((5,), 4)}))
-    assert takes_labels(model.recipe, model.networks, model.spec)
+    assert takes_labels(model.recipe, model.spec)
     for given, message in (
         ({"label": torch.full((5,), 10)}, "whole numbers from 0 to 9"),
         ({"label": torch.zeros(4, dtype=torch.int64)}, "has 4 rows for 5 samples"),

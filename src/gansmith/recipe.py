@@ -6,6 +6,7 @@ by name; one file in `recipes/`, or any file of yours given by path, is a whole 
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import sys
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
 from .settle import settle
 from .step.randomness import gathered, joined, noise, normal, of_all_ranks, uniform
@@ -69,7 +71,7 @@ class Recipe(ABC):
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
     `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess),
     `"z"` (noise, as long as the field `z_dim`), `"code"` (below the field `categories`) with `"continuous"` (as many
-    as that field says)."""
+    as that field says). `asks` makes types of these words; override it for anything else."""
     from_noise: ClassVar[bool] = True
     """Whether `sample` makes new samples like the data of noise alone: they can be scored during training, and are
     looked at for variety. Recipes that change or complete what they are given say False."""
@@ -107,6 +109,22 @@ class Recipe(ABC):
     def given(self, batch: Batch) -> tuple[Batch, ...]:
         """What `sample` needs of real data, once for each way to sample: nothing at all, where noise is enough."""
         return (EMPTY,)
+
+    def asks(self, data: DataSpec) -> Mapping[str, Ask]:
+        """What `sample` understands in `given`, by name, of a model that was trained on such data, with its ranges.
+
+        By default the words in `takes`, and the pictures that `given` names. A recipe says it itself where its fields
+        or the data decide. A model refuses what is not named here.
+        """
+        shapes = {name: torch.empty(0, *part.shape) for name, part in data.parts.items()}
+        ways = self.given(shapes) if shapes else ()
+        asks: dict[str, Ask] = {k: Picture(shape=tuple(x.shape[1:])) for way in ways for k, x in way.items()}
+        for name in sorted(self.takes):
+            match ask := _ask(self, name, data):
+                case Class(names=()) | Numbers(size=0):
+                    continue  # data without labels, no such codes
+            asks[name] = ask
+        return asks
 
     def errors(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """How wrong the serving networks are on real data that losses leave out, by name; the lower the better.
@@ -148,6 +166,39 @@ class Recipe(ABC):
     def average(self) -> Average:
         """The moving average of the weights."""
         return Average()
+
+
+def _ask(recipe: Recipe, name: str, data: DataSpec) -> Ask:
+    """What a word in `Recipe.takes` stands for. Raises `NotImplementedError` for words that are not among those."""
+    match name:
+        case "label":
+            return Class(names=data.classes)
+        case "code":
+            return Choice(count=_size(recipe, "categories"))
+        case "continuous":
+            return Numbers(size=_size(recipe, "continuous"), low=-1.0, high=1.0)
+        case "z":
+            return Noise(size=_size(recipe, "z_dim"))
+        case "truncation":
+            about = "psi: below 1 fewer odd samples and less variety."
+            return Number(low=0.0, high=2.0, default=1.0, help=about)
+        case "temperature":
+            about = "Below 1 likelier and less varied samples, above 1 the opposite."
+            return Number(low=0.01, high=10.0, default=1.0, help=about)
+        case "condition":
+            return Condition(names=data.codec.conditions)
+        case "x":
+            return Rows(width=data.shape[0])
+        case "draw":
+            return Switch(help="Missing cells get a draw of what may have stood there, not the best guess.")
+    raise NotImplementedError(f"{type(recipe).__name__} takes {name!r}: its `asks` must say what that is")
+
+
+def _size(recipe: Recipe, field: str) -> int:
+    """A field by which `takes` measures one of its words. Raises `NotImplementedError` if the recipe has none."""
+    if field not in {f.name for f in dataclasses.fields(recipe)}:
+        raise NotImplementedError(f"{type(recipe).__name__} has no field {field}: its `asks` must say what it takes")
+    return int(getattr(recipe, field))
 
 
 Net = TypeVar("Net", bound=nn.Module)

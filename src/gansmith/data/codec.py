@@ -30,6 +30,11 @@ class Codec(ABC):
         """Of one encoded sample, where the source proposes `raw`: the same, unless the codec lays it out anew."""
         return raw
 
+    @property
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """What a sample can be asked to be, as (column, value); an index into them is a condition."""
+        return ()
+
     def stored(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
         """Shape and dtype of one stored sample whose encoded shape is `shape`."""
         return shape, "float32"

@@ -89,8 +89,8 @@ class AAE(Recipe):
 
     def reconstruction_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 2, the reconstruction phase."""
-        made = nets["G"](torch.cat(self.encode(nets, batch["x"]), 1))
-        return {"reconstruction": losses.squared_error(made, batch["x"])}
+        again = nets["G"](torch.cat(self.encode(nets, batch["x"]), 1))
+        return {"reconstruction": losses.squared_error(again, batch["x"])}
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 2, the regularisation phase: draws of the prior are what is real."""

@@ -90,17 +90,18 @@ class ImputeGAN(Recipe):
         )
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
-        """`given["x"]` (n, W): encoded rows, NaN where a cell is missing. Guesses, or draws if `"draw"` is given (n,).
-        Without rows, draws of whole rows.
+        """`given`: "x", encoded rows (n, W), NaN where a cell is missing; "draw" (n,), where it is not 0 a draw instead
+        of a guess. Without rows, draws of whole rows.
         """
         g, like = of(nets, "G", table.Completer), next(nets.parameters())
         x = given["x"].to(like) if "x" in given else like.new_full((n, g.cells.size), torch.nan)
         known = ~x.isnan()
         features, raw = g(x, known)
         if "x" not in given or "draw" in given:
-            raw = self.draw_about(nets, features, raw)
+            draw = self.draw_about(nets, features, raw)
             gumbel = -(-uniform(raw, *raw.shape).clamp(1e-6, 1 - 1e-6).log()).log()
-            raw = raw + torch.where(g.cells.binary, gumbel, 0.0)  # the largest is a draw
+            draw = draw + torch.where(g.cells.binary, gumbel, 0.0)  # the largest is a draw
+            raw = torch.where(given["draw"][:, None] != 0, draw, raw) if "draw" in given else draw
         return torch.where(known, x, g.row(raw))
 
     def draw_about(self, nets: nn.ModuleDict, features: Tensor, raw: Tensor) -> Tensor:

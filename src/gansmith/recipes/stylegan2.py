@@ -17,6 +17,7 @@ Expect: "D/real" and "D/fake" between 0.5 and 0.65, "D/r1" falls slowly. Digits,
     has 15.7, 17.7 (docs/tables.md). With 1e-3, the default until then, next to nothing was learned at 20,000 images.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
+from ..asks import Ask, Class, Number
 from ..augment.ada import ADA
 from ..augment.build import build
 from ..nets import stylegan
@@ -124,6 +126,11 @@ class StyleGAN2(Recipe):
         psi = given.get("truncation", z.new_full((n,), self.truncation))
         return g(z, y, noise(nets, n, g.noise_size), psi)
 
+    def asks(self, data: DataSpec) -> Mapping[str, Ask]:
+        about = "psi: below 1 fewer odd pictures and less variety."
+        asks: dict[str, Ask] = {"truncation": Number(low=0.0, high=2.0, default=self.truncation, help=about)}
+        return asks | ({"label": Class(names=data.classes)} if self.labels == "use" and data.classes else {})
+
     def styles(self, nets: nn.ModuleDict, n: int, y: Tensor | None) -> Tensor:
         """A style for each layer (n, styles, z_dim), mixed from two at a random layer (Karras et al., 2019, 3.1)."""
         g = of(nets, "G", stylegan.Generator)
@@ -155,8 +162,8 @@ class StyleGAN2(Recipe):
         """R1 at augmented real pictures, for all the steps that it is not taken at."""
         y, gamma = self.labels_of(batch), self.gamma or max(1e-5 * batch["x"][0, 0].numel(), 1.0)
         with torch.no_grad():
-            shown = nets["A"](batch["x"])
-        r1 = zero_centred(lambda x: nets["D"](x, y), shown)
+            augmented = nets["A"](batch["x"])
+        r1 = zero_centred(lambda x: nets["D"](x, y), augmented)
         return {"r1": gamma / 2 * self.r1_every * r1}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:

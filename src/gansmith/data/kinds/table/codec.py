@@ -77,6 +77,16 @@ class TableCodec(Codec):
         """How many (column, category) pairs there are; a condition is an index into them, in the order of `choices`."""
         return sum(s.width for s in self.choices)
 
+    @functools.cached_property
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """(column, value) of each condition, in the order of `condition`."""
+        names: list[tuple[str, str]] = []
+        for span in self.choices:
+            column = self.columns[span.column]
+            values = (*column.values, "(missing)") if span.kind == "value" else ("(present)", "(missing)")
+            names += [(column.name, value) for value in values[: span.width]]
+        return tuple(names)
+
     def frequencies(self, span: Span) -> np.ndarray:
         """How often each place of a discrete span was seen in the data, (width,) float64."""
         c = self.columns[span.column]
