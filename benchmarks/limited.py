@@ -51,7 +51,7 @@ def main() -> None:
     import gansmith
     from gansmith.data import open_store
     from gansmith.files import read_json
-    from gansmith.judge.judges import Judge
+    from gansmith.judge.kinds.image import Judge
     from gansmith.model.draw import draw_samples
     from gansmith.model.saved import build_recipe
     from gansmith.options import Count, Size

@@ -27,7 +27,7 @@ import gansmith
 from gansmith import catalog
 from gansmith.data import open_store
 from gansmith.files import read_json
-from gansmith.judge.judges import Judge
+from gansmith.judge.kinds.image import Judge
 from gansmith.model.ask import Asked, asked
 from gansmith.model.draw import draw_samples
 from gansmith.model.saved import build_recipe

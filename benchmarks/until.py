@@ -26,7 +26,7 @@ from torch import nn
 from gansmith.data import open_store
 from gansmith.engine.prepare import initial_networks
 from gansmith.engine.tuning import build_feed, build_step, choose_setting
-from gansmith.judge.judges import Judge
+from gansmith.judge.kinds.image import Judge
 from gansmith.machine import tame_allocator
 from gansmith.model.draw import draw_samples
 from gansmith.options import Count, Size, TrainOptions

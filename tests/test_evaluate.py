@@ -12,7 +12,7 @@ import gansmith
 from gansmith.cli import main
 from gansmith.data import open_store
 from gansmith.judge.evaluate import evaluate, evaluate_sets
-from gansmith.judge.judges import Judge
+from gansmith.judge.kinds.image import Judge
 from gansmith.judge.protocol import KEYS, Protocol, differences, read_scores, scores_of
 from gansmith.judge.watch import Watch
 from gansmith.judge.words import better, table

@@ -17,7 +17,7 @@ from gansmith.cli import main
 from gansmith.data import DataSpec, ImageCodec, VectorCodec, open_store, toy
 from gansmith.encoders import Encoder
 from gansmith.judge.evaluate import evaluate
-from gansmith.judge.judges import Judge
+from gansmith.judge.kinds.image import Judge
 from gansmith.judge.protocol import read_scores
 from gansmith.metrics import agreement
 from gansmith.model.ask import Asked, asked, takes_labels

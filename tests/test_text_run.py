@@ -9,8 +9,8 @@ import pytest
 
 import gansmith
 from gansmith.cli import main
+from gansmith.judge.kinds.text import TextJudge
 from gansmith.judge.protocol import scores_of
-from gansmith.judge.text import TextJudge
 from gansmith.options import Count, DataOptions
 from gansmith.recipes.seqgan import SeqGAN
 from gansmith.report import report

@@ -32,9 +32,9 @@ from ..model.saved import load
 from ..options import DataOptions, Size
 from ..recipe import EMPTY, Recipe
 from ..run import Run
-from .judges import TRAINING, Judge, Source, as_store, container, rows_of
+from .kinds.image import TRAINING, Judge, Source, as_store, container, rows_of
+from .kinds.text import TextJudge
 from .protocol import Protocol, Scores, read_scores
-from .text import TextJudge
 from .words import better, flags_of, sentences
 
 

@@ -16,8 +16,8 @@ from ..data import Codec, Store
 from ..encoders import Encoder
 from ..model.draw import draw_samples
 from ..recipe import Recipe
-from .judges import Judge, toy_of
-from .text import NLL, ORACLE_NLL, TextJudge
+from .kinds.image import Judge, toy_of
+from .kinds.text import NLL, ORACLE_NLL, TextJudge
 from .words import better, number
 
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .judges import Judge, Values
+from .kinds.image import Judge, Values
+from .kinds.text import NLL, ORACLE_NLL, TextJudge
 from .protocol import Scores
-from .text import NLL, ORACLE_NLL, TextJudge
 
 _BETTER = {
     **dict.fromkeys(("precision", "recall", "density", "coverage", "classes", "modes", "Vendi"), "higher"),

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from .._version import __version__
-from ..data import Store, TextCodec
-from ..data.text import Oracle, tokenise
-from ..metrics import text as M
-from .protocol import Protocol
+from ..._version import __version__
+from ...data import Store, TextCodec
+from ...data.text import Oracle, tokenise
+from ...metrics import text as M
+from ..protocol import Protocol
 
 METRICS = ("bleu", "self-bleu", "variety", "copying", "likelihood")
 MOST_SELF = 2_000

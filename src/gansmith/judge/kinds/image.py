@@ -19,18 +19,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .. import metrics as M
-from .._version import __version__
-from ..data import Store
-from ..data import toy as toys
-from ..data.spec import ImageCodec
-from ..data.table import TableCodec
-from ..encoders import Encoder, score_name
-from ..encoders.named import encoder_of
-from ..files import cache_dir, read_json, write_json, write_tensors
-from ..options import DataOptions
-from .protocol import METRICS_VERSION, Protocol
-from .real import (
+from ... import metrics as M
+from ..._version import __version__
+from ...data import Store
+from ...data import toy as toys
+from ...data.spec import ImageCodec
+from ...data.table import TableCodec
+from ...encoders import Encoder, score_name
+from ...encoders.named import encoder_of
+from ...files import cache_dir, read_json, write_json, write_tensors
+from ...options import DataOptions
+from ..protocol import METRICS_VERSION, Protocol
+from ..real import (
     COPY_DIM,
     COPY_VALUES,
     Source,
