@@ -1,187 +1,184 @@
-"""The judge of text: overlap with real lines, with one another, variety, copies, likelihoods, token by token.
-
-It scores in the same way as the judge of pictures and vectors in `evaluate`: the model, held-out real lines (the
-floor) and a replay of training lines (the control).
-"""
+"""The judge of text: overlap with real lines and with one another, variety, copies, likelihoods, token by token."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..._version import __version__
 from ...data import Store, TextCodec
 from ...data.text import Oracle, tokenise
 from ...metrics import text as M
-from ..protocol import Protocol
+from ...model.ask import Asked
+from ...options import DataOptions
+from .. import labels, words
+from ..features import encoder_record
+from ..judge import Better, Judge, Judgement, JudgeOptions, Values, joined
+from ..real import Drawn, Real, Split, rows_of
 
-METRICS = ("bleu", "self-bleu", "variety", "copying", "likelihood")
 MOST_SELF = 2_000
 """Lines among which self-BLEU is taken: it rises with their number."""
-NLL = "NLL of real lines"
-ORACLE_NLL = "oracle NLL"
+MOST_ORACLE = 10_000
+"""Lines that the oracle draws at most."""
+NLL, ORACLE_NLL = "NLL of real lines", "oracle NLL"
 
-_Lines = list[tuple[str, ...]]
+Lines = Sequence[tuple[str, ...]]
+"""Tokens of each line."""
+
+GROUPS: dict[str, Callable[[Text, Lines], Values]] = {
+    "bleu": lambda judge, lines: judge.bleu(lines),
+    "self-bleu": lambda _, lines: {f"self-BLEU-{k}": v for k, v in M.self_bleu(lines[:MOST_SELF]).items()},
+    "variety": lambda judge, lines: judge.variety(lines),
+    "copying": lambda judge, lines: {"exact copies": sum(line in judge.known for line in lines) / len(lines)},
+    "likelihood": lambda judge, lines: judge.oracle_likelihood(lines),
+}
 
 
-class TextJudge:
-    """The real side of an evaluation of text, and the scores of any lines against it."""
+class Text(Judge):
+    """Lines of text (n,) as strings, compared token by token."""
 
-    frechet, kernel = "", ""
+    groups: ClassVar = tuple(GROUPS)
+    usual: ClassVar = groups
+    watched: ClassVar = groups
+    better: ClassVar[Mapping[str, Better]] = {
+        **dict.fromkeys(("BLEU", "self-BLEU", "distinct-2", "tokens a line"), "floor"),
+        **dict.fromkeys(("duplicates", "exact copies", NLL, ORACLE_NLL), "lower"),
+    }
+    samples: ClassVar = "lines"
+    caution: ClassVar = "; --data names lines it never saw"
+    most_watched: ClassVar = 500
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        judged: Store | None = None,
-        metrics: Sequence[str] = (),
-        n: int = 10_000,
-        reference: int = 10_000,
-        seed: int = 0,
-        num_fake: int = 0,
-        say: Callable[[str], object] = lambda _: None,
-    ) -> None:
-        """`store` is what the model was trained on, `judged` what it is held against (by default the same).
+    def __init__(self, real: Real, options: JudgeOptions, say: Callable[[str], object]) -> None:
+        """`options.encoder` is not needed."""
+        super().__init__(real, options, say)
+        self.codec = _codec(real.store)
+        self.oracle = oracle_of(real.store)
 
-        Raises `ValueError` for unknown metrics, or too few lines.
-        """
-        if unknown := sorted(set(metrics) - set(METRICS)):
-            raise ValueError(f"there are no metrics {unknown[0]!r} of text; there are {', '.join(METRICS)}")
-        judged = store if judged is None or judged.digest == store.digest else judged
-        codec, other = store.spec.codec, judged.spec.codec
-        if not isinstance(codec, TextCodec) or not isinstance(other, TextCodec):
-            raise ValueError(f"{judged.source} holds {judged.spec.kind}s, the model makes text")
-        self.store, self.judged, self.spec, self.codec, self.seed, self.say = (
-            store,
-            judged,
-            store.spec,
-            codec,
-            seed,
-            say,
-        )
-        self.metrics = tuple(dict.fromkeys(metrics)) or METRICS
-        self.notes: list[str] = []
-        self.oracle = Oracle.seeded(0) if store.source == "toy:oracle" else None
-        self.net: nn.Module | None = None
-        order = np.random.Generator(np.random.Philox(key=[seed % 2**64, 7])).permutation(len(judged))
-        lines = other.tokens(np.asarray(judged.fields["x"]))
-        self.training = lines if judged is store else codec.tokens(np.asarray(store.fields["x"]))
-        if self.oracle is not None and judged is store:
-            drawn = self.oracle.sample(min(n, 10_000), self.spec.shape[0], seed=2**32 + seed)
-            pool, self.held_name, self.held_seen = codec.tokens(drawn), f"{store.source}, drawn anew", False
-            self.known = set(self.training)
-        else:
-            share = min(n, len(lines) // 2)
-            pool, order = [lines[i] for i in order[:share]], order[share:]
-            self.held_name, self.held_seen = f"another part of {judged.source}", judged is store
-            self.known = {lines[i] for i in order} if judged is store else set(self.training)
-        self.num = min(n, len(pool), num_fake or n)
-        if self.num < 10 or len(order) < 10:
-            raise ValueError(f"{judged.source} holds {len(judged)} lines: too few to score anything")
-        if self.num < n:
-            self.notes.append(f"{self.num:,} lines are scored, not {n:,}: there are no more held-out or drawn ones")
-        if self.held_seen:
-            self.notes.append(
-                f"the floor is {self.held_name}: the model may have been trained on it; --data names lines it never saw"
-            )
-        self.held = pool[: self.num]
-        self.reference = [lines[i] for i in order[:reference]]
-        random = np.random.Generator(np.random.Philox(key=[seed % 2**64, 9]))
+    @staticmethod
+    def comparable(a: Store, b: Store) -> bool:
+        """Lines of any length and vocabulary: they are compared as tokens, not as they are stored."""
+        return True
+
+    @staticmethod
+    def unseen(store: Store, packing: DataOptions, split: Split) -> Drawn | None:
+        """Lines of the oracle, drawn anew."""
+        if (oracle := oracle_of(store)) is None:
+            return None
+        drawn = oracle.sample(min(split.n, MOST_ORACLE), store.spec.shape[0], seed=2**32 + split.seed)
+        return drawn, f"{store.source}, drawn anew"
+
+    @staticmethod
+    def decoded(store: Store, rows: np.ndarray) -> np.ndarray:
+        """These lines of a store as strings."""
+        return store.spec.codec.decode(torch.from_numpy(rows_of(store, rows)))
+
+    @property
+    def headline(self) -> str:
+        """The likelihood of samples under the oracle where it is known, else of real lines under the model."""
+        return NLL if self.oracle is None else ORACLE_NLL
+
+    @functools.cached_property
+    def known(self) -> frozenset[tuple[str, ...]]:
+        """The training lines, but for those that play the held-out ones."""
+        return frozenset(self.codec.tokens(np.asarray(self.real.store.fields["x"][self.real.known_rows])))
+
+    @functools.cached_property
+    def held(self) -> Lines:
+        """Held-out real lines."""
+        return _codec(self.real.judged).tokens(self.real.held)
+
+    @functools.cached_property
+    def references(self) -> M.References:
+        """The real lines that overlap is counted with."""
+        return M.References(_codec(self.real.judged).tokens(self.real.reference), 5)
+
+    def score(self, samples: np.ndarray, asked: Asked | None = None, nets: nn.ModuleDict | None = None) -> Judgement:
+        """Scores of lines (n,); of `nets`, the one that has a `log_prob` says how likely real lines are to it."""
+        lines = [tuple(tokenise(str(line), self.codec.level, self.codec.lowercase)) for line in samples]
+        net = next((net for net in (nets or {}).values() if callable(getattr(net, "log_prob", None))), None)
+        likely = {NLL: self._nll(net)} if net is not None and "likelihood" in self.metrics else {}
+        obeyed = Judgement() if asked is None else labels.NOT_SCORED
+        return joined((self._measured(lines), Judgement(values=likely), obeyed))
+
+    def floor(self) -> Judgement:
+        """Scores of held-out lines."""
+        return self._measured(self.held)
+
+    def control(self) -> Judgement:
+        """Scores of training lines drawn again: each different line is as likely as any other."""
         known = sorted(self.known)
-        self.replay = [known[i] for i in random.integers(len(known), size=self.num)]
-        self._references = M.References(self.reference, 5) if "bleu" in self.metrics else None
+        return self._measured([known[i] for i in self.real.random(9).integers(len(known), size=self.real.num)])
 
-    def attach(self, nets: nn.ModuleDict) -> None:
-        """The networks whose likelihood of real lines is a score, if one of them has a `log_prob`."""
-        self.net = next((net for net in nets.values() if callable(getattr(net, "log_prob", None))), None)
+    def own_protocol(self) -> dict[str, Any]:
+        """Tokens, and no encoder."""
+        return {
+            "container": f"lines of {self.codec.level}s",
+            "packing": "lower case" if self.codec.lowercase else "as written",
+            "quantised": False,
+            "num_training": len(self.known),
+            "copying": "equal token by token",
+            **encoder_record({"encoder": "none", "input": ("none",), "features": 0}, self.spec),
+        }
 
-    def protocol(self, *, weights: str, checkpoint: str, sample_seed: int) -> Protocol:
-        """The record of scores by this judge."""
-        return Protocol(
-            kind="text",
-            container=f"lines of {self.codec.level}s",
-            packing="lower case" if self.codec.lowercase else "as written",
-            quantised=False,
-            reference=self.judged.source,
-            reference_digest=self.judged.digest,
-            reference_seed=self.seed,
-            num_real=len(self.reference),
-            num_fake=self.num,
-            held_out=self.held_name,
-            held_out_seen=self.held_seen,
-            num_training=len(self.known),
-            copying="equal token by token",
-            encoder="none",
-            encoder_sha256="",
-            encoder_resize="none",
-            encoder_antialias=False,
-            encoder_input="none",
-            encoder_scaling="none",
-            encoder_features=0,
-            weights=weights,
-            checkpoint=checkpoint,
-            sample_seed=sample_seed,
-            versions=f"gansmith {__version__}, torch {torch.__version__}",
-        )
-
-    def score(self, fake: np.ndarray) -> tuple[dict[str, float], dict[str, Any]]:
-        """Scores of lines (num,) of text."""
-        lines = [tuple(tokenise(str(line), self.codec.level, self.codec.lowercase)) for line in fake]
-        values = self._measure(lines)
-        if "likelihood" in self.metrics and self.net is not None:
-            values[NLL] = self._nll(self.net)
-        return values, {}
-
-    def yardsticks(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-        """The scores of the floor and of the control."""
-        self.say("scoring held-out real lines (the floor) and a replay of training lines (the control)")
-        return self._measure(self.held), self._measure(self.replay), {}
-
-    def flags(self, values: dict[str, float], floor: dict[str, float], control: dict[str, float]) -> dict[str, str]:
-        """`copying`, `control_flagged` and `collapsed`, in comparison with held-out lines."""
-        found = {}
+    def flags(self, judgement: Judgement, floor: Values, control: Values) -> dict[str, str]:
+        """Copying and collapse, in comparison with held-out lines."""
+        values, found = judgement.values, {}
         if "exact copies" in values:
             found["copying"] = _copying(values, floor)
             found["control_flagged"] = "yes" if _copying(control, floor) == "yes" else "no"
         if "distinct-2" in values:
-            share, more = (
-                values["distinct-2"] / max(floor["distinct-2"], 1e-9),
-                values["duplicates"] - floor["duplicates"],
-            )
-            found["collapsed"] = (
-                "yes" if share < 0.3 or more > 0.2 else "perhaps" if share < 0.6 or more > 0.05 else "no"
-            )
+            share = values["distinct-2"] / max(floor["distinct-2"], 1e-9)
+            more = values["duplicates"] - floor["duplicates"]
+            some = "perhaps" if share < 0.6 or more > 0.05 else "no"
+            found["collapsed"] = "yes" if share < 0.3 or more > 0.2 else some
         return found
 
-    def _measure(self, lines: _Lines) -> dict[str, float]:
-        values: dict[str, float] = {}
-        if self._references is not None:
-            found = [M.sentence_bleu(line, self._references) for line in lines]
-            values |= {f"BLEU-{k}": float(np.mean([f[k - 1] for f in found])) for k in (2, 3, 4, 5)}
-        if "self-bleu" in self.metrics:
-            values |= {f"self-BLEU-{k}": v for k, v in M.self_bleu(lines[:MOST_SELF]).items()}
-        if "variety" in self.metrics:
-            values |= {"distinct-2": M.distinct(lines, 2), "duplicates": M.duplicates(lines)}
-            values["tokens a line"] = float(np.mean([len(line) for line in lines]))
-        if "copying" in self.metrics:
-            values["exact copies"] = sum(line in self.known for line in lines) / len(lines)
-        if "likelihood" in self.metrics and self.oracle is not None:
-            values[ORACLE_NLL] = float(self.oracle.nll(self.codec.number_tokens(lines, self.spec.shape[0])).mean())
-        return values
+    def sentences(self, judgement: Judgement, floor: Values) -> Sequence[str]:
+        """BLEU beside self-BLEU: neither means anything without the other."""
+        values = judgement.values
+        if "BLEU-4" not in values or "self-BLEU-4" not in values:
+            return ()
+        bleu, own = (
+            f"{words.number(values[name])} ({what}{words.number(floor[name])})"
+            for name, what in (("BLEU-4", "held-out lines "), ("self-BLEU-4", ""))
+        )
+        return (
+            f"BLEU-4 {bleu} at self-BLEU-4 {own}: a higher BLEU bought with a higher self-BLEU is caution, not "
+            "quality; a lower sampling temperature does the same",
+        )
+
+    def bleu(self, lines: Lines) -> Values:
+        """Overlap with real lines."""
+        found = [M.sentence_bleu(line, self.references) for line in lines]
+        return {f"BLEU-{k}": float(np.mean([f[k - 1] for f in found])) for k in (2, 3, 4, 5)}
+
+    def variety(self, lines: Lines) -> Values:
+        """Different pairs of tokens, equal lines, and how long lines are."""
+        values = {"distinct-2": M.distinct(lines, 2), "duplicates": M.duplicates(lines)}
+        return values | {"tokens a line": float(np.mean([len(line) for line in lines]))}
+
+    def oracle_likelihood(self, lines: Lines) -> Values:
+        """Of lines under the oracle, in nats per token; nothing of other data."""
+        if self.oracle is None:
+            return {}
+        return {ORACLE_NLL: float(self.oracle.nll(self.codec.number_tokens(lines, self.spec.shape[0])).mean())}
+
+    def _measured(self, lines: Lines) -> Judgement:
+        return joined(Judgement(values=GROUPS[name](self, lines)) for name in self.metrics)
 
     def _nll(self, net: nn.Module) -> float:
         """Of held-out lines under the model, in nats per token, the end token counted; unknown words are <unk>."""
-        length, words = self.spec.shape[0], set(self.codec.vocabulary)
+        length, known = self.spec.shape[0], set(self.codec.vocabulary)
         unknown = self.codec.vocabulary[max(self.codec.unknown, 0)]
         fits = [line for line in self.held if len(line) <= length and (self.codec.end >= 0 or len(line) == length)]
         if not fits:
             return math.nan
-        lines = [[w if w in words else unknown for w in line] for line in fits]
+        lines = [[word if word in known else unknown for word in line] for line in fits]
         rows = torch.from_numpy(self.codec.number_tokens(lines, length)).long()
         log_prob: Any = getattr(net, "log_prob")  # noqa: B009
         device = next(net.parameters()).device
@@ -191,6 +188,20 @@ class TextJudge:
         return -total / count
 
 
-def _copying(values: dict[str, float], floor: dict[str, float]) -> str:
+def oracle_of(store: Store) -> Oracle | None:
+    """The oracle whose lines a store holds."""
+    return Oracle.seeded(0) if store.source == "toy:oracle" else None
+
+
+def _codec(store: Store) -> TextCodec:
+    codec = store.spec.codec
+    assert isinstance(codec, TextCodec)
+    return codec
+
+
+def _copying(values: Values, floor: Values) -> str:
     more = values["exact copies"] - floor["exact copies"]
     return "yes" if more > 0.05 else "perhaps" if more > 0.005 else "no"
+
+
+JUDGE = Text
