@@ -1,4 +1,4 @@
-"""What recipes there are and what each says of itself, read from their source without running it.
+"""What recipes and judges there are and what each says of itself, read from their source without running it.
 
 Reading the syntax tree keeps PyTorch out: `gansmith recipes` and every `--help` answer at once.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 _BUILT_IN = Path(__file__).parent / "recipes"
+_JUDGES = Path(__file__).parent / "judge" / "kinds"
 _SECTIONS = ("Source", "Differs from the paper", "Expect")
 
 # The only names that a field's annotation may use to be understood without importing the recipe.
@@ -109,6 +110,28 @@ def describe(name: str) -> RecipePage:
         fields=tuple(_fields(classes[0])),
         kinds=_kinds(classes[0]),
     )
+
+
+def metric_groups() -> dict[str, tuple[str, ...]]:
+    """The groups of scores that `--metrics` may name, by kind of data: the keys of `GROUPS` of each judge's file.
+
+    Raises `ValueError` for a judge whose groups are not written out there.
+    """
+    return {path.stem: _groups(path) for path in sorted(_JUDGES.glob("*.py")) if path.stem != "__init__"}
+
+
+def _groups(path: Path) -> tuple[str, ...]:
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        target = statement.target if isinstance(statement, ast.AnnAssign) else None
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target = statement.targets[0]
+        if isinstance(target, ast.Name) and target.id == "GROUPS":
+            value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+            keys = value.keys if isinstance(value, ast.Dict) else []
+            names = [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+            if names and len(names) == len(keys):
+                return tuple(names)
+    raise ValueError(f"{path} must hold GROUPS, a dict whose keys are written out: the groups of scores of its judge")
 
 
 def resolve(name: str) -> str:
