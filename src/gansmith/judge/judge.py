@@ -109,8 +109,8 @@ class Judge(ABC):
     """What samples of this kind are called in notes."""
     caution: ClassVar[str] = ", so it is not held out from training"
     """The end of the note that the model may have been trained on the floor's samples."""
-    most_watched: ClassVar[int] = 2_000
-    """Samples that are scored during training."""
+    most_watched: ClassVar[int] = 10_000
+    """Samples that are scored during training at most: fewer where scores cost more."""
     takes_target: ClassVar[bool] = False
     """Whether `JudgeOptions.target` means something here."""
     suffixes: ClassVar[frozenset[str]] = frozenset()

@@ -17,7 +17,7 @@ from ..encoders import Encoder
 from ..files import write_atomically
 from ..model.draw import draw_samples
 from ..recipe import Recipe
-from .judge import JudgeOptions, build_judge
+from .judge import JudgeOptions, build_judge, judge_of
 from .real import Split
 from .words import number
 
@@ -44,7 +44,7 @@ class Watch:
         self.codec = store.spec.codec if codec is None else codec
         options = JudgeOptions(watching=True, encoder=encoder)
         with torch.random.fork_rng([]):
-            split = Split(n=n, reference=5_000, training=1_000)
+            split = Split(n=min(n, judge_of(store.spec.kind).most_watched), reference=5_000, training=1_000)
             self.judge = build_judge(store, split=split, options=options, say=say)
         self.name = self.judge.headline
 
