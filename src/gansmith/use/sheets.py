@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..asks import Choice, Noise, Numbers
 from ..data import DataSpec
@@ -76,3 +76,7 @@ def film_labels(recipe: Recipe, _nets: nn.ModuleDict, spec: DataSpec, columns: i
     if not spec.pictures or not takes_labels(recipe, spec):
         return EMPTY
     return {"label": rows_of_labels(spec, columns)}
+
+
+def _normal(n: int, size: int, seed: int) -> Tensor:
+    return torch.randn(n, size, generator=torch.Generator().manual_seed(derive(seed, "sweep")))

@@ -98,12 +98,9 @@ class Images(Kind):
         return DataSpec(kind=self.name, shape=(channels, height, width), codec=codec, classes=plan.classes), notes
 
     def alike(self, options: DataOptions, packed: Mapping[str, Any], spec: DataSpec) -> DataOptions:
-        """At the same size; in the channels that came out, where they were not asked for."""
-        names: dict[int, Any] = {1: "grey", 3: "rgb", 4: "rgba"}
-        kept = {name: packed[name] for name in ("fit", "resample") if name in packed}
-        size = Size(tuple(packed.get("size", (0, 0))))
-        channels = packed.get("channels", names.get(spec.shape[0], "auto"))
-        return replace(options, size=size, channels=channels, **kept)
+        """At the size that came out, where none was asked for."""
+        kept = {name: packed[name] for name in ("fit", "resample", "channels") if name in packed}
+        return replace(options, size=Size(tuple(packed.get("size", spec.shape[1:]))), **kept)
 
     def report(self, name: str, spec: DataSpec, fields: Mapping[str, np.ndarray], **rest: Any) -> Report:
         """Counts, duplicates, pictures of a single colour, and their one size."""
