@@ -52,6 +52,11 @@ class ImageCodec(Codec):
     low: float = 0.0
     high: float = 255.0
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """The values of black and white."""
+        return self.low, self.high
+
     def encode(self, raw: Tensor) -> Tensor:
         """(N, H, W, C) to (N, C, H, W): channels last in memory, as stored; callers choose another layout."""
         half = (self.high - self.low) / 2

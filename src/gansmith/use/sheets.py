@@ -13,6 +13,7 @@ from ..model.ask import MOST_ROWS, _field, _noise, rows_of_labels, takes_labels
 from ..model.draw import Weights
 from ..model.model import Model
 from ..recipe import EMPTY, Batch, Recipe
+from ..show import show_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,6 +71,6 @@ def code_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema")
 
 def film_labels(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec, columns: int = 8) -> Batch:
     """What the pictures of a run's film are asked for: a class a row, or nothing."""
-    if not spec.pictures or not takes_labels(recipe, nets, spec):
+    if not show_of(spec.kind).apart or not takes_labels(recipe, nets, spec):
         return EMPTY
     return {"label": rows_of_labels(spec, columns)}
