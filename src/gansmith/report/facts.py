@@ -55,6 +55,7 @@ class Facts:
     run: Run
     spec: DataSpec
     show: Show
+    """Of what is drawn."""
     seed: int
     show_data: bool
     progress: dict[str, Any]
@@ -88,10 +89,11 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
         name = str(saved["name"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"{run.path / 'run.json'} is damaged: it lacks {error}") from error
-    show = show_of(spec.kind)
     # A recipe of the user's own is code: neither run nor read because a run names it.
     own = load_recipe(str(recipe_file)) if recipe_file else None
     page, recipe, networks = _recipe(saved, name, spec, own, recipe_file, missing)
+    drawn_alone = recipe is not None and recipe.from_noise  # of two sets of pictures too: a pair of the same noise
+    show = show_of((spec.made(())[1] if drawn_alone else spec).kind)
     # What is made of sources is shown as it was drawn during training, beside them.
     drawn = _draw(run, own, spec, show, seed, missing) if recipe is not None and not spec.parts else None
     store = _data(record, missing)

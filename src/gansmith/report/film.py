@@ -16,7 +16,7 @@ from .inline import embed, encoded, img, shrunk
 from .markup import Child, Html, figure, tag
 from .spaced import spaced
 
-LEFT_OUT = "Left out: these show the training data, too."
+LEFT_OUT = "Left out: the frames show the training data, too."
 _FILM_BYTES = 1_800_000
 _MIMES = {
     ".png": "image/png",

@@ -274,4 +274,6 @@ def _save(image: Image.Image, place: Path, kind: str, known: dict[str, Any]) -> 
         options.pop("dpi", None)
         options["quality"] = 95
     place.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(place, lambda part: image.save(part, kind, **options))
+    file = io.BytesIO()  # Pillow's JPEG writer takes no notice of a disk that is full after half of a file
+    image.save(file, kind, **options)
+    write_atomically(place, lambda part: part.write_bytes(file.getvalue()))

@@ -55,7 +55,8 @@ class TextShow(Show):
 
     def single(self, sample: np.ndarray, spec: DataSpec, alt: str, *, made: bool = True) -> list[Media]:
         """The line itself."""
-        return self.media(sample[None], spec, sample[:0], alt, made=made)
+        one = np.asarray(sample)[None]
+        return self.media(one, spec, one[:0], alt, made=made)
 
     def near(self, spec: DataSpec) -> str:
         """Distances between token numbers say nothing."""
