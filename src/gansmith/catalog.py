@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 _BUILT_IN = Path(__file__).parent / "recipes"
 _JUDGES = Path(__file__).parent / "judge" / "kinds"
+_SHOWN = Path(__file__).parent / "show" / "kinds"
 _SECTIONS = ("Source", "Differs from the paper", "Expect")
 
 # The only names that a field's annotation may use to be understood without importing the recipe.
@@ -143,6 +144,17 @@ def resolve(name: str) -> str:
     near = difflib.get_close_matches(wanted, known, 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, or give the path of a .py"
     raise ValueError(f"no recipe is called {name!r}; {hint}")
+
+
+def written() -> dict[str, dict[str, str]]:
+    """What `gansmith sample` writes of each kind of data: {kind: {suffix: what it holds}}, as `Show.writes` says."""
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted(_SHOWN.glob("*.py")):
+        classes = [n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef)]
+        for node in (n for c in classes for n in c.body if isinstance(n, ast.AnnAssign)):
+            if isinstance(node.target, ast.Name) and node.target.id == "writes" and node.value is not None:
+                found[path.stem] = ast.literal_eval(node.value)
+    return found
 
 
 def options_class(page: RecipePage) -> type[Any]:

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from .. import show
 from ..data import DataSpec
 from ..recipe import Batch
+from ..show import show_of, side_by_side
 
-FILM_SAMPLES = 64
 SHOWN_SOURCES = 16
 FRAMES = 24
 
 
 def film_samples(spec: DataSpec) -> int:
-    """How many samples a moment of the film shows: pictures and texts one by one, points and rows as a crowd."""
-    return FILM_SAMPLES if spec.pictures or spec.kind == "text" else 2_000
+    """How many samples a moment of the film shows."""
+    return show_of(spec.kind).film
 
 
 def show_sources(spec: DataSpec, rows: Batch, ways: Sequence[tuple[Batch, np.ndarray]]) -> Image.Image:
@@ -26,13 +25,8 @@ def show_sources(spec: DataSpec, rows: Batch, ways: Sequence[tuple[Batch, np.nda
     columns = []
     for given, made in ways:
         name, kind = spec.made(given)
-        columns += [_seen(spec.parts[k], spec.parts[k].codec.decode(v)) for k, v in given.items()]
-        columns.append(_seen(kind, made))
-        if spec.kind == "pairs" and len(ways) == 1:
-            columns.append(_seen(kind, kind.codec.decode(rows[name])))
-    return show.strips(columns, repeat=2)
-
-
-def _seen(spec: DataSpec, samples: np.ndarray) -> np.ndarray:
-    saved = spec.codec.to_json()
-    return show.to_8_bit(samples, (float(saved["low"]), float(saved["high"])))
+        columns += [(spec.parts[k].codec.decode(v), spec.parts[k]) for k, v in given.items()]
+        columns.append((made, kind))
+        if show_of(spec.kind).aligned and len(ways) == 1:
+            columns.append((kind.codec.decode(rows[name]), kind))
+    return side_by_side(columns, repeat=2)

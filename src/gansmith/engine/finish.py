@@ -12,11 +12,3 @@ def _chosen(run: Path, images: int, name: str) -> str:
     lines = earlier_scores(run, images + 1) if name else []
     best = [line for line in lines if line["best"] and line["scores"].get(name) is not None][-1:]
     return f" at {best[0]['images']:,} images, of the lowest {name}: {best[0]['scores'][name]:.4g}" if best else ""
-
-
-def _round(images: int) -> str:
-    """About so many, as one would type it."""
-    for size, letter in ((10**6, "M"), (10**3, "k")):
-        if images >= size:
-            return f"{float(f'{images / size:.2g}'):g}{letter}"
-    return str(images)

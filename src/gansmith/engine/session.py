@@ -26,13 +26,14 @@ from ..model.saved import save_model
 from ..options import TrainOptions
 from ..recipe import Batch, Recipe
 from ..run import Run
+from ..show.words import count
 from ..step import graphs
 from ..step.randomness import Stream, derive, draws
 from ..step.ranks import Ranks, Setting
 from ..step.turn import Terms
 from ..use.sheets import film_labels
 from .film import FRAMES, SHOWN_SOURCES, film_samples, show_sources
-from .finish import _chosen, _round
+from .finish import _chosen
 from .log import Diverged
 from .prepare import in_vain
 from .progress import Progress
@@ -191,7 +192,7 @@ class _Training:
             else:
                 shown = self.spec.made(given)[1]
                 real = self.store.fields.get("x", samples)
-                show.frame(samples, shown, real, path, columns=8 if self.labels else 0)
+                show.show_of(shown.kind).moment(samples, shown, real, path, columns=8 if self.labels else 0)
         except OSError as error:
             self.say(f"could not write a picture: {error}; training goes on")
 
@@ -269,7 +270,8 @@ class _Training:
                 if self.labels
                 else (f"the same {film_samples(self.spec)} samples")
             )
-        target = " | target" if self.spec.kind == "pairs" and len(self.recipe.given(self.shown)) == 1 else ""
+        aligned = show.show_of(self.spec.kind).aligned
+        target = " | target" if aligned and len(self.recipe.given(self.shown)) == 1 else ""
         whose = "held-out" if self.options.validation else "training"
         return f"the same {whose} pictures (source | result{target})"
 
@@ -346,7 +348,7 @@ class _Training:
         show.film(frames, path / "film.gif")
         show.curves(self.run.log(), path / "curves.png")
         rate = self.images / self.seconds if self.seconds else 0.0
-        out = {"table": "rows.csv", "text": "lines.txt"}.get(self.spec.kind, "grid.png")
+        out = show.show_of(self.spec.kind).out
         use = f"sample {path} -n 64 --out {out}" if self.recipe.from_noise else f"apply {path} INPUT --out OUT"
         self.say(
             f"done: {self.images:,} images in {self.seconds:.0f} s ({rate:,.0f} a second)\n"
@@ -356,5 +358,5 @@ class _Training:
             f"  {path}/model/      the generator{_chosen(path, self.images, self.recipe.chosen_by)}\n"
             f"next: gansmith {use}\n"
             f"      gansmith info {path}\n"
-            f"      gansmith train --resume --out {path} --images {_round(2 * self.images)}"
+            f"      gansmith train --resume --out {path} --images {count(2 * self.images)}"
         )

@@ -15,6 +15,7 @@ from ..options import TrainOptions
 from ..recipe import Recipe
 from ..run import Run
 from ..show import reading
+from ..show.words import duration
 from .layers import layers
 
 
@@ -62,15 +63,7 @@ def _how_far(run: Run) -> list[tuple[str, str]]:
     state = "finished" if progress["finished"] else "not finished"
     saved = run.checkpoints()
     last = f"; the last checkpoint is at {saved[-1].meta['images']:,}" if saved else "; no checkpoint yet"
-    return [("progress", f"{images:,}{of} images in {_clock(seconds)}{rate}; {state}{last}")]
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    return [("progress", f"{images:,}{of} images in {duration(seconds)}{rate}; {state}{last}")]
 
 
 def _how_it_goes(run: Run) -> list[tuple[str, str]]:

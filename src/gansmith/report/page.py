@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from .._version import __version__
+from ..show.words import duration
 from . import card, curves, data, film, made, nearest, networks, recipe, samples, scores
 from .facts import Facts
 from .markup import Html, box, prose, tag
 from .style import STYLE
-from .words import clock, kind, recipe_name, recorded, source_name
+from .words import kind, recipe_name, recorded, source_name
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
 _SECTIONS = (
     ("samples", "Samples", samples.section),
     ("film", "Through training", film.section),
@@ -68,7 +71,7 @@ def _key_facts(facts: Facts) -> Html:
     total = sum(net.parameters for net in facts.networks.values())
     cells = [
         ("Images shown", f"{images:,}", "finished" if progress["finished"] else "not finished"),
-        ("Training time", clock(seconds), rate),
+        ("Training time", duration(seconds), rate),
         (
             "Generator",
             f"{served:,}" if served else "unknown",

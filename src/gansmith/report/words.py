@@ -68,12 +68,3 @@ def kind(spec: DataSpec) -> str:
         return f"lines of text of at most {spec.shape[0]:,} tokens"
     channels, height, width = spec.shape
     return f"pictures, {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
-
-
-def clock(seconds: float) -> str:
-    """A duration, to the second."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours:,} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

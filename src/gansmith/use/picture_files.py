@@ -6,7 +6,6 @@ Names, sizes and metadata of the files are kept; what cannot be used is listed, 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from PIL import Image, ImageOps, ImageSequence, PngImagePlugin
 
 from ..data import DataSpec
 from ..data.kinds.image.decode import Bad, Header, Target, decode, open_picture, quiet
+from ..files import write_atomically
 from ..model.draw import Weights
 from ..model.model import Model
 from ..show import COMMENT, SOFTWARE
@@ -274,9 +274,6 @@ def _save(image: Image.Image, place: Path, kind: str, known: dict[str, Any]) -> 
         options.pop("dpi", None)
         options["quality"] = 95
     place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        image.save(part, kind, **options)
-        part.replace(place)
-    finally:
-        part.unlink(missing_ok=True)
+    file = io.BytesIO()  # Pillow's JPEG writer takes no notice of a disk that is full after half of a file
+    image.save(file, kind, **options)
+    write_atomically(place, lambda part: part.write_bytes(file.getvalue()))

@@ -6,7 +6,6 @@ The data is a folder or file of pictures, or anything else that `train --data` t
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from ..data import ImageCodec, open_store
 from ..data.kinds.image.decode import SUFFIXES, Bad, Target, decode, quiet
 from ..data.listing import Folder, printable
+from ..files import write_atomically
 from ..metrics.clusters import matched
 from ..model.draw import Weights, apply_to
 from ..model.model import Model
@@ -158,10 +158,9 @@ def write(found: Predicted, out: Path) -> None:
     columns: Sequence[str] = (found.what, "probability")
     if found.what == "latent":
         columns = [f"z{i}" for i in range(found.values.shape[1])]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     chosen = found.chosen
-    try:
+
+    def fill(part: Path) -> None:
         with part.open("w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file)
             lines.writerow(["file", *columns, *(["label"] if found.labels is not None else [])])
@@ -172,9 +171,9 @@ def write(found: Predicted, out: Path) -> None:
                     row = [found.classes[chosen[i]], f"{found.values[i, chosen[i]]:.4f}"]
                 told = [] if found.labels is None else [found.known[k] if (k := found.labels[i]) >= 0 else ""]
                 lines.writerow([name, *row, *told])
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, fill)
 
 
 def score(found: Predicted) -> dict[str, float]:

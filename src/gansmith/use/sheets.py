@@ -14,6 +14,8 @@ from ..model.ask import MOST_ROWS, rows_of_labels, takes_labels
 from ..model.draw import Weights
 from ..model.model import Model
 from ..recipe import EMPTY, Batch, Recipe
+from ..show import show_of
+from ..step.randomness import derive
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +75,7 @@ def code_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema")
 
 def film_labels(recipe: Recipe, _nets: nn.ModuleDict, spec: DataSpec, columns: int = 8) -> Batch:
     """What the pictures of a run's film are asked for: a class a row, or nothing."""
-    if not spec.pictures or not takes_labels(recipe, spec):
+    if not show_of(spec.kind).apart or not takes_labels(recipe, spec):
         return EMPTY
     return {"label": rows_of_labels(spec, columns)}
 

@@ -18,7 +18,7 @@ from .. import copies, features, labels, words
 from ..copies import Copies
 from ..features import Features, Side
 from ..judge import Better, Judge, Judgement, JudgeOptions, Values, joined
-from ..real import Drawn, Real, Split, alike, container, random_of, rows_of
+from ..real import Drawn, Real, Split, container, random_of, rows_of
 
 COPY_VALUES, COPY_DIM = 1_024, 64
 """Near copies are looked for among pictures of at most so many values, in so many of their main directions."""
@@ -67,7 +67,11 @@ class Image(Judge):
         if store.source not in SPLIT:
             return None
         try:
-            test = open_store(f"{store.source}:test", alike(packing, store.options, store.spec), progress=False)
+            test = open_store(
+                f"{store.source}:test",
+                kind_of(store.spec.kind).alike(packing, store.options, store.spec),
+                progress=False,
+            )
         except (OSError, ValueError):  # it is not on this machine
             return None
         return rows_of(test, random_of(split.seed, 11).permutation(len(test))[: split.n]), test.source

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from ...data import Store, TextCodec
-from ...data.text import Oracle, tokenise
+from ...data.kinds.text.codec import tokenise
+from ...data.kinds.text.oracle import Oracle
 from ...metrics import text as M
 from ...model.ask import Asked
 from ...options import DataOptions
