@@ -14,9 +14,9 @@ from gansmith.run import Run
 SCRIPT = """
 import copy, time, torch
 from pathlib import Path
-from gansmith.shared import Shared
-from gansmith.step import Ranks
-from gansmith.synced import synchronise
+from gansmith.step.shared import Shared
+from gansmith.step.ranks import Ranks
+from gansmith.step.synced import synchronise
 torch.distributed.init_process_group("gloo")
 rank = torch.distributed.get_rank()
 assert Shared.fits(2) and not Shared.fits(3)
