@@ -14,9 +14,9 @@ from gansmith.run import Run
 SCRIPT = """
 import copy, time, torch
 from pathlib import Path
-from gansmith.shared import Shared
-from gansmith.step import Ranks
-from gansmith.synced import synchronise
+from gansmith.step.shared import Shared
+from gansmith.step.ranks import Ranks
+from gansmith.step.synced import synchronise
 torch.distributed.init_process_group("gloo")
 rank = torch.distributed.get_rank()
 assert Shared.fits(2) and not Shared.fits(3)
@@ -123,3 +123,28 @@ def test_ranks_0_takes_the_quickest(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "gansmith", *words], capture_output=True, text=True, timeout=250)
     assert done.returncode == 1 and "holds a run already" in done.stderr
     assert "ranks:" not in done.stderr, "nothing is timed for a run that cannot be"
+
+
+def test_ranks_0_reads_numbers_and_says_in_a_sentence_what_went_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The words of an estimate may change: its numbers come by a file. A failure is told, not printed as a list."""
+    from gansmith import TrainOptions
+    from gansmith.cli import training
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ranks = int(command[-1])
+        if ranks == 2:
+            told = "torchrun: a lot of words\nrank0: gansmith: error: batch size 5 cannot be split\nmore words"
+            return subprocess.CompletedProcess(command, 1, "", told)
+        Path(command[command.index("--estimate-json") + 1]).write_text('{"images_per_second": %f}' % (1234.5 * ranks))
+        return subprocess.CompletedProcess(command, 0, "not a word of it", "")
+
+    monkeypatch.setattr(training.subprocess, "run", run)
+    monkeypatch.setattr(training, "cores", lambda: 4)
+    assert training._quickest(["gan"], TrainOptions(device="cpu")) == 4
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "ranks: 2 cannot be timed: batch size 5 cannot be split",
+        "ranks: 4, of 1 at 1,230 images/s, 4 at 4,940 images/s",
+    ]

@@ -7,8 +7,10 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:  # the command line asks for cores before anything needs PyTorch
+    import torch
 
 GIB = 2**30
 
@@ -34,6 +36,8 @@ def release() -> None:
 def free_bytes(device: torch.device) -> int:
     """Bytes of memory that are free on the device: of the machine, or of the container that we are in."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.mem_get_info(device)[0]
     return min(_free_of_machine(), _free_of_container())
 

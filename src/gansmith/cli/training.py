@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_args
@@ -15,12 +15,14 @@ from typing import Annotated, Any, NoReturn, get_args
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from .. import catalog
+from ..machine import cores
 from ..options import TrainOptions
 from .parsing import Usage, given_in, page_of, parse, recipe_of, value_of
 
 
 def train(words: list[str]) -> int:
     """Train a GAN into a run directory, or continue one with --resume."""
+    words, numbers = _without(words, ESTIMATE_JSON)
     written = words
     name, words = _take_recipe(words)
     given = given_in(words)
@@ -48,7 +50,7 @@ def train(words: list[str]) -> int:
             written = [*written, "--ranks", str(ranks)]
             options = dataclasses.replace(options, train=dataclasses.replace(options.train, ranks=ranks))
         if ranks > 1:
-            _launch(ranks, ["train", *written])
+            _launch(ranks, ["train", *written, *([ESTIMATE_JSON, numbers] if numbers else [])])
 
     from ..engine import start
 
@@ -59,6 +61,8 @@ def train(words: list[str]) -> int:
         found = estimate(recipe(**fields), page.name, options.data, options.train, options.out)
         if os.environ.get("RANK", "0") == "0":
             print(found)
+            if numbers:
+                Path(numbers).write_text(json.dumps({"images_per_second": found.rate}), encoding="utf-8")
     elif options.resume:
         start.resume(
             options.out,
@@ -86,33 +90,57 @@ def _quickest(words: list[str], options: TrainOptions) -> int:
         return torch.cuda.device_count()
     if options.device.startswith("cuda"):
         return 1
-    powers = {2**k for k in range(_cores().bit_length())}
-    counts = [n for n in sorted({*powers, _cores()}) if options.batch_size % n == 0]
+    powers = {2**k for k in range(cores().bit_length())}
+    counts = [n for n in sorted({*powers, cores()}) if options.batch_size % n == 0]
     rates: dict[int, float] = {}
     for ranks in counts if len(counts) > 1 else ():
-        command = [sys.executable, "-m", "gansmith", "train", *words, "--estimate", "--ranks", str(ranks)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if speed := re.search(r"^speed +([\d.,]+) images/s", done.stdout, re.MULTILINE):
-            rates[ranks] = float(speed[1].replace(",", ""))
-        elif ranks == 1:  # what is wrong is wrong without ranks
+        rate, problem = _rate(words, ranks)
+        if not problem:
+            rates[ranks] = rate
+        elif ranks == 1:  # the run itself says it: what is wrong is wrong without ranks
             break
         else:
-            print(f"ranks: {ranks} cannot be timed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+            print(f"ranks: {ranks} cannot be timed: {problem}", file=sys.stderr)
     if not rates:
         return 1
     # More processes take more memory: they must be worth it.
     best = next(n for n, rate in rates.items() if rate >= 0.95 * max(rates.values()))
-    print(f"ranks: {best}, of {', '.join(f'{n} at {rate:,g} images/s' for n, rate in rates.items())}", file=sys.stderr)
+    rated = ", ".join(f"{n} at {float(f'{rate:.3g}'):,g} images/s" for n, rate in rates.items())
+    print(f"ranks: {best}, of {rated}", file=sys.stderr)
     return best
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _rate(words: list[str], ranks: int) -> tuple[float, str]:
+    """Images a second that so many ranks would show in the run of these words; or in a sentence, what went wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "estimate.json"
+        command = [sys.executable, "-m", "gansmith", "train", *words]
+        command += ["--estimate", ESTIMATE_JSON, str(path), "--ranks", str(ranks)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if path.is_file():
+            return float(json.loads(path.read_text(encoding="utf-8"))["images_per_second"]), ""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    told = (line.split(MISTAKE, 1)[1] for line in lines if MISTAKE in line)  # a launcher writes much around it
+    return 0.0, next(told, lines[-1] if lines else f"it ended with exit code {done.returncode} and no word")
+
+
+MISTAKE = "gansmith: error: "
+ESTIMATE_JSON = "--estimate-json"
+"""An option that help does not show: with --estimate, the file for its numbers. `--ranks 0` reads them."""
+
+
+def _without(words: list[str], option: str) -> tuple[list[str], str]:
+    """The words without an option and its value; and the value, empty if it was not written."""
+    value = value_of(words, option)
+    if option in words:
+        at = words.index(option)
+        return words[:at] + words[at + 2 :], value
+    return [word for word in words if not word.startswith(f"{option}=")], value
 
 
 def _launch(ranks: int, words: list[str]) -> NoReturn:
     """Become PyTorch's launcher of so many processes on this machine, each with its share of the cores."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(_cores() // ranks, 1)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(cores() // ranks, 1)))
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *launcher, "-m", "gansmith", *words])

@@ -1,8 +1,22 @@
-"""The log of a run: mean terms, and the moment when one is no longer finite."""
+"""The log of a run: the mean of each term, and the moment when one is no longer finite."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..step.ranks import Ranks
+from ..step.turn import Terms
+
+if TYPE_CHECKING:
+    from .session import At, Session
+
+PREFIX = "log."
+"""Of the sums' names in a checkpoint."""
 
 
 class Diverged(RuntimeError):
@@ -18,3 +32,81 @@ class Diverged(RuntimeError):
 
     def __reduce__(self) -> tuple[type[Diverged], tuple[int, str, float, Path | None]]:
         return Diverged, (self.step, self.term, self.value, self.checkpoint)  # else a pool of processes breaks on it
+
+
+class Means:
+    """The mean of each term since the last line of the log: sums and counts of this rank, kept on the device."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, terms: Terms) -> None:
+        """Add the terms of a step, each a () tensor. Never waits for the device."""
+        for name, term in terms.items():
+            self._sums[name] = self._sums[name] + term if name in self._sums else term
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def values(self) -> dict[str, float]:
+        """The means over steps and ranks; the same on all ranks, which must all call it. Waits for the device."""
+        if not self._sums:
+            return {}
+        means = torch.stack([total.double() / self._counts[name] for name, total in self._sums.items()])
+        self.ranks.mean([means])
+        return dict(zip(self._sums, means.tolist(), strict=True))
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._sums, self._counts = {}, {}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often each term was added."""
+        return dict(self._counts)
+
+    def state(self) -> dict[str, Tensor]:
+        """The sums of every rank for a checkpoint: {"log.D/real": (world,)}. Every rank must call it."""
+        if not self._sums:
+            return {}
+        sums = self.ranks.gather(torch.stack(list(self._sums.values())))
+        return {f"{PREFIX}{name}": own.clone() for name, own in zip(self._sums, sums.unbind(1), strict=True)}
+
+    def load(self, tensors: dict[str, Tensor], counts: Mapping[str, int], device: str) -> None:
+        """Go on from a `state`, which is taken out of `tensors`, and its counts."""
+        states = {name: tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}
+        rank, world = self.ranks.rank, self.ranks.world
+        self._counts = dict(counts)
+        self._sums = {  # each rank its own sum; all the mean of them where there are now more or fewer ranks
+            name.removeprefix(PREFIX): (sums[rank] if len(sums) == world else sums.mean(0)).to(device)
+            for name, sums in states.items()
+        }
+
+
+class Log:
+    """A line of log.jsonl every `log_every` images and at the end: how far, how fast, and the mean of each term."""
+
+    def __init__(self, s: Session) -> None:
+        self.s = s
+        self._every = max(s.options.log_every // s.options.batch_size, 1)
+        self._last = (s.at.step, s.at.seconds)  # of the line before: the rate is that since then
+
+    def due(self, at: At) -> bool:
+        """At every so many steps, and at the last."""
+        return at.step % self._every == 0 or at.step == self.s.budget.steps
+
+    def look(self, at: At) -> None:
+        """Write a line. Waits for the device. Raises `Diverged` if a term is not finite."""
+        steps, seconds = at.step - self._last[0], max(at.seconds - self._last[1], 1e-9)
+        self._last = (at.step, at.seconds)
+        values = self.s.finite_means()
+        self.s.means.clear()
+        self.s.progress.terms(values)
+        if self.s.ranks.rank > 0:
+            return
+        line = {"step": at.step, "images": at.images, "seconds": round(at.seconds, 3)}
+        line["images_per_second"] = round(steps * at.batch_size / seconds, 1)
+        try:
+            self.s.run.append(line | values)
+        except OSError as error:
+            self.s.say(f"could not write the log: {error}; training goes on")

@@ -16,15 +16,20 @@ import numpy as np
 import torch
 
 from .._version import __version__
-from ..data import read_spec
+from ..data import Store, read_spec
 from ..machine import tame_allocator
 from ..model.saved import build_recipe, recipe_record
 from ..options import Count, TrainOptions
 from ..recipe import Recipe, load_recipe
 from ..run import Run, refuse_existing
-from ..step.ranks import Setting, barrier, joined
+from ..step.ranks import Ranks, Setting, barrier, joined
+from . import loop
+from .checkpoints import Checkpoints
+from .film import Film
+from .log import Log
 from .prepare import check_options, initial_networks, packed, reopen, spec_for
-from .session import _Training
+from .scores import Chosen, Watched
+from .session import Session
 from .tuning import Candidate, choose_setting, data_seed, within_memory
 
 
@@ -52,55 +57,32 @@ def train(
     for missing data, `Diverged` when a term is no longer finite. Ctrl-C and SIGTERM save first, then raise
     `KeyboardInterrupt` and `SystemExit(143)`.
     """
-    if isinstance(recipe, str):
-        name, recipe = recipe, load_recipe(recipe)()
-    if not isinstance(recipe, Recipe):
-        made = f"{recipe.__name__}(), made of the class" if isinstance(recipe, type) else "a recipe or its name"
-        raise TypeError(f"recipe is {recipe!r}; give {made}")
+    recipe, name = _identified(recipe, name)
     if not isinstance(options, TrainOptions):
         raise TypeError(f"options are {options!r}; give gansmith.TrainOptions(images=..., batch_size=...)")
-    if name is None:
-        module = type(recipe).__module__
-        name = module.rsplit(".", 1)[1] if module.startswith("gansmith.recipes.") else sys.modules[module].__file__
-        assert name is not None
     check_options(recipe, options)
-    label = data if isinstance(data, str | Path) else "array"
-    path = Path(out) if out is not None else Path("runs") / f"{Path(name).stem}-{_safe(str(label))}"
+    label = str(data) if isinstance(data, str | Path) else "array"
+    path = Path(out) if out is not None else Path("runs") / f"{Path(name).stem}-{_safe(label)}"
     with joined(options.device) as (ranks, device):
         if ranks.rank == 0:
             refuse_existing(path)
         store = packed(data, options, ranks)
-        recipe_spec = spec_for(recipe, name, store)
+        spec = spec_for(recipe, name, store)
         tame_allocator()
-        make = functools.partial(initial_networks, recipe, recipe_spec, options.seed)
-        options = within_memory(recipe, make(), store, recipe_spec, options, device, ranks)
-        setting, timings = choose_setting(recipe, make, store, recipe_spec, options, device, ranks)
-        record = {
-            "recipe": recipe_record(recipe, name),
-            "options": _options_record(options),
-            "data": {
-                "source": str(label),
-                "store": str(store.path),
-                "digest": store.digest,
-                "count": len(store),
-                "spec": recipe_spec.to_json(),
-                **recipe.draw().bind(recipe_spec.codec, store.fields).record(data_seed(options)),
-            },
-            "setting": {**dataclasses.asdict(setting), "threads": torch.get_num_threads(), "timings": timings},
-            "versions": {"gansmith": __version__, "torch": torch.__version__, "python": platform.python_version()},
-            "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "world": ranks.world},
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
+        make = functools.partial(initial_networks, recipe, spec, options.seed)
+        options = within_memory(recipe, make(), store, spec, options, device, ranks)
+        setting, timings = choose_setting(recipe, make, store, spec, options, device, ranks)
+        record = _record(recipe, name, label, store, spec, options, setting, timings, ranks)
         run = Run.create(path, record) if ranks.rank == 0 else None
         barrier(ranks)
-        training = _Training(run or Run(path), recipe, name, recipe_spec, store, make(), options, setting, ranks)
+        s = Session(run or Run(path), recipe, name, spec, store, make(), options, setting, ranks)
         how = Candidate(setting, torch.get_num_threads())
-        training.say(
-            f"training {name} on {label} ({len(store):,} x {'x'.join(map(str, recipe_spec.shape))}) to {path}: "
+        s.say(
+            f"training {name} on {label} ({len(store):,} x {'x'.join(map(str, spec.shape))}) to {path}: "
             f"{_budget(options)}, {options.batch_size} a step, {how} on {device}"
         )
-        with training.locked():
-            return training.loop()
+        with s.locked():
+            return _trained(s)
 
 
 def resume(
@@ -140,10 +122,60 @@ def resume(
         tame_allocator()
         nets = initial_networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
-        training = _Training(run, built, name, spec, store, nets, options, setting, ranks)
-        with training.locked():
-            training.restore()
-            return training.loop()
+        s = Session(run, built, name, spec, store, nets, options, setting, ranks)
+        with s.locked():
+            s.restore()
+            return _trained(s)
+
+
+def _trained(s: Session) -> Run:
+    """The run, once the session has trained it to its end: here all that looks on is named."""
+    scores = Chosen(s) if s.recipe.chosen_by else Watched(s)
+    return loop.run(s, Log(s), Film(s), scores, Checkpoints(s))
+
+
+def _identified(recipe: Recipe | str, name: str | None) -> tuple[Recipe, str]:
+    """The recipe, and what a run records as its name: that of one of ours, or the file of one's own."""
+    if isinstance(recipe, str):
+        return load_recipe(recipe)(), recipe
+    if not isinstance(recipe, Recipe):
+        wanted = f"{recipe.__name__}(), made of the class" if isinstance(recipe, type) else "a recipe or its name"
+        raise TypeError(f"recipe is {recipe!r}; give {wanted}")
+    if name is None:
+        module = type(recipe).__module__
+        name = module.rsplit(".", 1)[1] if module.startswith("gansmith.recipes.") else sys.modules[module].__file__
+        assert name is not None
+    return recipe, name
+
+
+def _record(
+    recipe: Recipe,
+    name: str,
+    source: str,
+    store: Store,
+    spec: DataSpec,
+    options: TrainOptions,
+    setting: Setting,
+    timings: Mapping[str, float],
+    ranks: Ranks,
+) -> dict[str, Any]:
+    """What `run.json` holds: all that is needed to train the run again."""
+    return {
+        "recipe": recipe_record(recipe, name),
+        "options": _options_record(options),
+        "data": {
+            "source": source,
+            "store": str(store.path),
+            "digest": store.digest,
+            "count": len(store),
+            "spec": spec.to_json(),
+            **recipe.draw().bind(spec.codec, store.fields).record(data_seed(options)),
+        },
+        "setting": {**dataclasses.asdict(setting), "threads": torch.get_num_threads(), "timings": dict(timings)},
+        "versions": {"gansmith": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "world": ranks.world},
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
 
 
 def _options_record(options: TrainOptions) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ..step.step import Step
 from ..step.turn import Batch, Terms, Turn
 
 HEADROOM = 1.5
-"""Memory of a step for each byte that its losses keep: the rest is what gradients and convolutions need meanwhile."""
+"""A step's peak memory over the bytes its losses keep: gradients and convolutions need the rest. Measured."""
 
 
 def build_step(recipe: Recipe, nets: nn.ModuleDict, options: TrainOptions, setting: Setting, ranks: Ranks) -> Step:
@@ -73,6 +73,17 @@ def build_feed(
     )
 
 
+def trial(
+    recipe: Recipe, nets: nn.ModuleDict, store: Store, spec: DataSpec, options: TrainOptions, setting: Setting
+) -> tuple[Step, Feed]:
+    """A step over these networks and its batches, as this process alone would take them: to be tried and thrown away.
+
+    Up to six are built before a run begins: one whose losses are counted, and as many as five that are timed.
+    """
+    step = build_step(recipe, nets, options, setting, Ranks())
+    return step, build_feed(recipe, spec, store, options, setting, Ranks(), in_memory=False)  # no copy of the data
+
+
 def mixes_rows(recipe: Recipe, nets: nn.ModuleDict) -> str:
     """What takes all rows of a batch together, so that parts of it give other gradients; empty if nothing does."""
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in nets.modules()):
@@ -90,9 +101,7 @@ def activation_bytes(
     together = max(recipe.rows_together(), 1)
     rows = min(options.batch_size, -(-16 // together) * together)
     few = dataclasses.replace(options, batch_size=rows, micro_batches=1)
-    setting = Setting(device)
-    step = build_step(recipe, copy.deepcopy(nets), few, setting, Ranks())
-    feed = build_feed(recipe, spec, store, few, setting, Ranks(), in_memory=False)
+    step, feed = trial(recipe, copy.deepcopy(nets), store, spec, few, Setting(device))
     owned = {t.untyped_storage().data_ptr() for t in (*step.nets.parameters(), *step.nets.buffers())}
     most = 0
     for number, turn in enumerate(step.turns):
@@ -114,13 +123,6 @@ def activation_bytes(
     return most * -(-options.batch_size // rows)
 
 
-def state_bytes(step: Step) -> int:
-    """Bytes of all that a step keeps: networks, gradients, optimisers, averages."""
-    weights = sum(p.nbytes for params in step.params.values() for p in params)
-    kept = sum(t.nbytes for module in (step.nets, step.average) for t in module.state_dict().values())
-    return kept + 3 * weights  # gradients and Adam's two moments
-
-
 def within_memory(
     recipe: Recipe,
     nets: nn.ModuleDict,
@@ -137,7 +139,7 @@ def within_memory(
     """
     free = free_bytes(torch.device(device)) // (1 if device != "cpu" else _ranks_here(ranks))
     own = options.batch_size // ranks.world
-    fixed = 5 * sum(p.nbytes for p in nets.parameters())  # state_bytes, of all networks
+    fixed = 5 * sum(p.nbytes for p in nets.parameters())  # weights, gradients, Adam's two moments, the average
     of_batch = activation_bytes(recipe, nets, store, spec, dataclasses.replace(options, batch_size=own), device)
     needed = fixed + HEADROOM * of_batch / options.micro_batches
     splits = [m for m in range(1, own + 1) if own % (m * max(recipe.rows_together(), 1)) == 0]
@@ -194,7 +196,11 @@ def choose_setting(
     holds what a run would hold, and the run's own networks had better not be there yet.
     """
     precisions = ("fp32", "bf16") if options.precision == "auto" else (options.precision,)
-    layouts = {"auto": (False, True), "nchw": (False,), "nhwc": (True,)}[options.layout] if spec.pictures else (False,)
+    layouts = (
+        {"auto": (False, True), "nchw": (False,), "nhwc": (True,)}[options.layout]
+        if spec.codec.channels_last and len(spec.shape) == 3
+        else (False,)
+    )
     threads = torch.get_num_threads()
 
     def timed(candidates: list[Candidate]) -> dict[Candidate, float]:
@@ -231,17 +237,15 @@ def _time(
 ) -> float:
     """Seconds of a step."""
     release()
-    setting = candidate.setting
     torch.set_num_threads(candidate.threads)
-    step = build_step(recipe, make(), options, setting, Ranks())
-    step.batch_size = max(options.batch_size // ranks.world, 1)
-    own = dataclasses.replace(options, batch_size=step.batch_size)
-    batch = build_feed(recipe, spec, store, own, setting, Ranks(), in_memory=False)(0)  # no copy of the data for it
+    own = dataclasses.replace(options, batch_size=max(options.batch_size // ranks.world, 1))
+    step, feed = trial(recipe, make(), store, spec, own, candidate.setting)
+    batch = feed(0)
     times: list[float] = []
     for k in range(1, 21):
         began = time.perf_counter()
         step.take(k, lambda _: batch)
-        if setting.device != "cpu":
+        if candidate.setting.device != "cpu":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
         if len(times) > 1 and sum(times[1:]) > 0.4:

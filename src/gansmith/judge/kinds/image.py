@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...data import ImageCodec, Store, open_store
+from ...data import ImageCodec, Store, kind_of, open_store
 from ...encoders.named import encoder_of
 from ...model.ask import Asked
 from ...options import DataOptions
