@@ -329,7 +329,7 @@ def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]
             made = spec.made(given)[1]
             assert samples.shape == (70, *made.shape) and torch.isfinite(samples).all()
             decoded = made.codec.decode(samples)
-            if spec.pictures:  # a network without tanh may leave [-1, 1]; what is decoded is in range
+            if spec.bounded:  # a network without tanh may leave [-1, 1]; what is decoded is in range
                 assert decoded.dtype == "uint8" and decoded.shape == (70, *made.shape[1:], made.shape[0])
             if isinstance(made.codec, TextCodec):
                 assert samples.dtype == torch.int64 and decoded.shape == (70,) and decoded.dtype.kind == "U"

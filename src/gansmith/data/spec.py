@@ -43,11 +43,6 @@ class DataSpec:
         return all(map(math.isfinite, self.bounds))
 
     @property
-    def pictures(self) -> bool:
-        """Whether what is made is a picture (C, H, W)."""
-        return len(self.shape) == 3 and self.codec.channels_last
-
-    @property
     def codecs(self) -> dict[str, Codec]:
         """The codec of each field of a batch that has one."""
         return {name: part.codec for name, part in self.parts.items()} or {"x": self.codec}

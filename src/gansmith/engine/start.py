@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from .._version import __version__
-from ..data import Store, read_spec
+from ..data import DataSpec, Store, read_spec
 from ..machine import tame_allocator
 from ..model.saved import build_recipe, recipe_record
 from ..options import Count, TrainOptions
