@@ -126,7 +126,7 @@ class AxesNet(nn.Module):
         self.head = nn.Linear(DIM, classes) if classes else None
 
     def measure(self, x: Tensor) -> None:
-        """Take the mean and deviation of each channel from samples (N, C, *size); a constant channel is only shifted."""
+        """Take the mean and deviation of each channel from samples (N, C, *size); a constant one is only shifted."""
         axes = (0, *range(2, x.dim()))
         x = x.double()
         spread = x.std(axes, correction=0, keepdim=True)
