@@ -115,7 +115,7 @@ class AxesNet(nn.Module):
         layers: list[nn.Module] = [*_conv(channels, width, kernel, stride), nn.ReLU()]
         size = [math.ceil(s / by) for s, by in zip(size, stride, strict=True)]
         halved = _halved(size)
-        layers += [_POOL[axes](halved, ceil_mode=True), _Residual(width, axes)]  # ty: ignore[invalid-argument-type]
+        layers += [_POOL[axes](halved, ceil_mode=True), _Residual(width, axes)]
         size = [math.ceil(s / by) for s, by in zip(size, halved, strict=True)]
         while max(size) > LAST[axes]:
             wider, halved = min(2 * width, 128), _halved(size)
