@@ -110,7 +110,7 @@ def test_files_of_lines_tables_and_json(tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="in pixels does not apply"):
+    with pytest.raises(ValueError, match="--size is for pictures; array holds lines of text"):
         open_store(LINES, DataOptions(size=Size((8, 8))))
     with pytest.raises(ValueError, match="--text-min-count is 0"):
         open_store(LINES, DataOptions(text_min_count=0))
@@ -120,9 +120,9 @@ def test_options_that_do_not_fit_are_refused() -> None:
     assert len(kept) == 3 and any("2 lines of more than 8 words" in note for note in kept.notes)
 
 
-def test_options_of_text_leave_the_stores_of_pictures_alone() -> None:
-    pictures = np.zeros((4, 2, 2), np.uint8)
-    assert open_store(pictures).digest == open_store(pictures, DataOptions(text_min_count=3)).digest
+def test_options_of_another_kind_are_refused() -> None:
+    with pytest.raises(ValueError, match="--text-min-count is for lines of text; array holds pictures"):
+        open_store(np.zeros((4, 2, 2), np.uint8), DataOptions(text_min_count=3))
     assert open_store(LINES).digest != open_store(LINES, DataOptions(text_min_count=3)).digest
 
 

@@ -292,7 +292,7 @@ def refuse_foreign(source: Source, options: DataOptions) -> None:
     heeded = kind.heeds(source)
     for field in fields(DataOptions):
         if field.name not in heeded and getattr(options, field.name) != field.default:
-            others = [other.samples for other in kinds() if field.name in other.options]
+            others = [k.samples for k in kinds() if field.name in k.options and k.rank is not None]
             raise ValueError(
                 f"--{field.name.replace('_', '-')} is for {' and '.join(dict.fromkeys(others))}; {source.name} holds "
                 f"{kind.samples}: leave it out"

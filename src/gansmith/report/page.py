@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from .._version import __version__
+from ..data import kind_of
 from ..show.words import duration
 from . import card, curves, data, film, made, nearest, networks, recipe, samples, scores
 from .facts import Facts
 from .markup import Html, box, prose, tag
 from .style import STYLE
-from .words import kind, recipe_name, recorded, source_name
+from .words import recipe_name, recorded, source_name
 
 _POLICY = (
     "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -77,7 +78,7 @@ def _key_facts(facts: Facts) -> Html:
             f"{served:,}" if served else "unknown",
             f"parameters, of {total:,}" if total else "parameters",
         ),
-        ("Training data", recorded(record, "data", "count"), kind(facts.spec)),
+        ("Training data", recorded(record, "data", "count"), kind_of(facts.spec.kind).words(facts.spec)),
         (
             "Machine",
             f"{recorded(record, 'setting', 'device')}, {recorded(record, 'setting', 'precision')}",

@@ -132,8 +132,8 @@ class Vectors(Kind):
         """The toys by name, and every array."""
         head, _, name = (given.rest if given.prefix else given.spelt).partition(":")
         if head == "toy":
+            classes = tuple(str(k) for k in range(len(toy.centres(name))))  # which refuses unknown names
             points, mode = toy.sample(name, toy.POINTS, seed=0)
-            classes = tuple(str(k) for k in range(len(toy.centres(name))))
             arrays = Arrays(name=f"toy:{name}", identity=f"toy:{name} 1", x=Rows(points), y=mode, classes=classes)
             return VectorSource(arrays=arrays)
         return None if given.arrays is None else VectorSource(arrays=given.arrays)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -16,13 +17,14 @@ import numpy as np
 from ....options import DataOptions, Size
 from ...codec import Codec
 from ...found import Report
-from ...kind import ROWS, Given, Kind, Source, picture_options
+from ...kind import ROWS, Files, Given, Kind, Source, picture_options
 from ...looked import report_of_rows
 from ...plan import Plan
 from ...spec import DataSpec
 from .arrays import ArraySource
 from .codec import ImageCodec
-from .decode import Depth, quiet
+from .decode import SUFFIXES, Depth, quiet
+from .files import read_files
 from .known import KNOWN, known_source
 from .source import PictureSource, files_at
 
@@ -101,6 +103,11 @@ class Images(Kind):
         """At the size that came out, where none was asked for."""
         kept = {name: packed[name] for name in ("fit", "resample", "channels") if name in packed}
         return replace(options, size=Size(tuple(packed.get("size", spec.shape[1:]))), **kept)
+
+    def files(self, path: Path, spec: DataSpec) -> Files | None:
+        """Picture files and folders of them; an archive, an array or a CSV is a source like any other."""
+        single = path.is_file() and path.suffix.lower() in SUFFIXES
+        return read_files(path, spec) if path.is_dir() or single else None
 
     def report(self, name: str, spec: DataSpec, fields: Mapping[str, np.ndarray], **rest: Any) -> Report:
         """Counts, duplicates, pictures of a single colour, and their one size."""
