@@ -68,8 +68,8 @@ def _complain(error: Exception) -> None:
 
 def _expected(error: RuntimeError) -> bool:
     """Whether it is news for the user rather than a fault of ours."""
-    engine = sys.modules.get("gansmith.engine")  # not imported: then it raised nothing
-    return (engine is not None and isinstance(error, engine.Diverged)) or type(error).__name__ == "OutOfMemoryError"
+    log = sys.modules.get("gansmith.engine.log")  # not imported: then nothing diverged
+    return (log is not None and isinstance(error, log.Diverged)) or type(error).__name__ == "OutOfMemoryError"
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

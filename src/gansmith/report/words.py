@@ -66,5 +66,7 @@ def kind(spec: DataSpec) -> str:
         return f"rows of a table, encoded as {spec.shape[0]:,} numbers"
     if spec.kind == "text":
         return f"lines of text of at most {spec.shape[0]:,} tokens"
+    if len(spec.shape) != 3:
+        return f"{spec.kind}, {'x'.join(map(str, spec.shape))}"
     channels, height, width = spec.shape
     return f"pictures, {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
