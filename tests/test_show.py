@@ -375,7 +375,7 @@ def test_a_page_without_training_data_has_no_frame_that_shows_them(some: dict[st
     (tmp_path / "samples").mkdir()
     show_of("pairs").moment(it.samples, it.spec, it.real, tmp_path / "samples" / "000000000064")
     for show_data in (True, False):
-        view = replace(told(it.spec, it.samples, tmp_path, show_data=show_data), drawn=None)
+        view = replace(told(it.spec, it.samples, tmp_path, show_data=show_data), drawn=None, store=None)
         for module in (samples, film):
             assert ("data:" in str(tag("div", module.section(view)))) == show_data
 
