@@ -12,6 +12,7 @@ import sys
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -124,8 +125,8 @@ def test_every_suffix_is_written_and_marked(kind: str, some: dict[str, Some], tm
     it, view = some[kind], show_of(kind)
     for suffix in view.writes:
         out = tmp_path / f"out{suffix}"
-        if suffix == ".parquet":
-            pytest.importorskip("pyarrow")
+        if suffix == ".parquet" and not find_spec("pyarrow"):
+            continue
         view.write(it.samples, it.spec, it.real, out)
         assert out.exists() and not list(tmp_path.rglob("*.part"))
         if suffix == ".png":
@@ -450,8 +451,8 @@ def fails_whole(write: Callable[[], object], folder: Path) -> None:
 
 def test_a_write_that_fails_in_its_middle_leaves_what_was_there(some: dict[str, Some], tmp_path: Path) -> None:
     for name, (file, write) in writers(some).items():
-        if name.endswith(".parquet"):
-            pytest.importorskip("pyarrow")
+        if name.endswith(".parquet") and not find_spec("pyarrow"):
+            continue
         place = tmp_path / name.replace(" ", "-")
         place.mkdir()
         write(place / file)
