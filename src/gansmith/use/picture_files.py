@@ -6,7 +6,7 @@ Names, sizes and metadata of the files are kept; what cannot be used is listed, 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -100,21 +100,7 @@ def _pictures(
     _check_writable(after)
     _check_writable(before)
     files, failed, ignored = picture_paths(source)
-    whole = source.is_dir()
-    if whole and out.suffix.lower() in _WRITTEN and not out.is_dir():
-        raise ValueError(f"--out {out}: {source} is a folder, so name a folder")
-    if whole and out.resolve() == source.resolve():
-        raise ValueError(f"--out {out} is the folder of the input: name another")
-    single = not whole and not out.is_dir() and out.suffix != ""
-    if single and out.suffix.lower() not in _WRITTEN:
-        raise ValueError(f"--out {out}: name a folder, or a file that ends in {', '.join(_WRITTEN)}")
-    places = {name: out if single else out / name for _, name in files}
-    taken = [place for place in places.values() if place.exists()]
-    if existing == "refuse" and (taken or (whole and out.is_dir() and any(out.iterdir()))):
-        raise FileExistsError(
-            f"{taken[0] if taken else out} is there already: pass another --out, --existing skip to go on where an "
-            "earlier call stopped, or --existing replace"
-        )
+    places = _places(source, out, [name for _, name in files], existing)
     written: list[Path] = []
     kept: list[Path] = []
     used: dict[Path, str] = {}
@@ -152,6 +138,26 @@ def _pictures(
         listed = "; ".join(f"{name}: {reason}" for name, reason in failed[:3])
         raise ValueError(f"nothing in {source} can be used: {listed or 'there are no pictures'}")
     return Applied(written=tuple(written), kept=tuple(kept), failed=tuple(failed), ignored=tuple(ignored))
+
+
+def _places(source: Path, out: Path, names: Sequence[str], existing: Existing) -> dict[str, Path]:
+    """Where the result of each file goes. Raises `ValueError`, `FileExistsError` for an `out` that cannot take them."""
+    whole = source.is_dir()
+    if whole and out.suffix.lower() in _WRITTEN and not out.is_dir():
+        raise ValueError(f"--out {out}: {source} is a folder, so name a folder")
+    if whole and out.resolve() == source.resolve():
+        raise ValueError(f"--out {out} is the folder of the input: name another")
+    single = not whole and not out.is_dir() and out.suffix != ""
+    if single and out.suffix.lower() not in _WRITTEN:
+        raise ValueError(f"--out {out}: name a folder, or a file that ends in {', '.join(_WRITTEN)}")
+    places = {name: out if single else out / name for name in names}
+    taken = [place for place in places.values() if place.exists()]
+    if existing == "refuse" and (taken or (whole and out.is_dir() and any(out.iterdir()))):
+        raise FileExistsError(
+            f"{taken[0] if taken else out} is there already: pass another --out, --existing skip to go on where an "
+            "earlier call stopped, or --existing replace"
+        )
+    return places
 
 
 def _check_writable(spec: DataSpec) -> None:
