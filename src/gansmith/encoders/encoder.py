@@ -144,7 +144,7 @@ class Encoder:
             return lambda rows: self._prepared(rows, low, high)
         if bounds is not None:
             raise ValueError(
-                f"bounds are {bounds}; they are of pictures, and the encoder {self.name} takes {self.fits}"
+                f"bounds are {bounds}; only pictures have any, and the encoder {self.name} takes {self.fits}"
             )
         if not len(samples):
             raise ValueError("there are no samples; there must be one or more")
@@ -216,8 +216,8 @@ def encoded(samples: np.ndarray, codec: Codec, channels: Channels, shape: tuple[
     x = codec.encode(torch.from_numpy(np.array(samples))).to(torch.float32)  # a copy: a mapped file cannot be written
     if shape is not None and tuple(x.shape[1:]) != shape:
         raise ValueError(
-            f"samples {samples.shape[1:]} are encoded as {tuple(x.shape[1:])}; this encoder takes {shape}: pack the "
-            "data as the encoder's were, or train another"
+            f"samples {samples.shape[1:]} are encoded as {tuple(x.shape[1:])}; this encoder takes {shape}: pack "
+            "the data as those it was trained on, or train another"
         )
     if not bool(torch.isfinite(x).all()):
         raise ValueError(

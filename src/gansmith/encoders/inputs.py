@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -97,15 +97,20 @@ def _pictures(codec: ImageCodec, shape: tuple[int, ...]) -> Input:
     )
 
 
-def _coded(codec: Codec, shape: tuple[int, ...], channels: Channels) -> Input:
+def taken_of(shape: Sequence[int], channels: Channels) -> tuple[int, ...]:
+    """(C, *size) of what a network takes of encoded samples of this shape: channels first, long axes reduced."""
     count, *long = shape if channels == "first" else (shape[-1], *shape[:-1])
-    size = tuple(min(s, LARGEST[len(long)]) for s in long)
+    return count, *(min(s, LARGEST[len(long)]) for s in long)
+
+
+def _coded(codec: Codec, shape: tuple[int, ...], channels: Channels) -> Input:
+    taken = taken_of(shape, channels)
     told = {"channels": channels, "codec": written(codec)}
     return Input(
         noun="sample",
         trunk="residual",
-        shape=(count, *size),
-        read=lambda rows, device: pooled(encoded(rows, codec, channels, shape), size, device),
+        shape=taken,
+        read=lambda rows, device: pooled(encoded(rows, codec, channels, shape), taken[1:], device),
         change=lambda unit: partial(shaken, unit=unit),
         settings=told,
         record={"sample": list(shape), **told},

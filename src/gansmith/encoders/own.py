@@ -34,8 +34,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,7 +50,7 @@ from torch import nn
 from ..data import Codec, Store, read_codec
 from ..files import cache_dir, read_json, sha256, write_json, write_tensors
 from .encoder import Encoder, placed, written
-from .inputs import Input, input_of
+from .inputs import Input, input_of, taken_of
 from .learning import Learning
 from .trunks import DIM, LARGEST, AxesNet, OwnNet, network
 from .weights import fill
@@ -227,19 +229,17 @@ def _described(note: Path, saved: dict[str, Any], codec: Codec | None) -> tuple[
             "codec": str(text),
             "classes": [*names],
             "settings": {},
-        } if len(sample) == len(shape) and all(isinstance(s, int) for s in (*sample, *shape)) and _sane(shape, names):
+        } if _sane(shape, names) and _counts(sample, len(shape)) and tuple(shape) == taken_of(sample, where):
             if codec is not None and written(codec) != text:
                 raise ValueError(
                     f"{note.parent} holds an encoder of samples of another codec ({text[:100]}): train one on this data"
                 )
-            # Channels of the encoded sample first, as the network takes them: what is unequal then was reduced.
-            long = sample[1:] if where == "first" else sample[:-1]
             about = {
                 "shape": tuple(shape),
                 "fits": tuple(sample),
-                "codec": codec or read_codec(json.loads(text)),
+                "codec": read_codec(json.loads(text)) if codec is None else codec,
                 "channels": where,
-                "resize": "none" if long == shape[1:] else "area",
+                "resize": "none" if math.prod(sample) == math.prod(shape) else "area",
                 "scaling": "(codec(x) - mean of its channel) / deviation of its channel",
             }
         case _:
@@ -248,11 +248,16 @@ def _described(note: Path, saved: dict[str, Any], codec: Codec | None) -> tuple[
         return network(trunk, about["shape"], len(names)), about
 
 
-def _sane(shape: list[int] | tuple[int, ...], names: list[Any]) -> bool:
+def _sane(shape: Sequence[int], names: Sequence[Any]) -> bool:
     """Whether a network of this input may be built: a damaged or hostile note must not ask for all memory."""
-    channels, *size = shape
-    most = LARGEST.get(len(size), 0)
-    return 0 < channels <= 4096 and all(0 < s <= most for s in size) and len(names) <= 100_000
+    if len(shape) - 1 not in LARGEST or not _counts(shape, len(shape)):
+        return False
+    return shape[0] <= 4096 and max(shape[1:]) <= LARGEST[len(shape) - 1] and len(names) <= 100_000
+
+
+def _counts(values: Sequence[Any], num: int) -> bool:
+    """Whether these are so many whole numbers above 0."""
+    return len(values) == num and all(isinstance(v, int) and v > 0 for v in values)
 
 
 def sha256_text(text: str) -> str:

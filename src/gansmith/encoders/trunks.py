@@ -21,7 +21,7 @@ DIM = 128
 """Features a sample."""
 LARGEST: dict[int, int] = {1: 16_384, 2: 64, 3: 32}
 """By the number of axes: a longer axis is reduced to this by means over neighbours; finer texture is not seen."""
-FIRST: dict[int, int] = {1: 1_024, 2: 32, 3: 16}
+FIRST: dict[int, int] = {1: 512, 2: 32, 3: 16}
 """By the number of axes: the first convolution strides until no axis is longer than this."""
 LAST: dict[int, int] = {1: 8, 2: 4, 3: 3}
 """By the number of axes: the places of an axis that the last layers tell apart, at most."""
@@ -126,7 +126,7 @@ class AxesNet(nn.Module):
         self.head = nn.Linear(DIM, classes) if classes else None
 
     def measure(self, x: Tensor) -> None:
-        """Take the mean and deviation of each channel from samples (N, C, *size); a constant one is only shifted."""
+        """Take mean and deviation of each channel from samples (N, C, *size); a constant channel is only shifted."""
         axes = (0, *range(2, x.dim()))
         x = x.double()
         spread = x.std(axes, correction=0, keepdim=True)
