@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from gansmith.data.spec import Codec, DataSpec, VectorCodec
+from gansmith.data import Codec, DataSpec, VectorCodec
 from gansmith.data.store import Store
 from gansmith.encoders import Encoder, learning, load_own, train_own
 from gansmith.encoders.changes import NOISE, shaken

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..data import Store
-from ..data.spec import ImageCodec
+from ..data import ImageCodec, Store
 from .cifar_resnet import cifar_resnet
 from .dinov2 import dinov2
 from .encoder import Encoder
