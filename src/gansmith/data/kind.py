@@ -271,7 +271,7 @@ def kind_of(name: str) -> Kind:
     return importlib.import_module(f".kinds.{name}", __package__).KIND
 
 
-def kinds() -> list[Kind]:
+def all_kinds() -> list[Kind]:
     """All kinds, in the order in which they are asked whether a source is theirs."""
     return sorted((kind_of(name) for name in kind_names()), key=lambda kind: (kind.first, kind.name))
 
@@ -292,7 +292,7 @@ def refuse_foreign(source: Source, options: DataOptions) -> None:
     heeded = kind.heeds(source)
     for field in fields(DataOptions):
         if field.name not in heeded and getattr(options, field.name) != field.default:
-            others = [k.samples for k in kinds() if field.name in k.options and k.rank is not None]
+            others = [k.samples for k in all_kinds() if field.name in k.options and k.rank is not None]
             raise ValueError(
                 f"--{field.name.replace('_', '-')} is for {' and '.join(dict.fromkeys(others))}; {source.name} holds "
                 f"{kind.samples}: leave it out"

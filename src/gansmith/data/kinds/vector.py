@@ -73,8 +73,10 @@ class VectorSource:
         """Decide what is packed. Raises `ValueError` if the array holds no vectors."""
         del options, progress
         self.arrays.check()
-        labels, classes = self.arrays.labels()
         x = self.arrays.x
+        if len(x.shape) != 2:
+            raise ValueError(f"{self.name} has shape {x.shape}: vectors are (N, D)")
+        labels, classes = self.arrays.labels()
         chunks = even_chunks(len(x), x.shape[1] * 4)
         return Plan(
             source=self.name,
