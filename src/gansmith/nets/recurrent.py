@@ -12,7 +12,7 @@ from .mlp import at_least_one, full
 
 
 class Layer(torch.autograd.Function):
-    """One layer of a GRU over (T, I, N): a column a sample, so that each gate is a block of memory.
+    """One layer of a GRU over (I, T, N): units first, so that all steps of a matrix product are one product.
 
     Differentiable once. With PyTorch's weights it gives what `torch.nn.GRU` gives, to rounding: for gates r, z, n
     h[t] = (1 - z) n + z h[t - 1] and n = tanh(W x + b + r (U h[t - 1] + c)).
@@ -22,59 +22,51 @@ class Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        """States (T, H, N) from x (T, I, N), w (3 H, I), u (3 H, H), b and c (3 H,); the state before is 0."""
-        steps, _, n = x.shape
-        size = u.shape[1]
-        gates = torch.baddbmm(b[:, None], w.expand(steps, -1, -1), x)  # r, z, n, from the input alone
-        below = c[:, None].expand(-1, n).repeat(steps, 1, 1)  # from the state
-        states = x.new_zeros(steps + 1, size, n)
-        h, *after = states.unbind()
+        """States (H, T, N) from x (I, T, N), w (3 H, I), u (3 H, H), b and c (3 H,); the state before is 0."""
+        (_, steps, n), size = x.shape, u.shape[1]
+        outside = torch.cat((b[: 2 * size] + c[: 2 * size], b[2 * size :]))
+        gates = torch.mm(w, x.flatten(1)).add_(outside[:, None]).view(3 * size, steps, n)  # r, z, n, of the input
+        candidate = c[2 * size :, None, None].repeat(1, steps, n)  # what stands within the reset, of the state
+        states = x.new_empty(size, steps + 1, n)
+        h, *after = states.unbind(1)
+        h.zero_()
+        of_rz, of_new = u.split((2 * size, size))
         # Views are made of all steps at once: one by one they would take as long as the arithmetic.
-        for made, own, own_rz, own_n, rz, r, z, new in zip(
-            after,
-            below.unbind(),
-            *(part.unbind() for part in (below[:, : 2 * size], below[:, 2 * size :], gates[:, : 2 * size])),
-            *(part.unbind() for part in gates.split(size, 1)),
-            strict=True,
-        ):
-            own.addmm_(u, h)
-            rz.add_(own_rz).sigmoid_()
-            new.addcmul_(r, own_n).tanh_()
+        parts = (candidate, gates[: 2 * size], *gates.split(size))
+        for made, own, rz, r, z, new in zip(after, *(part.unbind(1) for part in parts), strict=True):
+            rz.addmm_(of_rz, h).sigmoid_()
+            own.addmm_(of_new, h)
+            new.addcmul_(r, own).tanh_()
             h = torch.lerp(new, h, z, out=made)
-        ctx.save_for_backward(x, w, u, gates, below[:, 2 * size :], states)
-        return states[1:]
+        ctx.save_for_backward(x, w, u, gates, candidate, states)
+        return states[:, 1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor, Tensor]:
         """Gradients of x, w, u, b and c."""
         x, w, u, gates, candidate, states = ctx.saved_tensors
-        _, size, n = grad.shape
-        r, z, new = gates.split(size, 1)
-        # What a change of h[t] does to each gate before its nonlinearity; h[t - 1] is left, which is what is summed up.
-        to_new = (1 - z) * (1 - new.square())
-        to_z = (states[:-1] - new) * z * (1 - z)
-        to_r = candidate * r * (1 - r)
-        inner = torch.empty_like(gates)  # gradients of what comes from the state: r, z, and U h + c of n
-        outer = torch.empty_like(new)  # of n itself
-        carried = grad.new_zeros(size, n)
-        back = u.t().contiguous()
-        of_r, of_z, of_n = (part.unbind() for part in inner.split(size, 1))
-        every = zip(
-            *(part.unbind() for part in (grad, to_new, to_z, to_r, r, z, inner, outer)), of_r, of_z, of_n, strict=True
-        )
-        for g, by_new, by_z, by_r, reset, keep, whole, own, d_r, d_z, d_n in reversed(list(every)):
-            carried.add_(g)
-            torch.mul(carried, by_new, out=own)
-            torch.mul(carried, by_z, out=d_z)
-            torch.mul(own, by_r, out=d_r)
-            torch.mul(own, reset, out=d_n)
-            carried.mul_(keep).addmm_(back, whole)
-        of_u, of_c = torch.bmm(inner, states[:-1].transpose(1, 2)).sum(0), inner.sum((0, 2))
-        inner[:, 2 * size :] = outer
-        of_w, of_b = torch.bmm(inner, x.transpose(1, 2)).sum(0), inner.sum((0, 2))
-        of_x = torch.matmul(w.t(), inner) if ctx.needs_input_grad[0] else None
-        return of_x, of_w, of_u, of_b, of_c
+        size, _, n = grad.shape
+        r, z, new = gates.split(size)
+        # What a change of h[t] does to r, z, U h + c of n, and h[t - 1] beside them, before the nonlinearities.
+        keep = 1 - z
+        to_new = torch.addcmul(keep, keep, new * new, value=-1)
+        to_z = (states[:, :-1] - new).mul_(z).mul_(keep)
+        to_r = (1 - r).mul_(r).mul_(candidate).mul_(to_new)
+        does = torch.stack((to_r, to_z, r * to_new, z))  # (4, H, T, N)
+        made, total = torch.empty_like(does), torch.empty_like(to_new)
+        inner = made[:3].flatten(0, 1)
+        carried, back = grad.new_zeros(size, n), u.t()
+        views = (t.unbind(t.dim() - 2) for t in (grad, total, does, made, inner, made[3]))
+        for g, whole, by, each, gate, rest in reversed(list(zip(*views, strict=True))):
+            torch.add(g, carried, out=whole)
+            torch.mul(by, whole, out=each)
+            carried = rest.addmm_(back, gate)
+        flat = inner.flatten(1)
+        of_u, of_c = flat @ states[:, :-1].reshape(size, -1).t(), flat.sum(1)
+        inner[2 * size :] = total.mul_(to_new)
+        of_x = (w.t() @ flat).view_as(x) if ctx.needs_input_grad[0] else None
+        return of_x, flat @ x.flatten(1).t(), of_u, flat.sum(1), of_c
 
 
 class GRU(nn.Module):
@@ -95,9 +87,9 @@ class GRU(nn.Module):
     def _states(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu":
             return self.net(x)[0]
-        h = x.permute(1, 2, 0).contiguous()
+        h = x.permute(2, 1, 0).contiguous()
         for w, u, b, c in self.net.all_weights:
             made = Layer.apply(h, w, u, b, c)
             assert isinstance(made, Tensor)
             h = made
-        return h.permute(2, 0, 1)
+        return h.permute(2, 1, 0)
