@@ -37,14 +37,14 @@ class GRUs:
 
     def states(self, x: Tensor) -> Tensor:
         """(T, S, N, hidden) of the last layer from (T, S, N, inputs)."""
+        two = 2 * self.hidden
         for w, u, b, c in self.cells:
-            gates = (x @ w + b).unbind()  # r, z, n, from the input alone; c stands within the reset
+            rz_from, n_from = (part.unbind() for part in (x @ w + b).split((two, self.hidden), 3))  # of the input
+            of_rz, of_n = u.split((two, self.hidden), 2)
             h, made = x.new_zeros(x.shape[1], x.shape[2], self.hidden), []
-            for gate in gates:
-                below = torch.bmm(h, u)
-                rz = (gate[..., : 2 * self.hidden] + below[..., : 2 * self.hidden]).sigmoid()
-                r, z = rz.chunk(2, 2)
-                n = torch.addcmul(gate[..., 2 * self.hidden :], r, below[..., 2 * self.hidden :] + c).tanh()
+            for rz, n in zip(rz_from, n_from, strict=True):
+                r, z = torch.baddbmm(rz, h, of_rz).sigmoid().chunk(2, 2)
+                n = torch.addcmul(n, r, torch.baddbmm(c, h, of_n)).tanh()  # c stands within the reset
                 h = torch.lerp(n, h, z)
                 made.append(h)
             x = torch.stack(made)
