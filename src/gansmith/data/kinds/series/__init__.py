@@ -1,0 +1,1 @@
+"""Series: steps in time of several columns, of one length or of many."""
