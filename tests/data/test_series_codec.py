@@ -166,7 +166,7 @@ def test_json_gives_an_equal_codec() -> None:
     for per_series in (False, True):
         codec = codec_of(series(holes=0.2)[0], per_series)
         assert SeriesCodec.from_json(json.loads(json.dumps(codec.to_json()))) == codec
-    assert codec.stored(codec.shape((12, 8))) == ((12, 8), ("float64",))
+    assert codec.stored(codec.shape((12, 8))) == ((12, 8), "float64")
 
 
 @pytest.mark.parametrize(

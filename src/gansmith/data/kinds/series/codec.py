@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...spec import Codec
-from ...table import EPOCH, Column, column_values, restore
+from ...codec import Codec
+from ..table.cells import EPOCH, column_values, restore
+from ..table.column import Column
 
 ChannelKind = Literal["number", "category", "missing", "middle", "half", "alive"]
 _UNITS = ("s", "ms", "us", "ns")
@@ -116,9 +117,9 @@ class SeriesCodec(Codec):
         """(T, W) of one encoded series."""
         return (raw[0], self.width)
 
-    def stored(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        """Shape (T, D) and dtypes of one stored series whose encoded shape is (T, W)."""
-        return (shape[0], len(self.columns)), ("float64",)
+    def stored(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
+        """Shape (T, D) and dtype of one stored series whose encoded shape is (T, W)."""
+        return (shape[0], len(self.columns)), "float64"
 
     def encode(self, raw: Tensor) -> Tensor:
         """(N, T, D) float64 to (N, T, W) float32. A series ends with its last row that is not all NaN, and has at least
@@ -183,7 +184,7 @@ class SeriesCodec(Codec):
 
     def present(self, stored: np.ndarray) -> np.ndarray:
         """Stored series (N, T, D) as one structured array (M,) of all their steps: the number of the series, from 0,
-        under the name `key`, then a field a column in its own type; see `gansmith.data.table.column_values`.
+        under the name `key`, then a field a column in its own type; see `gansmith.data.kinds.table.cells.column_values`.
         """
         steps, which = self.rows(stored)
         arrays = {self.key: which, **{c.name: column_values(c, steps[:, i]) for i, c in enumerate(self.columns)}}
