@@ -68,6 +68,14 @@ class SeriesCodec(Codec):
     key: str = "series"
     """How the column is called that tells series apart, in what is presented to the user."""
     delimiter: str = ","
+    time: str = ""
+    """The column of time where that is learnt: in what is decoded it never runs backwards within a series."""
+    clock: Column | None = None
+    """The column of time where it is not learnt: step k is at `grid[k]` in every series."""
+    grid: tuple[float, ...] = ()
+    """Stored values of `clock`, one a step."""
+    whole: bool = True
+    """Series that were told apart by a column; False of windows of one long series."""
 
     @functools.cached_property
     def channels(self) -> tuple[Channels, ...]:
@@ -175,6 +183,9 @@ class SeriesCodec(Codec):
                     unit = own["middle", part.column] + half * unit.clip(-1, 1)
                 cells[:] = restore(c, (unit + 1) / 2 * (c.high - c.low) + c.low)
         raw[~live] = math.nan
+        for i, c in enumerate(self.columns):
+            if c.name == self.time:
+                raw[..., i].sort(1)  # NaN, behind the end, stays last
         return raw
 
     def rows(self, stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,12 +193,19 @@ class SeriesCodec(Codec):
         live = np.arange(stored.shape[1]) < stored_lengths(stored)[:, None]
         return stored[live], np.nonzero(live)[0]
 
+    def times(self, stored: np.ndarray) -> np.ndarray:
+        """The stored values (M,) of `clock` at the steps of stored series, one under another."""
+        return np.concatenate([np.asarray(self.grid)[:n] for n in stored_lengths(stored)])
+
     def present(self, stored: np.ndarray) -> np.ndarray:
         """Stored series (N, T, D) as one structured array (M,) of all their steps: the number of the series, from 0,
-        under the name `key`, then a field a column in its own type; see `gansmith.data.kinds.table.cells.column_values`.
+        under the name `key`, the time of its `clock`, then a field a column in its own type; see `gansmith.data.kinds.table.cells.column_values`.
         """
         steps, which = self.rows(stored)
-        arrays = {self.key: which, **{c.name: column_values(c, steps[:, i]) for i, c in enumerate(self.columns)}}
+        arrays = {self.key: which}
+        if self.clock is not None:
+            arrays[self.clock.name] = column_values(self.clock, self.times(stored))
+        arrays |= {c.name: column_values(c, steps[:, i]) for i, c in enumerate(self.columns)}
         found = np.empty(len(steps), [(name, a.dtype) for name, a in arrays.items()])
         for name, a in arrays.items():
             found[name] = a
@@ -202,6 +220,10 @@ class SeriesCodec(Codec):
             "per_series": self.per_series,
             "key": self.key,
             "delimiter": self.delimiter,
+            "time": self.time,
+            "clock": None if self.clock is None else dataclasses.asdict(self.clock),
+            "grid": list(self.grid),
+            "whole": self.whole,
         }
 
     @classmethod
@@ -215,12 +237,31 @@ class SeriesCodec(Codec):
                 "per_series": bool(per_series),
                 "key": str(key),
                 "delimiter": str(delimiter),
+                "time": str(time),
+                "clock": {} | None as clock,
+                "grid": [*grid],
+                "whole": bool(whole),
                 **rest,
             } if not rest and columns and len(static) == len(columns) and len(delimiter) == 1:
                 found = tuple(_column(c) for c in columns)
-                names = {c.name for c in found} | {key}
-                if len(names) == len(found) + 1 and key and all(isinstance(s, bool) for s in static):
-                    return cls(columns=found, static=tuple(static), per_series=per_series, key=key, delimiter=delimiter)
+                hand = None if clock is None else _column(clock)
+                taken = [c.name for c in (*found, *([hand] if hand else []))] + [key]
+                timed = all(isinstance(g, float) and math.isfinite(g) for g in grid) and bool(grid) == (
+                    hand is not None
+                )
+                good = timed and (not time or time in taken[: len(found)]) and not (hand and hand.discrete)
+                if good and len(set(taken)) == len(taken) and key and all(isinstance(s, bool) for s in static):
+                    return cls(
+                        columns=found,
+                        static=tuple(static),
+                        per_series=per_series,
+                        key=key,
+                        delimiter=delimiter,
+                        time=time,
+                        clock=hand,
+                        grid=tuple(grid),
+                        whole=whole,
+                    )
         raise ValueError(f"not a codec of series: {str(saved)[:200]}")
 
 
