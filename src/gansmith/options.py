@@ -55,8 +55,8 @@ class DataOptions:
     channels: Literal["auto", "grey", "rgb", "rgba"] = "auto"
     """Colour channels of pictures; auto takes what most of the files have."""
     columns: str = ""
-    """What columns of a table or of series are, where it is not what `data inspect` says: age=category,zip=id. One of continuous,
-    integer, category, boolean, date, constant, or id, which leaves the column out."""
+    """What columns of a table or of series are, where it is not what `data inspect` says: age=category,zip=id. One of
+    continuous, integer, category, boolean, date, constant, or id, which leaves the column out."""
     series_id: str = ""
     """The column of a CSV that tells series apart, where it is not the one that `data inspect` finds."""
     series_time: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -128,7 +129,7 @@ def _line(
     """One series, broken where cells are missing."""
     known = ~np.isnan(line)
     points = [place(k, float(v)) if there else None for k, (v, there) in enumerate(zip(line, known, strict=True))]
-    for a, b in zip(points, points[1:], strict=False):
+    for a, b in itertools.pairwise(points):
         if a is not None and b is not None:
             draw.line((*a, *b), fill=colour, width=width)
     last = [p for p in points if p is not None][-1:]

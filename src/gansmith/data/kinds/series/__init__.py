@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ....options import DataOptions
 from ...codec import Codec
 from ...found import Report
 from ...kind import Given, Kind, Source

@@ -1,13 +1,14 @@
 """Series in files: which column tells series apart, which is time, and the steps of all series one under another.
 
-A CSV is long (a row a step, an id and a time in it) or wide (one long series, its rows in the order of time). Nothing is
-guessed silently: every decision is a note, and `--series-id`, `--series-time` and `--columns` overrule it.
+A CSV is long (a row a step, an id and a time in it) or wide (one long series, its rows in the order of time). Nothing
+is guessed silently: every decision is a note, and `--series-id`, `--series-time` and `--columns` overrule it.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import math
 import re
 from collections import Counter
@@ -28,13 +29,67 @@ from .codec import SeriesCodec, stored_lengths
 WINDOW = 24
 """Steps of a window of one long series, unless `series_window` says otherwise."""
 _IDS = frozenset(
-    "id ids uuid series subject patient person user customer client account unit entity device sensor machine station "
-    "store shop item product sku ticker symbol stock household meter session participant child chick group".split()
+    {
+        "id",
+        "ids",
+        "uuid",
+        "series",
+        "subject",
+        "patient",
+        "person",
+        "user",
+        "customer",
+        "client",
+        "account",
+        "unit",
+        "entity",
+        "device",
+        "sensor",
+        "machine",
+        "station",
+        "store",
+        "shop",
+        "item",
+        "product",
+        "sku",
+        "ticker",
+        "symbol",
+        "stock",
+        "household",
+        "meter",
+        "session",
+        "participant",
+        "child",
+        "chick",
+        "group",
+    }
 )
 _TIMES = frozenset({"time", "timestamp", "datetime", "date", "t", "ts"})
 _SPANS = frozenset(
-    "day days week weeks month months year years hour hours minute minutes second seconds step steps visit occasion age "
-    "period wave round".split()
+    {
+        "day",
+        "days",
+        "week",
+        "weeks",
+        "month",
+        "months",
+        "year",
+        "years",
+        "hour",
+        "hours",
+        "minute",
+        "minutes",
+        "second",
+        "seconds",
+        "step",
+        "steps",
+        "visit",
+        "occasion",
+        "age",
+        "period",
+        "wave",
+        "round",
+    }
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -266,7 +321,7 @@ def _ranked(frame: dict[str, list[str]], names: Sequence[frozenset[str]], fits: 
 
 
 def _runs(cells: Sequence[str]) -> int:
-    return 1 + sum(a != b for a, b in zip(cells, cells[1:], strict=False))
+    return 1 + sum(a != b for a, b in itertools.pairwise(cells))
 
 
 def _is_time(cells: Sequence[str]) -> bool:
@@ -314,7 +369,7 @@ def _order(ids: Sequence[str], times: np.ndarray, keep: Sequence[int]) -> tuple[
     for i in keep:
         moved += times[i] < last.get(ids[i], -math.inf)
         last[ids[i]] = max(float(times[i]), last.get(ids[i], -math.inf))
-    doubles = [b for a, b in zip(order, order[1:], strict=False) if ids[a] == ids[b] and times[a] == times[b]]
+    doubles = [b for a, b in itertools.pairwise(order) if ids[a] == ids[b] and times[a] == times[b]]
     gone = set(doubles)
     return [i for i in order if i not in gone], doubles, int(moved)
 
@@ -356,9 +411,18 @@ def _of_array(path: Path, options: DataOptions) -> Steps:
             rows[:, i] = 0.0
             continue
         whole = bool(np.array_equal(there, np.rint(there))) and float(np.abs(there).max()) < 2**53
-        shared = {"name": name, "missing": missing, "low": float(there.min()), "high": float(there.max())}
-        decimals = 0 if whole else -1
-        columns.append(Column(**shared, type="continuous", dtype="float", counts=(len(there),), decimals=decimals))
+        columns.append(
+            Column(
+                name=name,
+                type="continuous",
+                dtype="float",
+                low=float(there.min()),
+                high=float(there.max()),
+                missing=missing,
+                counts=(len(there),),
+                decimals=0 if whole else -1,
+            )
+        )
     if all(c.type == "constant" for c in columns):
         raise ValueError(f"{path} has no column to learn from: {'; '.join(notes)[:300]}")
     starts = np.concatenate(([0], np.cumsum(lengths)))
@@ -367,7 +431,7 @@ def _of_array(path: Path, options: DataOptions) -> Steps:
 
 
 def load_array(path: Path) -> np.ndarray:
-    """The (N, T, D) float64 of an .npy or .npz. Raises `ValueError` for any other shape or dtype, or infinite values."""
+    """The (N, T, D) float64 of an .npy or .npz. Raises `ValueError` for anything else, or infinite values."""
     try:
         if path.name.lower().endswith(".gz"):
             x = np.load(io.BytesIO(gzip.decompress(path.read_bytes())), allow_pickle=False)
