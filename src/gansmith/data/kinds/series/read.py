@@ -27,7 +27,7 @@ from ..table.source import Cells, overrides, read_csv
 from .codec import SeriesCodec, stored_lengths
 
 WINDOW = 24
-"""Steps of a window of one long series, unless `series_window` says otherwise."""
+"""Steps of a window of one long series by default."""
 _IDS = frozenset(
     (
         *("id", "ids", "uuid", "series", "subject", "patient", "person", "user", "customer", "client"),
