@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import nn
 
-from ..data import read_spec
+from ..data import kind_of, read_spec
 from ..model.saved import build_recipe
 from ..options import TrainOptions
 from ..recipe import Recipe
@@ -34,9 +34,6 @@ def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None
     _networks(run, build_recipe(saved, recipe), console)
 
 
-_KINDS = {"pairs": "pairs of images", "domains": "images a domain", "table": "rows", "text": "lines"}
-
-
 def _what(run: Run) -> list[tuple[str, str]]:
     record = run.record
     data, setting = record["data"], record["setting"]
@@ -44,7 +41,7 @@ def _what(run: Run) -> list[tuple[str, str]]:
     fields = ", ".join(f"{k}={v}" for k, v in record["recipe"]["fields"].items())
     shape = "x".join(map(str, spec.shape))
     classes = f", {len(spec.classes)} classes" if spec.classes else ""
-    what = _KINDS.get(spec.kind, f"{spec.kind}s")
+    what = kind_of(spec.kind).samples
     layout = " channels-last" if setting["channels_last"] else ""
     return [
         ("run", str(run.path)),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..data import DataSpec
+from ..data import DataSpec, kind_of
 
 
 def said(value: Any) -> str:
@@ -60,11 +60,4 @@ def source_name(record: Mapping[str, Any]) -> str:
 
 def kind(spec: DataSpec) -> str:
     """What the samples are: pictures, 32x32, 3 channels."""
-    if spec.kind == "vector":
-        return f"vectors of {spec.shape[0]:,}"
-    if spec.kind == "table":
-        return f"rows of a table, encoded as {spec.shape[0]:,} numbers"
-    if spec.kind == "text":
-        return f"lines of text of at most {spec.shape[0]:,} tokens"
-    channels, height, width = spec.shape
-    return f"pictures, {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
+    return kind_of(spec.kind).words(spec)
