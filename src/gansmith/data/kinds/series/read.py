@@ -212,7 +212,7 @@ def _cut(table: _Table, options: DataOptions, notes: list[str], *, long: bool) -
     changes = np.ones((len(rows), rows.shape[1]), bool)
     changes[1:] = (rows[1:] != rows[:-1]) & ~(np.isnan(rows[1:]) & np.isnan(rows[:-1]))
     changes[starts[:-1]] = False
-    still = (~changes.any(0) if len(counts) > 1 else np.zeros(rows.shape[1], bool)).tolist()
+    still = [not moves and len(counts) > 1 for moves in changes.any(0)]
     most, clock, time = int(lengths.max()), table.clock, ""
     if clock is not None:
         grid = _grid(table.times, begins, lengths, most, windows=window > 0 and counts.max() > window)
@@ -360,7 +360,7 @@ def read_times(path: Path, name: str, cells: Sequence[str]) -> tuple[Column, np.
 
 
 def _order(ids: Sequence[str], times: np.ndarray, keep: Sequence[int]) -> tuple[list[int], list[int], int]:
-    """Rows by series, as these first come, and time; those that repeat the time before; how many rows stood out of order."""
+    """Rows by series and time; those that repeat the time before; how many rows stood out of order."""
     first: dict[str, int] = {}
     for i in keep:
         first.setdefault(ids[i], len(first))
