@@ -212,7 +212,7 @@ def _cut(table: _Table, options: DataOptions, notes: list[str], *, long: bool) -
     changes = np.ones((len(rows), rows.shape[1]), bool)
     changes[1:] = (rows[1:] != rows[:-1]) & ~(np.isnan(rows[1:]) & np.isnan(rows[:-1]))
     changes[starts[:-1]] = False
-    still = [not moves and len(counts) > 1 for moves in changes.any(0)]
+    still = [not changes[:, i].any() and len(counts) > 1 for i in range(rows.shape[1])]
     most, clock, time = int(lengths.max()), table.clock, ""
     if clock is not None:
         grid = _grid(table.times, begins, lengths, most, windows=window > 0 and counts.max() > window)
