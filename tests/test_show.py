@@ -283,12 +283,12 @@ class Plain(Codec):
 def sixth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two kinds more: a file each, where files of kinds lie."""
     (tmp_path / "kinds").mkdir()
-    for name, text in (("series", SERIES), ("audio", AUDIO)):
+    for name, text in (("waves", SERIES), ("audio", AUDIO)):
         (tmp_path / "kinds" / f"{name}.py").write_text(text)
     monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path / "kinds")])
     monkeypatch.setattr(catalog, "_SHOWN", tmp_path / "kinds")
     yield
-    for name in ("series", "audio"):
+    for name in ("waves", "audio"):
         sys.modules.pop(f"gansmith.show.kinds.{name}", None)
         with contextlib.suppress(AttributeError):
             delattr(folder, name)
@@ -321,12 +321,12 @@ def told(spec: DataSpec, made: np.ndarray, run: Path, *, show_data: bool = True)
 def test_a_sixth_kind_is_shown_written_and_reported(
     sixth: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    series: Any = DataSpec(kind="series", shape=(24, 2), codec=Plain())  # type: ignore[arg-type]
+    series: Any = DataSpec(kind="waves", shape=(24, 2), codec=Plain())  # type: ignore[arg-type]
     made = RANDOM.normal(size=(40, 24, 2)).astype(np.float32)
     assert film_samples(series) == 16
     (tmp_path / "samples").mkdir()
     for images in (0, 640):
-        show_of("series").moment(made, series, made, tmp_path / "samples" / f"{images:012d}")
+        show_of("waves").moment(made, series, made, tmp_path / "samples" / f"{images:012d}")
     page = str(tag("div", *(module.section(told(series, made, tmp_path)) for module in (samples, film, nearest))))
     assert page.count('class="chart"') > 20 and "grey: training data" in page and "image/gif" in page
     assert "Euclidean over all times" in page and "40 of 40 samples equal a training sample exactly" in page
@@ -346,7 +346,7 @@ def test_a_sixth_kind_is_shown_written_and_reported(
         assert image.size == (300, 200)
     assert main(["sample", str(tmp_path), "--out", str(tmp_path / "folder")]) == 1
     assert main(["sample", str(tmp_path), "--out", str(tmp_path / "x.npz")]) == 2
-    assert "series: a .csv for a row a time" in capsys.readouterr().err
+    assert "waves: a .csv for a row a time" in capsys.readouterr().err
     assert main(["sample", str(tmp_path), "--where", "a = 1", "--sweep", "label"]) == 1
     assert "--where says which samples are drawn: pass no --sweep" in capsys.readouterr().err
 
