@@ -4,7 +4,7 @@ from ..machine import free_bytes
 from .codec import Codec
 from .draw import Draw, FewLabels, Uniform, Unpaired
 from .feed import Feed
-from .kind import Kind, kind_names, kind_of, kinds, read_codec, read_spec
+from .kind import Kind, all_kinds, kind_names, kind_of, read_codec, read_spec
 from .kinds.image.codec import ImageCodec
 from .kinds.table.codec import TableCodec
 from .kinds.table.column import Column, Span
@@ -32,10 +32,10 @@ __all__ = [
     "Uniform",
     "Unpaired",
     "VectorCodec",
+    "all_kinds",
     "free_bytes",
     "kind_names",
     "kind_of",
-    "kinds",
     "open_store",
     "read_codec",
     "read_spec",

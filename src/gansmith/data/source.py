@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..options import DataOptions
-from .kind import Given, Source, kind_names, kind_of, kinds
+from .kind import Given, Source, all_kinds, kind_names, kind_of
 
 
 def _numbers(source: Any) -> bool:
@@ -42,10 +42,10 @@ def recognise(
             raise ValueError(f"{source}: {there}{prefix} may be {', '.join(kind_of(prefix).sources)}")
         return found
     given = Given(value=source, options=options, cache=cache, progress=progress)
-    for kind in kinds():
+    for kind in all_kinds():
         if (found := kind.recognise(given)) is not None:
             return found
-    listed = ", ".join(dict.fromkeys(words for kind in kinds() for words in kind.sources))
+    listed = ", ".join(dict.fromkeys(words for kind in all_kinds() for words in kind.sources))
     if isinstance(source, str | Path) and given.path is None:
         raise FileNotFoundError(f"there is no {str(source)!r}: give {listed}")
     what = str(source) if isinstance(source, str | Path) else f"a {type(source).__name__}"
