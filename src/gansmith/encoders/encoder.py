@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -148,8 +149,9 @@ class Encoder:
             )
         if not len(samples):
             raise ValueError("there are no samples; there must be one or more")
-        codec, size = self.codec, self.shape[1:]
-        return lambda rows: pooled(encoded(rows, codec, self.channels, self.fits), size, self.device)
+        assert self.fits is not None
+        codec, fits = self.codec, self.fits
+        return lambda rows: coded(rows, codec, self.channels, fits, self.shape[1:], self.device)
 
     def _checked(self, images: np.ndarray, bounds: tuple[float, float] | None) -> tuple[float, float]:
         if images.ndim != 4 or not len(images):
@@ -201,20 +203,38 @@ def in_bytes(images: np.ndarray, low: float, high: float) -> Tensor:
     return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
 
 
-def encoded(samples: np.ndarray, codec: Codec, channels: Channels, shape: tuple[int, ...] | None) -> Tensor:
+def coded(
+    samples: np.ndarray,
+    codec: Codec,
+    channels: Channels,
+    shape: tuple[int, ...],
+    size: tuple[int, ...],
+    device: torch.device,
+) -> Tensor:
+    """Stored samples (N, ...) that are no pictures as a network takes them: (N, C, *size) float32 on the device.
+
+    Large ones are encoded a few at a time, so that no more than 2**24 values of them are held before they are reduced.
+    See `encoded` for the arguments and errors, `pooled` for the size.
+    """
+    few = max(1, 2**24 // math.prod(shape))
+    parts = (samples[i : i + few] for i in range(0, len(samples), few))
+    return torch.cat([pooled(encoded(part, codec, channels, shape), size, device) for part in parts])
+
+
+def encoded(samples: np.ndarray, codec: Codec, channels: Channels, shape: tuple[int, ...]) -> Tensor:
     """Stored samples (N, ...) through their codec, with channels first: (N, C, *size) float32, on the CPU.
 
     Args:
         samples: as the store holds them, with whatever marks a missing value there.
         codec: of the data.
         channels: where the codec puts the channels.
-        shape: of one encoded sample, as the codec makes it; None is any.
+        shape: of one encoded sample, as the codec makes it.
 
     Raises:
         ValueError: the codec makes another shape of them, or NaN or infinity.
     """
     x = codec.encode(torch.from_numpy(np.array(samples))).to(torch.float32)  # a copy: a mapped file cannot be written
-    if shape is not None and tuple(x.shape[1:]) != shape:
+    if tuple(x.shape[1:]) != shape:
         raise ValueError(
             f"samples {samples.shape[1:]} are encoded as {tuple(x.shape[1:])}; this encoder takes {shape}: pack "
             "the data as those it was trained on, or train another"

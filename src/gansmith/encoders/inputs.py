@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..data import Codec, ImageCodec, Store
 from .changes import changed, shaken
-from .encoder import Channels, encoded, in_bytes, pooled, written
+from .encoder import Channels, coded, in_bytes, written
 from .resize import resized
 from .trunks import LARGEST, Trunk
 
@@ -110,7 +110,7 @@ def _coded(codec: Codec, shape: tuple[int, ...], channels: Channels) -> Input:
         noun="sample",
         trunk="residual",
         shape=taken,
-        read=lambda rows, device: pooled(encoded(rows, codec, channels, shape), taken[1:], device),
+        read=lambda rows, device: coded(rows, codec, channels, shape, taken[1:], device),
         change=lambda unit: partial(shaken, unit=unit),
         settings=told,
         record={"sample": list(shape), **told},

@@ -57,7 +57,8 @@ class Learning:
         self.queue = self.rest[:0]
         unit = torch.ones(1, device=self.device)
         if isinstance(net, AxesNet):
-            net.measure(self._inputs(np.sort(self.rest[:MEASURED])))
+            rows = np.sort(self.rest[:MEASURED])
+            net.measure(self._inputs(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH))
             unit = net.spread
         self.change = taken.change(unit)
 

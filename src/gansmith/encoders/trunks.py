@@ -10,7 +10,7 @@ Differs: batch norm throughout; the last layers see every place, not a mean over
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -125,14 +125,24 @@ class AxesNet(nn.Module):
         self.features = _features(width * math.prod(size))
         self.head = nn.Linear(DIM, classes) if classes else None
 
-    def measure(self, x: Tensor) -> None:
-        """Take mean and deviation of each channel from samples (N, C, *size); a constant channel is only shifted."""
-        axes = (0, *range(2, x.dim()))
-        x = x.double()
-        spread = x.std(axes, correction=0, keepdim=True)
-        self.center.copy_(x.mean(axes, keepdim=True))
+    def measure(self, parts: Iterable[Tensor]) -> None:
+        """Take mean and deviation of each channel from samples, some (N, C, *size) at a time.
+
+        A constant channel is only shifted.
+        """
+        seen = []
+        for x in parts:
+            axes = (0, *range(2, x.dim()))
+            variance, mean = torch.var_mean(x.double(), axes, correction=0, keepdim=True)
+            seen.append((len(x), mean, variance, x.abs().amax(axes, keepdim=True)))
+        share = torch.tensor([n for n, *_ in seen], dtype=torch.float64, device=self.center.device)
+        share = (share / share.sum()).view(-1, *(1,) * self.center.dim())
+        means, variances, most = (torch.stack(values) for values in list(zip(*seen, strict=True))[1:])
+        center = (share * means).sum(0)
+        spread = (share * (variances + (means - center) ** 2)).sum(0).sqrt()
+        self.center.copy_(center)
         # Rounding leaves a constant channel some deviation; dividing by that would blow up nothing into something.
-        self.spread.copy_(torch.where(spread > 1e-6 * (1 + x.abs().amax(axes, keepdim=True)), spread, 1.0))
+        self.spread.copy_(torch.where(spread > 1e-6 * most.amax(0), spread, 1.0))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, *size) to (N, DIM) and (N, classes)."""

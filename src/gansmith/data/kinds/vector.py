@@ -93,8 +93,6 @@ class VectorSource:
         del options, progress
         self.arrays.check()
         x = self.arrays.x
-        if len(x.shape) != 2:
-            raise ValueError(f"{self.name} has shape {x.shape}: vectors are (N, D)")
         labels, classes = self.arrays.labels()
         return Plan(
             source=self.name,
@@ -150,6 +148,9 @@ class Vectors(Kind):
             points, mode = toy.sample(name, toy.POINTS, seed=0)
             arrays = Arrays(name=f"toy:{name}", identity=f"toy:{name} 1", x=Rows(points), y=mode, classes=classes)
             return VectorSource(arrays=arrays)
+        if given.arrays is not None and given.prefix and len(given.arrays.x.shape) != 2:
+            # Here and not in the plan: another kind's store of the same file may be there, and would be opened.
+            raise ValueError(f"{given.spelt} has shape {given.arrays.x.shape}: vectors are (N, D)")
         return None if given.arrays is None else VectorSource(arrays=given.arrays)
 
     def codec(self, saved: Mapping[str, Any]) -> Codec:

@@ -52,7 +52,11 @@ class Images(Kind):
             arrays = known_source(name, split or "train", given.options.data_dir, given.cache, given.progress)
             return ArraySource(arrays=arrays)
         if (arrays := given.arrays) is not None:
-            return ArraySource(arrays=arrays) if len(arrays.x.shape) > 2 or given.prefix else None
+            if len(arrays.x.shape) > 2:
+                return ArraySource(arrays=arrays)
+            if given.prefix:
+                raise ValueError(f"{given.spelt} has shape {arrays.x.shape}: pictures are (N, H, W) or (N, H, W, C)")
+            return None
         if given.path is None:
             return None
         files = files_at(given.path)
