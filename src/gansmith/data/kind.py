@@ -123,6 +123,8 @@ class Kind(ABC):
     """Kinds are asked in ascending order whether a source without a prefix is theirs: the particular first."""
     rank: ClassVar[int | None] = None
     """Axes of an encoded sample, where there is one number."""
+    composite: ClassVar[bool] = False
+    """Whether it is two sets of samples, which have kinds of their own (`DataSpec.parts`)."""
     suffixes: ClassVar[frozenset[str]] = frozenset()
     """Suffixes, in lower case, of files that hold one sample each: two folders of them may be pairs or domains."""
     formats: ClassVar[bool] = True

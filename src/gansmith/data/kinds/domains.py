@@ -33,6 +33,7 @@ class Domains(Kind):
     sources = ("domains:SRC",)
     example = "domains:photos/"
     first = 11
+    composite = True
     unscored = (
         "evaluate scores samples drawn from noise, and a translator's are made of sources. Write them with gansmith "
         "apply and score them with evaluate --real --fake; look at the run's samples/"

@@ -35,6 +35,7 @@ class Pairs(Kind):
     sources = ("pairs:SRC",)
     example = "pairs:photos/"
     first = 10
+    composite = True
     unscored = (
         "evaluate scores samples drawn from noise, and a translator's are made of sources. Write them with gansmith "
         "apply and score them with evaluate --real --fake; look at the run's samples/"

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...archives import Tar, Zip
 from ...halves import HALVES
-from ...kind import Given, Kind, Source, all_kinds
+from ...kind import Given, Kind, Source, all_kinds, kind_of
 from ...listing import Bytes, Files, Folder, Listing, printable
 from ...plan import Quarantined
 from ...source import recognise
@@ -67,7 +67,7 @@ def from_arrays(given: Given) -> Paired:
 def _half(value: Any, given: Given) -> Source:
     """One of two sets that is a source of its own, of any kind. Raises `ValueError` if it is two sets itself."""
     found = recognise(value, given.options, given.cache, given.progress)
-    if isinstance(found, Paired):
+    if kind_of(found.kind).composite:
         raise ValueError(f"{value} holds two sets itself: name one of them")
     return found
 
