@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gansmith.graphs import Static
 from torch import Tensor, nn
 
 from gansmith.data import Column, DataSpec
 from gansmith.data.kinds.series.codec import SeriesCodec, stored_lengths
-from gansmith.graphs import Static
 from gansmith.model import draw_samples
 from gansmith.nets.recurrent import GRU
 from gansmith.nets.series import Doppelganger

@@ -113,6 +113,8 @@ class Kind(ABC):
     """The file's name: `DataSpec.kind`, `Recipe.kinds`, the prefix of sources."""
     samples: ClassVar[str]
     """What a person calls them: "pictures", "rows", "lines of text", "clips"."""
+    title: ClassVar[str] = ""
+    """What a page calls such data, where it is not `samples`: "tables", "two sets of samples"."""
     sources: ClassVar[tuple[str, ...]]
     """What --data may name, in words: "a folder of pictures", "toy:ring"; listed where a source is nothing known."""
     example: ClassVar[str]

@@ -30,6 +30,7 @@ class Domains(Kind):
 
     name = "domains"
     samples = "samples a set"
+    title = "two sets of samples"
     sources = ("domains:SRC",)
     example = "domains:photos/"
     first = 11

@@ -32,6 +32,7 @@ class Pairs(Kind):
 
     name = "pairs"
     samples = "pairs"
+    title = "pairs of samples"
     sources = ("pairs:SRC",)
     example = "pairs:photos/"
     first = 10

@@ -27,6 +27,7 @@ class Tables(Kind):
 
     name = "table"
     samples = "rows"
+    title = "tables"
     sources = ("a .csv, .tsv or .parquet table",)
     example = "people.csv"
     options = frozenset({"columns"})
