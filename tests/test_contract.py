@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from gansmith.asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
+from gansmith.data.kinds.series.codec import SeriesCodec
 from gansmith.model.draw import apply_to, draw_samples
 from gansmith.model.model import Model
 from gansmith.model.saved import load, save_model
@@ -78,7 +79,31 @@ def table(holes: bool) -> tuple[DataSpec, np.ndarray]:
     return DataSpec(kind="table", shape=(codec.width,), codec=codec), rows
 
 
+def series() -> tuple[DataSpec, np.ndarray]:
+    """Series of 3 to 6 steps with a number, a category and a column that does not change, and their stored rows."""
+    random = np.random.default_rng(0)
+    x = np.stack(
+        [
+            random.normal(size=(80, 6)),
+            random.integers(0, 3, (80, 6)),
+            np.repeat(random.integers(0, 2, 80), 6).reshape(80, 6),
+        ],
+        2,
+    ).astype(np.float64)
+    for row, length in zip(x, random.integers(3, 7, 80), strict=True):
+        row[length:] = np.nan
+    shown = {"dtype": "text", "encoding": "onehot"}
+    columns = (
+        Column(name="level", type="continuous", low=float(np.nanmin(x[..., 0])), high=float(np.nanmax(x[..., 0]))),
+        Column(name="state", type="category", values=("a", "b", "c"), counts=(1, 1, 1), **shown),
+        Column(name="sex", type="category", values=("f", "m"), counts=(1, 1), **shown),
+    )
+    codec = SeriesCodec(columns=columns, static=(False, False, True))
+    return DataSpec(kind="series", shape=codec.shape((6, 3)), codec=codec), x
+
+
 SPECS = {
+    "series": series()[0],
     "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec(), classes=("no", "yes")),
     "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec(), classes=("no", "yes")),
     "pairs 8x8": two("pairs", (1, 8, 8), (1, 8, 8)),
@@ -94,7 +119,7 @@ SPECS = {
         codec=TextCodec(level="word", vocabulary=("<end>", "<unk>", *"abcdefg"), end=0, unknown=1),
     ),
 }
-ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
+ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1], "series": series()[1]}
 SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1, "pac": 2, "hint_rate": 0.1}
 SMALL |= {"margin": 0.01}  # among the energies of untrained fakes: far above them all margins are alike
 SMALL |= {"likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2, "density_steps": 1}
@@ -136,7 +161,7 @@ def stored(spec: DataSpec) -> np.ndarray:
 
 def fitted(recipe: Recipe, spec: DataSpec) -> DataSpec:
     """The specification with the codec that the recipe makes of it, as the engine does."""
-    fields = {"x": stored(spec)} if spec.kind == "table" else {}
+    fields = {"x": stored(spec) if spec.kind == "table" else ROWS["series"]} if spec.kind in ("table", "series") else {}
     codec = recipe.codec(spec, fields)
     return dataclasses.replace(spec, codec=codec, shape=codec.shape(spec.shape))
 
@@ -159,6 +184,9 @@ def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice
     def batch(k: int) -> Batch:
         if spec.kind == "table":
             return rows_of_a_table(k)
+        if spec.kind == "series":
+            picked = np.random.default_rng(k).integers(0, 80, BATCH)
+            return {"x": spec.codec.encode(torch.from_numpy(ROWS["series"][picked])).to(dtype)[rows]}
         generator = torch.Generator().manual_seed(k)
         if spec.kind == "text":
             return {"x": tokens(spec, generator)[rows]}

@@ -41,7 +41,7 @@ def test_every_file_of_kinds_holds_a_judge_that_says_what_it_does(kind: str) -> 
 
 def test_nothing_else_is_imported_as_a_judge() -> None:
     for name in ("os", "../features", "image.reduced", "__init__", "kinds", ""):
-        with pytest.raises(ValueError, match="there is no judge of kind"):
+        with pytest.raises(ValueError, match="there is no kind of data"):
             judge_of(name)
 
 

@@ -167,9 +167,12 @@ def hostile(folder: Path, kind: str) -> str:
         case "keys":
             del saved["recipe"]
     note.write_text(json.dumps(saved))
-    return {"width": "does not fit", "field": "no field", "codec": "unknown codec", "format": "format 2"}.get(
-        kind, "damaged"
-    )
+    return {
+        "width": "does not fit",
+        "field": "no field",
+        "codec": "not a data specification",
+        "format": "format 2",
+    }.get(kind, "damaged")
 
 
 HOSTILE = [

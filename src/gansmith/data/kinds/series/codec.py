@@ -199,7 +199,7 @@ class SeriesCodec(Codec):
 
     def present(self, stored: np.ndarray) -> np.ndarray:
         """Stored series (N, T, D) as one structured array (M,) of all their steps: the number of the series, from 0,
-        under the name `key`, the time of its `clock`, then a field a column in its own type; see `gansmith.data.kinds.table.cells.column_values`.
+        under the name `key`, the time of its `clock`, then a field a column in its own type, as of a table.
         """
         steps, which = self.rows(stored)
         arrays = {self.key: which}

@@ -29,67 +29,20 @@ from .codec import SeriesCodec, stored_lengths
 WINDOW = 24
 """Steps of a window of one long series, unless `series_window` says otherwise."""
 _IDS = frozenset(
-    {
-        "id",
-        "ids",
-        "uuid",
-        "series",
-        "subject",
-        "patient",
-        "person",
-        "user",
-        "customer",
-        "client",
-        "account",
-        "unit",
-        "entity",
-        "device",
-        "sensor",
-        "machine",
-        "station",
-        "store",
-        "shop",
-        "item",
-        "product",
-        "sku",
-        "ticker",
-        "symbol",
-        "stock",
-        "household",
-        "meter",
-        "session",
-        "participant",
-        "child",
-        "chick",
-        "group",
-    }
+    (
+        *("id", "ids", "uuid", "series", "subject", "patient", "person", "user", "customer", "client"),
+        *("account", "unit", "entity", "device", "sensor", "machine", "station", "store", "shop", "item"),
+        *("product", "sku", "ticker", "symbol", "stock", "household", "meter", "session", "participant"),
+        *("child", "chick", "group"),
+    )
 )
 _TIMES = frozenset({"time", "timestamp", "datetime", "date", "t", "ts"})
 _SPANS = frozenset(
-    {
-        "day",
-        "days",
-        "week",
-        "weeks",
-        "month",
-        "months",
-        "year",
-        "years",
-        "hour",
-        "hours",
-        "minute",
-        "minutes",
-        "second",
-        "seconds",
-        "step",
-        "steps",
-        "visit",
-        "occasion",
-        "age",
-        "period",
-        "wave",
+    (
+        *("day", "days", "week", "weeks", "month", "months", "year", "years", "hour", "hours", "minute"),
+        *("minutes", "second", "seconds", "step", "steps", "visit", "occasion", "age", "period", "wave"),
         "round",
-    }
+    )
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -211,7 +164,7 @@ def _cut(table: _Table, options: DataOptions, notes: list[str], *, long: bool) -
     changes = np.ones((len(rows), rows.shape[1]), bool)
     changes[1:] = (rows[1:] != rows[:-1]) & ~(np.isnan(rows[1:]) & np.isnan(rows[:-1]))
     changes[starts[:-1]] = False
-    still = ~changes.any(0) & (len(counts) > 1)
+    still = np.asarray(~changes.any(0)) & (len(counts) > 1)
     most, clock, time = int(lengths.max()), table.clock, ""
     if clock is not None:
         grid = _grid(table.times, begins, lengths, most, windows=window > 0 and counts.max() > window)
