@@ -29,7 +29,7 @@ class DataSpec:
     counts: tuple[int, ...] = ()
     """How many samples have each label; empty where that is not known."""
     parts: Mapping[str, DataSpec] = field(default_factory=dict, hash=False)
-    """Of `pairs` (aligned pictures) and `domains` (two sets, unaligned): `"a"` and `"b"`, pictures each. `shape` and
+    """Of two sets, aligned (`pairs`) or not (`domains`): `"a"` and `"b"`, each of a kind of its own. `shape` and
     `codec` of the whole are those of b, which is what is made by default."""
 
     @property

@@ -154,7 +154,7 @@ def open_store(
             raise ValueError(f"{final} exists and is not a packed store: name a folder that does not exist yet")
         kind.pack(found, options, digest, recorded, final, progress)
     store = Store.open(final)
-    if store.digest != digest:
+    if store.digest != digest or store.spec.kind != kind.name:
         raise ValueError(
             f"{final} holds a store of {store.source} with other options or from other files: delete it, or name "
             "another folder"
