@@ -294,7 +294,9 @@ def read_codec(saved: Mapping[str, Any]) -> Codec:
 
 def read_spec(saved: Mapping[str, Any]) -> DataSpec:
     """The spec of `DataSpec.to_json`. Raises `ValueError` for anything else."""
-    return kind_of(str(saved.get("kind"))).spec(saved)
+    if not isinstance(saved.get("kind"), str):
+        raise ValueError(f"not a data specification: {str(saved)[:200]}")
+    return kind_of(saved["kind"]).spec(saved)
 
 
 def refuse_foreign(source: Source, options: DataOptions) -> None:

@@ -28,6 +28,4 @@ def report_of_series(
     few = (
         f"{len(x):,} series of {lengths.min():,} to {lengths.max():,} steps, half of them up to {np.median(lengths):g}"
     )
-    return dataclasses.replace(
-        found, found=len(x) + len(bad), usable=len(x), columns=tuple(marks), facts=(*found.facts, few)
-    )
+    return dataclasses.replace(found, found=len(x), usable=len(x), columns=tuple(marks), facts=(*found.facts, few))

@@ -26,8 +26,7 @@ from ..table.infer import DECIMAL, MISSING, codes_of, infer_text
 from ..table.source import Cells, overrides, read_csv
 from .codec import SeriesCodec, stored_lengths
 
-WINDOW = 24
-"""Steps of a window of one long series, unless `series_window` says otherwise."""
+WINDOW = 24  # steps of a window of one long series by default
 _IDS = frozenset(
     (
         *("id", "ids", "uuid", "series", "subject", "patient", "person", "user", "customer", "client"),
@@ -102,8 +101,9 @@ def of_cells(path: Path, cells: Cells, options: DataOptions) -> Steps:
             what = f"no time: {frame[time][i].strip()!r}" if math.isnan(seconds[i]) else f"no {key}"
             bad.append(Quarantined(f"line {lines[i]}", what))
     order, doubles, unsorted = _order(ids, seconds, keep)
-    for i in doubles:
-        bad.append(Quarantined(f"line {lines[i]}", f"a second row of this time in the same series: {frame[time][i]}"))
+    if time and doubles:
+        first = f"line {lines[doubles[0]]}: {frame[time][doubles[0]].strip()}"
+        notes.append(f"{len(doubles):,} rows repeat a time of their series ({first}): they stand as steps of their own")
     if unsorted:
         notes.append(f"{unsorted:,} rows were not in the order of time: they are sorted by {time}")
     notes.insert(0, f"series are told apart by the column {key}" if key else f"one long series in the order of {time}")
@@ -160,16 +160,16 @@ def _cut(table: _Table, options: DataOptions, notes: list[str], *, long: bool) -
     if len(begins) < 2:
         hint = "" if counts.max() < 3 else f"; --series-window {max(2, int(counts.max()) // 2)} cuts it into windows"
         raise ValueError(f"{table.path} holds one series only, of {counts.max():,} steps: there must be more{hint}")
-    changes = np.ones((len(rows), rows.shape[1]), bool)
+    changes = np.ones(rows.shape, bool)
     changes[1:] = (rows[1:] != rows[:-1]) & ~(np.isnan(rows[1:]) & np.isnan(rows[:-1]))
     changes[starts[:-1]] = False
-    still = np.asarray(~changes.any(0)) & (len(counts) > 1)
+    still = [not changes[:, i].any() and len(counts) > 1 for i in range(rows.shape[1])]
     most, clock, time = int(lengths.max()), table.clock, ""
     if clock is not None:
         grid = _grid(table.times, begins, lengths, most, windows=window > 0 and counts.max() > window)
         if grid is None:  # every series has times of its own: they are learnt as any column is
             time, columns, rows = clock.name, [clock, *columns], np.column_stack((table.times, rows))
-            still, clock = np.array([False, *still]), None
+            still, clock = [False, *still], None
             notes.append(f"times of {time} differ between series: they are learnt, and samples' are put in order")
         else:
             notes.append(f"step k is at the same {clock.name} in all samples: it is not learnt, but written")
@@ -179,7 +179,7 @@ def _cut(table: _Table, options: DataOptions, notes: list[str], *, long: bool) -
         notes.append(f"the same at every step of a series: {', '.join(named)}")
     codec = SeriesCodec(
         columns=tuple(columns),
-        static=tuple(bool(s) for s in still),
+        static=tuple(still),
         key=_free(table.key, columns, clock),
         delimiter=table.delimiter,
         time=time,
@@ -311,7 +311,7 @@ def read_times(path: Path, name: str, cells: Sequence[str]) -> tuple[Column, np.
 
 
 def _order(ids: Sequence[str], times: np.ndarray, keep: Sequence[int]) -> tuple[list[int], list[int], int]:
-    """Rows by series, as these first come, and time; those that repeat a time; how many rows stood out of order."""
+    """Rows by series and time; those that repeat the time before; how many rows stood out of order."""
     first: dict[str, int] = {}
     for i in keep:
         first.setdefault(ids[i], len(first))
@@ -322,8 +322,7 @@ def _order(ids: Sequence[str], times: np.ndarray, keep: Sequence[int]) -> tuple[
         moved += times[i] < last.get(ids[i], -math.inf)
         last[ids[i]] = max(float(times[i]), last.get(ids[i], -math.inf))
     doubles = [b for a, b in itertools.pairwise(order) if ids[a] == ids[b] and times[a] == times[b]]
-    gone = set(doubles)
-    return [i for i in order if i not in gone], doubles, int(moved)
+    return order, doubles, int(moved)
 
 
 def _starts(ids: Sequence[str]) -> np.ndarray:
