@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gansmith.graphs import Static
 from torch import Tensor, nn
 
 from gansmith.data import Column, DataSpec
 from gansmith.data.kinds.series.codec import SeriesCodec, stored_lengths
-from gansmith.model import draw_samples
+from gansmith.model.draw import draw_samples
 from gansmith.nets.recurrent import GRU
 from gansmith.nets.series import Doppelganger
 from gansmith.recipe import Batch, Recipe, load_recipe
 from gansmith.recipes.doppelganger import DoppelGANger
 from gansmith.recipes.timegan import TimeGAN
 from gansmith.step import Ranks
+from gansmith.step.graphs import Static
 from test_contract import equal, params, perturbed, step_of
 
 BATCH = 24
