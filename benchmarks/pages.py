@@ -16,8 +16,9 @@ from typing import Any
 
 from gansmith import catalog
 from gansmith.catalog import RecipePage
-from gansmith.data import all_kinds
+from gansmith.data import Kind, all_kinds, kind_of
 from gansmith.files import read_json
+from gansmith.recipe import load_recipe
 
 from . import RESULTS, equal
 
@@ -25,10 +26,6 @@ DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "recipes"
 PICTURES = DOCS / "images" / "recipes"
 
-DATA = {kind.name: kind.example for kind in all_kinds()}
-"""By kind of data: what a user would type."""
-KINDS = {kind.name: kind.samples for kind in all_kinds()}
-"""By kind of data: what its samples are called."""
 NAMED = {
     "badgan": "100 labels, 500,000 images",
     "clusters_aae": "Clusters of MNIST, 500,000 images",
@@ -57,6 +54,18 @@ NAMED = {
 
 ELSEWHERE = {"equal"}
 """Results whose rows say nothing one by one: `points` says what they come to, docs/tables.md shows them together."""
+
+
+def kinds_of(page: RecipePage) -> list[Kind]:
+    """The kinds of data that a recipe takes, in the order in which sources are told apart."""
+    return [kind for kind in all_kinds() if kind.name in page.kinds]
+
+
+def title(kind: Kind, page: RecipePage) -> str:
+    """What such data is called; of two sets, what the recipe takes them of."""
+    of = " or ".join(kind_of(name).samples for name in sorted(load_recipe(page.name).of))
+    text = kind.title or kind.samples
+    return text.replace("samples", of) if kind.composite else text
 
 
 def lines(page: RecipePage) -> int:
@@ -140,14 +149,15 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def write(page: RecipePage) -> str:
     """The page of one recipe."""
-    kinds = [k for k in KINDS if k in page.kinds]
+    kinds = kinds_of(page)
     parts = [f"# {page.name}", page.summary]
     if shown := picture(page.name):
         parts.append(f"![samples of {page.name}](../images/recipes/{shown})")
         rows = [r for file, _, found in measured(page.name) if file == "classics" for r in found if not r["fields"]]
         parts += [f"*MNIST at 32 x 32, {rows[0]['images']:,} images shown, seed {rows[0]['seed']}.*"] if rows else []
-    parts.append("\n".join(f"    gansmith train {page.name} --data {DATA[k]}" for k in kinds))
-    parts.append(f"Takes {' or '.join(KINDS[k] for k in kinds)}. The whole of it is one file of {lines(page)} lines.")
+    parts.append("\n".join(f"    gansmith train {page.name} --data {kind.example}" for kind in kinds))
+    takes = " or ".join(title(kind, page) for kind in kinds)
+    parts.append(f"Takes {takes}. The whole of it is one file of {lines(page)} lines.")
     for heading, text in (
         ("Source", page.source),
         ("Differs from the paper", page.differs),
@@ -256,10 +266,10 @@ def gallery(pages: list[RecipePage]) -> str:
         "`python -m benchmarks.mnist --name classics --grids docs/images/recipes`: one small budget on a laptop's CPU "
         "for all, so that they can be compared and not so that they look their best.",
     ]
-    for kind, heading in KINDS.items():
-        mine = [p for p in pages if next(k for k in KINDS if k in p.kinds) == kind]
-        if not mine:
-            continue
+    by_kind: dict[str, list[RecipePage]] = {}
+    for p in pages:
+        by_kind.setdefault(title(kinds_of(p)[0], p), []).append(p)
+    for heading, mine in sorted(by_kind.items(), key=lambda item: -len(item[1])):
         parts.append(f"## {heading.capitalize()}")
         rows = []
         for p in mine:

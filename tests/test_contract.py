@@ -355,7 +355,7 @@ def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]
     for nets in (step.average, step.nets):
         for given, others in zip(ways(recipe, spec, 70, 3), ways(recipe, spec, 70, 4), strict=True):
             samples = draw_samples(recipe, nets, 70, 3, given)
-            made = spec.made(given)[1]
+            made = spec.made(given).spec
             assert samples.shape == (70, *made.shape) and torch.isfinite(samples).all()
             decoded = made.codec.decode(samples)
             if made.codec.channels_last:  # a network without tanh may leave [-1, 1]; what is decoded is in range
@@ -388,7 +388,7 @@ def test_5_state_and_model_restore_to_the_bit(case: tuple[str, str], tmp_path: P
     model = load(tmp_path, type(recipe) if name.endswith(".py") else None)
     assert (model.recipe, model.spec, model.images) == (recipe, spec, 32)
     for given in ways(recipe, spec, 6, 0):
-        codec = spec.made(given)[1].codec
+        codec = spec.made(given).spec.codec
         for nets, weights in ((one.average, "ema"), (one.nets, "raw")):
             expected = codec.decode(draw_samples(recipe, nets, 6, 2, given))
             np.testing.assert_array_equal(model.stored(6, seed=2, weights=weights, given=given), expected)

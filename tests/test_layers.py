@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import gansmith
@@ -69,6 +70,17 @@ def test_imports_point_one_way() -> None:
         if module[0] == "gansmith" and module[1] != unit(path) and not LEVEL[module[1]] < LEVEL[unit(path)]
     ]
     assert not wrong
+
+
+def test_no_files_import_one_another_in_a_circle() -> None:
+    """Imports inside functions count; those for type checkers alone do not."""
+    names = {path.relative_to(SOURCE.parent).with_suffix("").parts: path for path in FILES}
+    names = {name[:-1] if name[-1] == "__init__" else name: path for name, path in names.items()}
+    arrows: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for name, path in names.items():
+        ends = {next((m[:k] for k in range(len(m), 0, -1) if m[:k] in names), name) for m in imported(path)}
+        arrows[name] = ends - {name}
+    TopologicalSorter(arrows).prepare()  # raises CycleError, which names the files
 
 
 def test_the_door_imports_nothing_heavy() -> None:

@@ -173,6 +173,9 @@ def test_a_number_that_is_not_finite_is_named_as_such(odd: str) -> None:
     with pytest.raises(ValueError, match="not finite: make them empty cells, or leave it out with --columns c=id"):
         infer_text("c", cells)
     assert infer_text("c", cells, "id")[0] is None
+    for cells, numbers in ((["1", "2"], False), ([str(2**53), "1"], True)):
+        with pytest.raises(ValueError, match=r"cannot be integer: it holds text such as .* or numbers beyond"):
+            infer_text("c", cells, "integer", numbers=numbers)
     column, _ = infer_text("c", ["inf", "sup", "inf"])
     assert column is not None and column.type == "category"
 

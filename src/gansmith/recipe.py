@@ -65,6 +65,8 @@ class Recipe(ABC):
 
     kinds: ClassVar[frozenset[str]] = frozenset({"image"})
     """The kinds of data it takes: `DataSpec.kind`."""
+    of: ClassVar[frozenset[str]] = frozenset({"image"})
+    """Where it takes two sets (pairs, domains): the kinds that either may be of."""
     serving: ClassVar[tuple[str, ...]] = ("G",)
     """The networks that `sample` and `apply` need: averaged during training and saved with the model."""
     takes: ClassVar[frozenset[str]] = frozenset()

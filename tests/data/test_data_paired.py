@@ -10,7 +10,9 @@ from PIL import Image
 
 from gansmith.data import Feed, Store, Uniform, Unpaired, open_store, read_spec
 from gansmith.data.inspect import describe, inspect
+from gansmith.engine.prepare import spec_for
 from gansmith.options import DataOptions, Size
+from gansmith.recipe import load_recipe
 
 
 def picture(i: int, mode: str = "RGB", size: tuple[int, int] = (9, 8)) -> Image.Image:
@@ -180,3 +182,61 @@ def test_domains_cannot_be_drawn_together() -> None:
     store = open_store({"a": np.zeros((3, 4, 4), np.uint8), "b": np.ones((5, 4, 4), np.uint8)})
     with pytest.raises(ValueError, match="not aligned"):
         Feed(store, store.spec.codecs, Uniform(), seed=0, batch_size=2)
+
+
+def test_two_sets_of_any_kind_are_packed_as_each_is_alone(tmp_path: Path) -> None:
+    """Nothing about pairs or domains knows what a half is: each is read, recorded and encoded by its own kind."""
+    random = np.random.default_rng(0)
+    vectors, pictures = random.normal(size=(30, 5)), random.integers(0, 256, (30, 8, 9, 3), dtype=np.uint8)
+    lines = np.array([f"word {i} and {'more ' * (i % 3)}" for i in range(30)])
+    alone = {"vector": open_store(vectors), "image": open_store(pictures), "text": open_store(lines.tolist())}
+    for a, b in ((vectors, pictures), (lines, vectors), (pictures, lines)):
+        store = open_store({"a": a, "b": b})
+        assert store.spec.kind == "pairs" and read_spec(store.spec.to_json()) == store.spec
+        for name, part in store.spec.parts.items():
+            other = alone[part.kind]
+            assert part.shape == other.spec.shape
+            np.testing.assert_array_equal(store.fields[name], other.fields["x"])
+            rows = torch.from_numpy(np.array(store.fields[name]))
+            torch.testing.assert_close(part.codec.encode(rows), other.spec.codec.encode(rows), rtol=0, atol=0)
+        batch = Feed(store, store.spec.codecs, Uniform(), seed=0, batch_size=4)(0)
+        assert {k: tuple(v.shape[1:]) for k, v in batch.items()} == {k: p.shape for k, p in store.spec.parts.items()}
+        Store.open(store.path).verify()
+        assert "30 pairs" in describe(inspect(store.path))
+    apart = open_store({"a": vectors[:20], "b": lines})
+    assert apart.spec.kind == "domains" and "20 vectors of a, 30 lines of text of b" in apart.notes
+    assert {"size", "text_level"} <= set(apart.options)
+
+
+def test_two_files_of_a_folder_may_be_two_sets(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one two\n\nthree four\n" * 10)
+    (tmp_path / "b.txt").write_text("uno dos\nnada\ntres cuatro\n" * 10)
+    store = open_store(f"pairs:{tmp_path}", DataOptions(text_lowercase=True))
+    assert len(store) == 20 and len(store.quarantined) == 10 and store.options["text_lowercase"] is True
+    assert store.quarantined[0].name == "line 2" and store.quarantined[0].reason == "a cannot be used"
+    rows = {
+        k: part.codec.decode(torch.from_numpy(np.array(store.fields[k][:2]))) for k, part in store.spec.parts.items()
+    }
+    assert rows["a"].tolist() == ["one two", "three four"] and rows["b"].tolist() == ["uno dos", "tres cuatro"]
+    assert open_store(f"domains:{tmp_path}:a.txt:b.txt").spec.counts == ()
+    assert [len(v) for v in open_store(f"domains:{tmp_path}:a.txt:b.txt").fields.values()] == [20, 30]
+    with pytest.raises(ValueError, match="--size is for pictures"):
+        open_store(f"pairs:{tmp_path}", DataOptions(size=Size((8, 8))))
+
+
+def test_rows_that_do_not_belong_together_are_no_pairs(tmp_path: Path) -> None:
+    table = "".join(f"{i / 8},{'xyz'[i % 3]}\n" for i in range(30))
+    (tmp_path / "whole.csv").write_text("n,c\n" + table)
+    (tmp_path / "ragged.csv").write_text("n,c\n1\n" + table)
+    (tmp_path / "short.csv").write_text("n,c\n" + table[: len(table) // 2].rpartition("\n")[0] + "\n")
+    with pytest.raises(ValueError, match=r"b has 1 that cannot be read \(row 0: 1 cells, not 2\)"):
+        open_store(f"pairs:{tmp_path}:whole.csv:ragged.csv")
+    with pytest.raises(ValueError, match="pairs need as many of both"):
+        open_store(f"pairs:{tmp_path}:whole.csv:short.csv")
+    assert len(open_store(f"domains:{tmp_path}:whole.csv:ragged.csv").fields["b"]) == 30
+
+
+def test_a_recipe_of_pictures_refuses_two_sets_of_anything_else() -> None:
+    store = open_store({"a": np.ones((20, 3)) * np.arange(20)[:, None], "b": np.eye(20)})
+    with pytest.raises(ValueError, match="recipe cyclegan takes two sets of pictures; arrays holds vectors"):
+        spec_for(load_recipe("cyclegan")(), "cyclegan", store)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from gansmith.data import ImageCodec, Store, VectorCodec, open_store, pack, toy
+from gansmith.data.arrays import Rows
 from gansmith.data.inspect import describe, inspect
 from gansmith.data.kinds.image.arrays import channel_axis
 from gansmith.options import DataOptions, Size
@@ -387,3 +389,13 @@ def test_real_cifar10(real_data: Path, tmp_path: Path) -> None:
     assert len(store) == 50_000 and np.bincount(store.fields["y"]).tolist() == [5000] * 10
     means = store.fields["x"].mean((0, 1, 2)) / 255
     np.testing.assert_allclose(means, [0.4914, 0.4822, 0.4465], atol=1e-4)
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_rows_of_an_archive_are_read_at_any_ascending_place(write: Any, tmp_path: Path) -> None:
+    """A packer that was killed goes on behind the chunks that are done."""
+    x = np.random.default_rng(0).integers(0, 256, (3_000, 40, 40), dtype=np.uint8)
+    write(tmp_path / "x.npz", x=x)
+    ranges = [(0, 2), (2, 3), (700, 900), (2_999, 3_000)]
+    for (first, last), rows in zip(ranges, Rows(None, (tmp_path / "x.npz", "x.npy")).at(ranges), strict=True):
+        np.testing.assert_array_equal(rows, x[first:last])

@@ -97,7 +97,7 @@ def sample(words: list[str]) -> int:
 
     model = load(options.run, own_recipe(options.recipe_file))
     sourced = _is_sourced(model, options)
-    show = show_of((model.spec if sourced else model.spec.made(())[1]).kind)
+    show = show_of((model.spec if sourced else model.spec.made(()).spec).kind)
     out = options.out or options.run / show.out
     show.suffix(out)  # refused before anything is drawn
     chosen = _choose(model, options, sourced, show)
@@ -143,7 +143,7 @@ def _choose(model: Model, options: _Sample, sourced: bool, show: Show) -> _Chose
         raise ValueError(f"{told[0]} says which samples are drawn: pass no {other} beside it")
     if sourced:
         return _of_sources(model, options)
-    spec = model.spec.made(())[1]
+    spec = model.spec.made(()).spec
     columns, how = 0, ""
     if options.where:
         from ..use.where import sample_where

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,22 +43,28 @@ class Rows:
         with zipfile.ZipFile(self._member[0]) as z:
             return z.open(self._member[1])
 
-    def blocks(self, bounds: np.ndarray) -> Iterator[np.ndarray]:
-        """The rows bounds[i] ... bounds[i + 1] - 1, for every i in order."""
+    def at(self, ranges: Iterable[tuple[int, int]]) -> Iterator[np.ndarray]:
+        """The rows first ... last - 1 of each of these ranges, which ascend."""
         if self._array is not None:
-            for first, last in itertools.pairwise(bounds):
+            for first, last in ranges:
                 yield np.asarray(self._array[first:last])
             return
         row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
         with self._open() as f:
             _read_header(f)
-            for first, last in itertools.pairwise(bounds):
-                data = f.read(int(last - first) * row)
+            start = f.tell()
+            for first, last in ranges:
+                f.seek(start + first * row)  # which reads what lies between, where it is compressed
+                data = f.read((last - first) * row)
                 yield np.frombuffer(data, self.dtype).reshape(-1, *self.shape[1:])
+
+    def blocks(self, bounds: np.ndarray) -> Iterator[np.ndarray]:
+        """The rows bounds[i] ... bounds[i + 1] - 1, for every i in order."""
+        yield from self.at(itertools.pairwise(bounds.tolist()))
 
     def all(self) -> np.ndarray:
         """The whole array."""
-        return next(self.blocks(np.array([0, len(self)])))
+        return next(self.at([(0, len(self))]))
 
 
 def _read_header(f: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -94,13 +100,6 @@ class Arrays:
             )
         if self.x.dtype.kind not in "buif":
             raise ValueError(f"{self.name} holds {self.x.dtype.name}: numbers are needed")
-
-    def payloads(self, chunks: np.ndarray, wanted: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
-        """The rows of each of these chunks, in order."""
-        left = set(wanted)
-        for number, block in enumerate(self.x.blocks(chunks)):
-            if number in left:
-                yield number, block
 
 
 def row_name(row: int) -> str:

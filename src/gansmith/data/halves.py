@@ -1,13 +1,14 @@
-"""Two sets of samples: rows that hold both, and how each is read."""
+"""Two sets of samples, each of any kind: rows that hold both, and what their kinds say of each."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from ..options import DataOptions
 from .found import Report
 from .kind import Source, kind_of, read_spec
 from .spec import DataSpec
@@ -15,16 +16,34 @@ from .spec import DataSpec
 HALVES = ("a", "b")
 
 
-class HalfSource(Source, Protocol):
-    """A source whose rows can be read together with those of another."""
+class TwoSources(Source, Protocol):
+    """A source that is made of two."""
 
-    def chunks(self, row_bytes: int) -> np.ndarray:
-        """Boundaries of chunks, where `row_bytes` are stored of each row."""
+    @property
+    def halves(self) -> dict[str, Source]:
+        """Both, by name."""
         ...
 
-    def batches(self, chunks: np.ndarray, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
-        """What the plan's `decode` needs of each range of rows, which are chunks of these boundaries."""
-        ...
+
+def heeded(source: TwoSources) -> frozenset[str]:
+    """Fields of `DataOptions` that the kind of either set heeds."""
+    return frozenset().union(*(kind_of(half.kind).heeds(half) for half in source.halves.values()))
+
+
+def recorded(source: TwoSources, options: DataOptions) -> dict[str, Any]:
+    """The options that decide what is packed of either set."""
+    return {
+        name: value
+        for half in source.halves.values()
+        for name, value in kind_of(half.kind).recorded(options, half).items()
+    }
+
+
+def alike(options: DataOptions, packed: Mapping[str, Any], spec: DataSpec) -> DataOptions:
+    """Options that pack two other sets as two were that have this spec and these recorded options."""
+    for part in spec.parts.values():
+        options = kind_of(part.kind).alike(options, packed, part)
+    return options
 
 
 def joined_rows(blocks: Sequence[np.ndarray]) -> np.ndarray:

@@ -14,9 +14,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from ..options import DataOptions
+from . import listing
 from .arrays import Arrays, from_file, from_memory
 from .codec import Codec
 from .found import Report
+from .looked import report_of_rows
+from .pack import pack
 from .plan import Plan, Quarantined
 from .spec import DataSpec
 
@@ -110,6 +113,8 @@ class Kind(ABC):
     """The file's name: `DataSpec.kind`, `Recipe.kinds`, the prefix of sources."""
     samples: ClassVar[str]
     """What a person calls them: "pictures", "rows", "lines of text", "clips"."""
+    title: ClassVar[str] = ""
+    """What a page calls such data, where it is not `samples`: "tables", "two sets of samples"."""
     sources: ClassVar[tuple[str, ...]]
     """What --data may name, in words: "a folder of pictures", "toy:ring"; listed where a source is nothing known."""
     example: ClassVar[str]
@@ -120,6 +125,10 @@ class Kind(ABC):
     """Kinds are asked in ascending order whether a source without a prefix is theirs: the particular first."""
     rank: ClassVar[int | None] = None
     """Axes of an encoded sample, where there is one number."""
+    composite: ClassVar[bool] = False
+    """Whether it is two sets of samples, which have kinds of their own (`DataSpec.parts`)."""
+    suffixes: ClassVar[frozenset[str]] = frozenset()
+    """Suffixes, in lower case, of files that hold one sample each: two folders of them may be pairs or domains."""
     formats: ClassVar[bool] = True
     """Whether formats and bit depths of its files or arrays are worth telling."""
     unscored: ClassVar[str] = ""
@@ -137,17 +146,23 @@ class Kind(ABC):
     def words(self, spec: DataSpec) -> str:
         """What one sample is: "pictures, 32x32, 3 channels"."""
 
-    def recorded(self, options: DataOptions) -> dict[str, Any]:
-        """The options that decide what is packed: part of the digest, kept in the manifest."""
+    def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
+        """The options that decide what is packed of this source: part of the digest, kept in the manifest."""
+        del source
         return {name: getattr(options, name) for name in sorted(self.options)}
+
+    def source_of(self, files: listing.Files) -> Source:
+        """The source of files that hold one sample each, where there are `suffixes` of such."""
+        raise ValueError(f"{files.name}: {self.samples} are no files of one each")
 
     def heeds(self, source: Source) -> frozenset[str]:
         """Fields of `DataOptions` that this source of this kind heeds."""
         del source
         return self.options
 
-    def decoding(self) -> contextlib.AbstractContextManager[None]:
+    def decoding(self, plan: Plan) -> contextlib.AbstractContextManager[None]:
         """What surrounds the decoding of its files while they are packed."""
+        del plan
         return contextlib.nullcontext()
 
     def pack(
@@ -160,9 +175,7 @@ class Kind(ABC):
         progress: bool,
     ) -> None:
         """Pack a source into the folder `final`. Raises `ValueError` if no row is good, `OSError` on a full disk."""
-        from .pack import pack  # which describes what it packed by its kind
-
-        pack(source.plan(options, digest, recorded, progress), final, progress)
+        pack(source.plan(options, digest, recorded, progress), self, final, progress)
 
     def measure(self, plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:
         """The codec of packed rows, where the source does not know it, and what there is to say about it."""
@@ -221,8 +234,6 @@ class Kind(ABC):
         notes: tuple[str, ...] = (),
     ) -> Report:
         """What is in a packed store: counts, duplicates, and what else there is to say of this kind."""
-        from .looked import report_of_rows  # which asks the arrays, as sources do
-
         return report_of_rows(
             name,
             self.name,
@@ -294,7 +305,7 @@ def refuse_foreign(source: Source, options: DataOptions) -> None:
     heeded = kind.heeds(source)
     for field in fields(DataOptions):
         if field.name not in heeded and getattr(options, field.name) != field.default:
-            others = [k.samples for k in all_kinds() if field.name in k.options and k.rank is not None]
+            others = [k.samples for k in all_kinds() if field.name in k.options]
             raise ValueError(
                 f"--{field.name.replace('_', '-')} is for {' and '.join(dict.fromkeys(others))}; {source.name} holds "
                 f"{kind.samples}: leave it out"

@@ -61,24 +61,8 @@ def report_of_rows(
     """
     rows = x if isinstance(x, Rows) else Rows(x)
     dtype = rows.dtype.name if dtype is None else dtype
-    seen = Seen()
-    bad: list[Quarantined] = []
     total = rows.shape[0] if rows.shape else 0
-    if rows.dtype.kind in "buif" and len(rows.shape) >= 2 and 0 not in rows.shape:
-        row = 0
-        for block in rows.blocks(even_chunks(total, int(np.prod(rows.shape[1:])) * rows.dtype.itemsize)):
-            flat = np.ascontiguousarray(block).reshape(len(block), -1)
-            good = np.isfinite(flat).all(axis=1) if flat.dtype.kind == "f" else np.ones(len(flat), bool)
-            broken = set(np.flatnonzero(~np.asarray(good)).tolist())
-            if constants:
-                seen.constant += int(np.count_nonzero((flat.min(1) == flat.max(1)) & good))
-            for i, values in enumerate(flat):
-                if i not in broken:
-                    seen.add(hashlib.blake2b(values.data, digest_size=8).digest(), row + i)
-                else:
-                    bad.append(Quarantined(row_name(row + i), "not finite"))
-            row += len(flat)
-        seen.decoded = total
+    seen, bad = _look_through(rows, total, constants)
     duplicates, groups = seen.duplicates(row_name)
     quarantined = (*quarantined, *bad)
     usable = total - len(bad)
@@ -104,6 +88,28 @@ def report_of_rows(
         problem=problem,
         warnings=tuple(warnings_of(usable, counts, duplicates, seen.constant, len(quarantined))),
     )
+
+
+def _look_through(rows: Rows, total: int, constants: bool) -> tuple[Seen, list[Quarantined]]:
+    """Every row's digest; those that are not finite; with `constants` how many hold one value alone."""
+    seen, bad = Seen(), list[Quarantined]()
+    if rows.dtype.kind not in "buif" or len(rows.shape) < 2 or 0 in rows.shape:
+        return seen, bad
+    row = 0
+    for block in rows.blocks(even_chunks(total, int(np.prod(rows.shape[1:])) * rows.dtype.itemsize)):
+        flat = np.ascontiguousarray(block).reshape(len(block), -1)
+        good = np.isfinite(flat).all(axis=1) if flat.dtype.kind == "f" else np.ones(len(flat), bool)
+        broken = set(np.flatnonzero(~np.asarray(good)).tolist())
+        if constants:
+            seen.constant += int(np.count_nonzero((flat.min(1) == flat.max(1)) & good))
+        for i, values in enumerate(flat):
+            if i not in broken:
+                seen.add(hashlib.blake2b(values.data, digest_size=8).digest(), row + i)
+            else:
+                bad.append(Quarantined(row_name(row + i), "not finite"))
+        row += len(flat)
+    seen.decoded = total
+    return seen, bad
 
 
 def count_classes(labels: np.ndarray | None, names: tuple[str, ...], keep: np.ndarray) -> dict[str, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -18,13 +17,16 @@ import zlib
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..files import sha256, write_atomically
 from .bars import progress_bar, workers
-from .kind import kind_of
 from .plan import Plan, Quarantined, quarantine_notes
+
+if TYPE_CHECKING:
+    from .kind import Kind
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -33,9 +35,10 @@ _HEADER = 128
 _BLOCK = 8 << 20
 
 
-def pack(plan: Plan, final: Path, progress: bool) -> None:
+def pack(plan: Plan, kind: Kind, final: Path, progress: bool) -> None:
     """Pack into the folder `final`, which afterwards is whole; if another process does it meanwhile, wait for it.
 
+    `kind`: that of the plan, which says what surrounds the decoding and describes what was packed.
     Raises `ValueError` if no row is good, `OSError` if the disk is full.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -48,8 +51,9 @@ def pack(plan: Plan, final: Path, progress: bool) -> None:
                 old.unlink()
             (work / "digest").write_text(planned)
         try:
-            bad = _write_rows(plan, work, progress)
-            _finish(plan, work, bad)
+            with kind.decoding(plan):
+                bad = _write_rows(plan, work, progress)
+            _finish(plan, kind, work, bad)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -119,14 +123,14 @@ def _write_rows(plan: Plan, work: Path, progress: bool) -> dict[int, str]:
         with raw.open("wb") as f:
             f.truncate(size)
     bad: dict[int, str] = {}
-    with raw.open("r+b") as f, progress_bar(progress) as bar, kind_of(plan.kind).decoding():
+    with raw.open("r+b") as f, progress_bar(progress) as bar:
         done = _finished(plan, work / "journal", f, bad)
         task = bar.add_task(f"packing {plan.source}", total=plan.rows)
         bar.advance(task, sum(int(plan.chunks[c + 1] - plan.chunks[c]) for c in done))
         lock = threading.Lock()
 
         def chunk(number: int, payload: Any) -> str:
-            block = plan.decode(payload)
+            block = plan.reader.decode(payload)
             first, last = int(plan.chunks[number]), int(plan.chunks[number + 1])
             assert block.rows.shape == (last - first, *plan.shape) and block.rows.dtype == plan.dtype
             for position in block.bad:
@@ -151,9 +155,10 @@ def _write_rows(plan: Plan, work: Path, progress: bool) -> dict[int, str]:
                 bar.advance(task, int(plan.chunks[number + 1] - plan.chunks[number]))
 
             try:
-                for number, payload in plan.payloads([c for c in range(len(plan.chunks) - 1) if c not in done]):
-                    running.append(pool.submit(chunk, number, payload))
-                    del payload
+                left = [c for c in range(len(plan.chunks) - 1) if c not in done]
+                payloads = plan.reader.read([(int(plan.chunks[c]), int(plan.chunks[c + 1])) for c in left])
+                for number in left:
+                    running.append(pool.submit(chunk, number, next(payloads)))  # held by its chunk alone
                     if len(running) > workers():
                         collect()
                 while running:
@@ -189,12 +194,12 @@ def _finished(plan: Plan, journal: Path, raw: IO[bytes], bad: dict[int, str]) ->
     return done
 
 
-def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
+def _finish(plan: Plan, kind: Kind, work: Path, bad: dict[int, str]) -> None:
     """Close the holes of bad rows, write headers, labels and manifest, remove the scaffolding."""
     keep = np.ones(plan.rows, bool)
     keep[list(bad)] = False
     count = int(keep.sum())
-    quarantined = plan.quarantined + tuple(Quarantined(plan.name(i), bad[i]) for i in sorted(bad) if bad[i])
+    quarantined = plan.quarantined + tuple(Quarantined(plan.reader.name(i), bad[i]) for i in sorted(bad) if bad[i])
     if count == 0:
         listed = "; ".join(f"{q.name}: {q.reason}" for q in quarantined[:5])
         raise ValueError(f"nothing in {plan.source} can be used ({len(quarantined)} tried): {listed}")
@@ -218,7 +223,7 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
     if plan.labels is not None:
         np.save(work / "y.npy", plan.labels[keep].astype(np.int64), allow_pickle=False)
         fields["y"] = np.load(work / "y.npy", mmap_mode="r", allow_pickle=False)
-    spec, notes = kind_of(plan.kind).describe(plan, x)
+    spec, notes = kind.describe(plan, x)
     manifest = {
         "format": FORMAT,
         "digest": plan.digest,
@@ -230,7 +235,7 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
                 "file": f"{name}.npy",
                 "dtype": field.dtype.name,
                 "shape": list(field.shape),
-                "sha256": sha256_of(work / f"{name}.npy"),
+                "sha256": sha256(work / f"{name}.npy"),
             }
             for name, field in fields.items()
         },
@@ -239,12 +244,15 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
         "ignored": list(plan.ignored),
         "notes": [*plan.notes, *notes, *quarantine_notes(quarantined)],
     }
-    with (work / MANIFEST).open("w", encoding="utf-8") as f:
-        f.write(json.dumps(manifest, indent=1) + "\n")
-        f.flush()
-        os.fsync(f.fileno())
+    write_manifest(work, manifest)
     for name in ("journal", "digest"):
         (work / name).unlink()
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """The file that makes a folder a packed store."""
+    text = json.dumps(manifest, indent=1) + "\n"
+    write_atomically(folder / MANIFEST, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
@@ -253,9 +261,3 @@ def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
     text = f"{{'descr': {described!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
     assert len(text) < _HEADER - 10
     return b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little") + text.ljust(_HEADER - 11).encode() + b"\n"
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()

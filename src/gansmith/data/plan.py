@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,6 +28,22 @@ class Block:
     bad: dict[int, str]
 
 
+class Reader(Protocol):
+    """Where the rows of a plan come from: read in one thread, decoded in many."""
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """What `decode` needs of the source's rows first ... last - 1, for each of these ranges: they ascend."""
+        ...
+
+    def decode(self, payload: Any) -> Block:
+        """The rows of one range. One that is bad without a reason is left out and not listed."""
+        ...
+
+    def name(self, row: int) -> str:
+        """What a row of the source is called in the list of those left out."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be packed: everything decided, nothing decoded yet."""
@@ -44,19 +60,15 @@ class Plan:
     """The codec, where the source knows it; else it is measured."""
     chunks: np.ndarray
     """Boundaries of the chunks: chunk c holds rows chunks[c] ... chunks[c + 1] - 1 of the source."""
-    payloads: Callable[[Sequence[int]], Iterator[tuple[int, Any]]]
-    """What `decode` needs of each of these chunks, in order; called in one thread."""
-    decode: Callable[[Any], Block]
-    """Called in many threads. A row that is bad without a reason is left out and not listed."""
-    name: Callable[[int], str]
-    """The name of a row of the source, for the list of quarantined ones."""
+    reader: Reader
+    """What reads and decodes the rows."""
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    parts: dict[str, Plan] = field(default_factory=dict)
+    parts: Mapping[str, Plan] = field(default_factory=dict)
     """Of rows that hold more than one sample (pairs): the plan of each."""
 
     @property

@@ -29,7 +29,7 @@ class DataSpec:
     counts: tuple[int, ...] = ()
     """How many samples have each label; empty where that is not known."""
     parts: Mapping[str, DataSpec] = field(default_factory=dict, hash=False)
-    """Of `pairs` (aligned pictures) and `domains` (two sets, unaligned): `"a"` and `"b"`, pictures each. `shape` and
+    """Of two sets, aligned (`pairs`) or not (`domains`): `"a"` and `"b"`, each of a kind of its own. `shape` and
     `codec` of the whole are those of b, which is what is made by default."""
 
     @property
@@ -51,17 +51,18 @@ class DataSpec:
     def beside(self) -> DataSpec:
         """Of pairs and domains: a and b side by side, joined along the last axis."""
         a, b = self.parts["a"], self.parts["b"]
-        return DataSpec(kind=b.kind, shape=(*a.shape[:2], a.shape[2] + b.shape[2]), codec=b.codec)
+        return DataSpec(kind=b.kind, shape=(*a.shape[:-1], a.shape[-1] + b.shape[-1]), codec=b.codec)
 
-    def made(self, given: Collection[str]) -> tuple[str, DataSpec]:
-        """The field that `Recipe.sample` makes of these given ones, and what it is: the part that is not given.
+    def made(self, given: Collection[str]) -> Output:
+        """What `Recipe.sample` makes of these given fields: the part that is not given.
 
-        Of two sets of pictures and nothing given that is a pair, which is no field of theirs: `beside`.
+        Of two sets and nothing given that is a pair, which is no field of theirs: `beside`.
         """
         if self.parts and not given:
-            return "", self.beside
+            return Output(field="", spec=self.beside)
         left = [(name, part) for name, part in self.parts.items() if name not in given]
-        return left[-1] if left and given else ("x", self)
+        name, spec = left[-1] if left and given else ("x", self)
+        return Output(field=name, spec=spec)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `gansmith.data.kind.read_spec` turns back into an equal spec."""
@@ -73,3 +74,12 @@ class DataSpec:
             **({"counts": list(self.counts)} if self.counts else {}),
             **({"parts": {name: part.to_json() for name, part in self.parts.items()}} if self.parts else {}),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What a recipe makes of what it is given."""
+
+    field: str
+    """The name of the batch's field that is of its kind; empty for a pair of two sets, which is none of them."""
+    spec: DataSpec

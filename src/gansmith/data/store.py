@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..files import cache_dir
+from ..files import cache_dir, sha256
 from ..options import DataOptions
 from .kind import kind_of, read_spec, refuse_foreign
-from .pack import FORMAT, MANIFEST, sha256_of
+from .pack import FORMAT, MANIFEST
 from .plan import Quarantined
 from .source import recognise
 from .spec import DataSpec
@@ -83,7 +83,7 @@ class Store:
         """Read everything and compare with the manifest's sha256. Raises `ValueError` if a file differs."""
         saved = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
         for entry in saved["fields"].values():
-            if sha256_of(self.path / entry["file"]) != entry["sha256"]:
+            if sha256(self.path / entry["file"]) != entry["sha256"]:
                 raise ValueError(f"{self.path / entry['file']} is not what was packed: delete the store, pack it again")
         for name in self.spec.parts:
             if (self.path / name / MANIFEST).is_file():
@@ -145,7 +145,7 @@ def open_store(
     found = recognise(source, options, cache_dir(), progress)
     kind = kind_of(found.kind)
     refuse_foreign(found, options)
-    recorded = kind.recorded(options)
+    recorded = kind.recorded(options, found)
     key = json.dumps([FORMAT, found.identity, recorded], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()
     final = cache_dir() / "stores" / digest if out is None else Path(out)
@@ -154,7 +154,7 @@ def open_store(
             raise ValueError(f"{final} exists and is not a packed store: name a folder that does not exist yet")
         kind.pack(found, options, digest, recorded, final, progress)
     store = Store.open(final)
-    if store.digest != digest:
+    if store.digest != digest or store.spec.kind != kind.name:
         raise ValueError(
             f"{final} holds a store of {store.source} with other options or from other files: delete it, or name "
             "another folder"

@@ -59,7 +59,7 @@ class Film:
                 save(image, path.with_suffix(".png"))
             else:
                 real = self.s.store.fields.get("x", samples)
-                shown = self.s.spec.made(given)[1]
+                shown = self.s.spec.made(given).spec
                 show_of(shown.kind).moment(samples, shown, real, path, columns=8 if self.labels else 0)
         except OSError as error:
             self.s.say(f"could not write a picture: {error}; training goes on")
@@ -80,7 +80,7 @@ class Film:
         s, asked = self.s, given or self.labels
         n = len(next(iter(asked.values()))) if asked else film_samples(s.spec)
         encoded = draw_samples(s.recipe, s.step.average, n, s.options.seed, asked)
-        return s.spec.made(given)[1].codec.decode(encoded), encoded
+        return s.spec.made(given).spec.codec.decode(encoded), encoded
 
     def _diagnose(self, at: At, given: Batch, encoded: Tensor) -> None:
         """Say which illnesses the samples show that they did not show before, and which are gone."""
@@ -96,8 +96,8 @@ class Film:
     def _real(self, given: Batch) -> Tensor:
         """Real samples of the kind that is made of these sources, encoded: what the doctor compares with."""
         spec, batch = self.s.spec, self.s.feed(0)
-        name = spec.made(given)[0]
-        x = (batch[name] if name else torch.cat([batch[k] for k in spec.parts], 3)).cpu()
+        name = spec.made(given).field
+        x = (batch[name] if name else torch.cat([batch[k] for k in spec.parts], -1)).cpu()
         return x.float() if x.is_floating_point() else x
 
 
@@ -123,9 +123,9 @@ def show_sources(spec: DataSpec, rows: Batch, ways: Sequence[tuple[Batch, np.nda
     """Source | result | target, if there is one way, which is then known; else source | result of each way."""
     columns = []
     for given, made in ways:
-        name, kind = spec.made(given)
+        output = spec.made(given)
         columns += [(spec.parts[k].codec.decode(v), spec.parts[k]) for k, v in given.items()]
-        columns.append((made, kind))
+        columns.append((made, output.spec))
         if show_of(spec.kind).aligned and len(ways) == 1:
-            columns.append((kind.codec.decode(rows[name]), kind))
+            columns.append((output.spec.codec.decode(rows[output.field]), output.spec))
     return side_by_side(columns, repeat=2)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data import DataSpec, Store, open_store
+from ..data import DataSpec, Store, all_kinds, kind_of, open_store
 from ..options import TrainOptions
 from ..recipe import Recipe, load_recipe, recipe_names
 from ..run import Run
@@ -34,11 +34,15 @@ def spec_for(recipe: Recipe, name: str, store: Store) -> DataSpec:
     """The data as the recipe encodes it. Raises `ValueError` if it takes no data of that kind."""
     if store.spec.kind not in recipe.kinds:
         fit = [n for n in recipe_names() if store.spec.kind in load_recipe(n).kinds]
-        how = "" if recipe.kinds.isdisjoint({"pairs", "domains"}) else f", or write --data pairs:{store.source}"
+        two = [kind.name for kind in all_kinds() if kind.composite and kind.name in recipe.kinds]
+        how = f", or write --data {two[0]}:{store.source}" if two else ""
         raise ValueError(
             f"recipe {name} takes data of kind {', '.join(sorted(recipe.kinds))}; {store.source} is of kind "
             f"{store.spec.kind}: choose one of {', '.join(fit)}{how}"
         )
+    if odd := sorted({part.kind for part in store.spec.parts.values()} - recipe.of):
+        takes = " or ".join(kind_of(kind).samples for kind in sorted(recipe.of))
+        raise ValueError(f"recipe {name} takes two sets of {takes}; {store.source} holds {kind_of(odd[0]).samples}")
     codec = recipe.codec(store.spec, store.fields)
     classes, y = store.spec.classes, store.fields.get("y")
     counts = tuple(np.bincount(y, minlength=len(classes)).tolist()) if classes and y is not None else ()

@@ -80,7 +80,7 @@ class Model:
         _check_names(self, given)
         rows = _tensors(self.spec, given, n)
         stored = self.stored(n, seed=seed, weights=weights, given=rows)
-        return self.spec.made(rows)[1].codec.present(stored)
+        return self.spec.made(rows).spec.codec.present(stored)
 
     def apply(self, samples: np.ndarray, what: Made | None = None, *, weights: Weights = "ema") -> np.ndarray:
         """What the model makes of real samples (n, ...) in the data's own units; by default what its recipe does first.
@@ -101,7 +101,7 @@ class Model:
         _check_names(self, given)
         _check_rows(self.asks, given, n)
         drawn = draw_samples(self.recipe, nets, n, seed, given)
-        return self.spec.made(given)[1].codec.decode(drawn)
+        return self.spec.made(given).spec.codec.decode(drawn)
 
 
 def _whole(**numbers: Any) -> None:

@@ -93,7 +93,7 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
     own = load_recipe(str(recipe_file)) if recipe_file else None
     page, recipe, networks = _recipe(saved, name, spec, own, recipe_file, missing)
     drawn_alone = recipe is not None and recipe.from_noise  # of two sets of pictures too: a pair of the same noise
-    show = show_of((spec.made(())[1] if drawn_alone else spec).kind)
+    show = show_of((spec.made(()).spec if drawn_alone else spec).kind)
     # What is made of sources is shown as it was drawn during training, beside them.
     drawn = _draw(run, own, spec, show, seed, missing) if recipe is not None and not spec.parts else None
     store = _data(record, missing)

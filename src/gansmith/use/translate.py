@@ -32,9 +32,9 @@ def way(model: Model, direction: Direction) -> tuple[str, DataSpec, DataSpec]:
     known = {next(iter(given)): given for given in model.recipe.given(blank) if given}
     wanted = {"auto": next(iter(known), ""), "a2b": "a", "b2a": "b"}[direction]
     if wanted not in known:
-        listed = ", ".join(f"{name}2{model.spec.made(given)[0]}" for name, given in known.items())
+        listed = ", ".join(f"{name}2{model.spec.made(given).field}" for name, given in known.items())
         raise ValueError(f"--direction {direction}: {model.recipe_name} has learned {listed or 'no direction'} alone")
-    return wanted, model.spec.parts[wanted], model.spec.made(known[wanted])[1]
+    return wanted, model.spec.parts[wanted], model.spec.made(known[wanted]).spec
 
 
 def translate(

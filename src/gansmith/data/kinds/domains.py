@@ -1,7 +1,8 @@
 """Two sets of samples that are not aligned, of any two counts.
 
-Sources: `domains:SRC` (a folder or zip that holds folders a and b, A and B, or trainA and trainB),
-`domains:SRC:FOLDER_A:FOLDER_B`, {"a": array, "b": array} of different lengths.
+Sources: `domains:SRC` (a folder or zip that holds folders a and b, A and B, or trainA and trainB; or a folder that
+holds files so called, each a source of its own: a.npy and b.npy), `domains:SRC:A:B` for other names, and
+{"a": array, "b": array} of different lengths.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any, cast
 import numpy as np
 
 from ...options import DataOptions
+from .. import halves
 from ..codec import Codec
 from ..found import Report
-from ..halves import composite, composite_report
 from ..kind import Given, Kind, Source, kind_of
 from ..spec import DataSpec
 from ..store import Store
@@ -29,10 +30,11 @@ class Domains(Kind):
 
     name = "domains"
     samples = "samples a set"
+    title = "two sets of samples"
     sources = ("domains:SRC",)
     example = "domains:photos/"
-    options = frozenset({"data_dir", "size", "fit", "resample", "channels"})
     first = 11
+    composite = True
     unscored = (
         "evaluate scores samples drawn from noise, and a translator's are made of sources. Write them with gansmith "
         "apply and score them with evaluate --real --fake; look at the run's samples/"
@@ -40,7 +42,7 @@ class Domains(Kind):
 
     def recognise(self, given: Given) -> Source | None:
         """What stands after the prefix; pairs find the others, and say so where two sets are not aligned."""
-        return from_text("domains", given.rest) if given.prefix else None
+        return from_text("domains", given) if given.prefix else None
 
     def codec(self, saved: Mapping[str, Any]) -> Codec:
         """Domains have no codec of their own: each part has one."""
@@ -51,9 +53,17 @@ class Domains(Kind):
         part = spec.parts["b"]
         return kind_of(part.kind).words(part)
 
-    def recorded(self, options: DataOptions) -> dict[str, Any]:
-        """As the parts are recorded."""
-        return kind_of("image").recorded(options)
+    def heeds(self, source: Source) -> frozenset[str]:
+        """What either set heeds."""
+        return halves.heeded(cast(DomainSource, source))
+
+    def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
+        """What decides of either set."""
+        return halves.recorded(cast(DomainSource, source), options)
+
+    def alike(self, options: DataOptions, packed: Mapping[str, Any], spec: DataSpec) -> DataOptions:
+        """As both sets were packed."""
+        return halves.alike(options, packed, spec)
 
     def pack(
         self, source: Source, options: DataOptions, digest: str, recorded: dict[str, Any], final: Path, progress: bool
@@ -63,7 +73,7 @@ class Domains(Kind):
 
     def spec(self, saved: Mapping[str, Any]) -> DataSpec:
         """Both parts, each of its own kind."""
-        return composite(self.name, saved.get("parts"))
+        return halves.composite(self.name, saved.get("parts"))
 
     def fields(self, spec: DataSpec, folder: Path, stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """`a` and `b` of the two stores."""
@@ -72,12 +82,8 @@ class Domains(Kind):
 
     def report(self, name: str, spec: DataSpec, fields: Mapping[str, np.ndarray], **rest: Any) -> Report:
         """Each of the two sets, and what they are together."""
-        parts = composite_report(spec, fields)
+        parts = halves.composite_report(spec, fields)
         return together(name, self.name, parts, rest.get("quarantined", ()), rest.get("notes", ()), smaller=False)
-
-    def seen(self, shape: tuple[int, ...]) -> str:
-        """As pictures are."""
-        return kind_of("image").seen(shape)
 
 
 KIND = Domains()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -53,6 +53,25 @@ def _on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VectorReader:
+    """Rows of an array as they are stored."""
+
+    x: Rows
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
+        """The rows themselves."""
+        return self.x.at(ranges)
+
+    def decode(self, payload: np.ndarray) -> Block:
+        """Vectors (n, D) float32."""
+        return finite(payload.astype(np.float32))
+
+    def name(self, row: int) -> str:
+        """The number of the row."""
+        return row_name(row)
+
+
+@dataclass(frozen=True, kw_only=True)
 class VectorSource:
     """An array of vectors (N, D), with labels or without."""
 
@@ -75,7 +94,6 @@ class VectorSource:
         self.arrays.check()
         x = self.arrays.x
         labels, classes = self.arrays.labels()
-        chunks = even_chunks(len(x), x.shape[1] * 4)
         return Plan(
             source=self.name,
             digest=digest,
@@ -83,10 +101,8 @@ class VectorSource:
             shape=x.shape[1:],
             dtype="float32",
             bounds=None,
-            chunks=chunks,
-            payloads=lambda wanted: self.arrays.payloads(chunks, wanted),
-            decode=_float32,
-            name=row_name,
+            chunks=even_chunks(len(x), x.shape[1] * 4),
+            reader=VectorReader(x=x),
             labels=labels,
             classes=classes,
             options=recorded,
@@ -112,10 +128,6 @@ class VectorSource:
             dtype=plan.dtype if plan is not None else "",
             problem=problem,
         )
-
-
-def _float32(block: np.ndarray) -> Block:
-    return finite(block.astype(np.float32))
 
 
 class Vectors(Kind):
@@ -152,8 +164,9 @@ class Vectors(Kind):
         """How long they are."""
         return f"vectors of {spec.shape[0]:,}"
 
-    def recorded(self, options: DataOptions) -> dict[str, Any]:
+    def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
         """What stores of vectors have recorded from the first: their digests stay what they were."""
+        del source
         return picture_options(options)
 
     def measure(self, plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:

@@ -15,6 +15,7 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from ....options import DataOptions, Size
+from ... import listing
 from ...codec import Codec
 from ...found import Report
 from ...kind import ROWS, Files, Given, Kind, Source, picture_options
@@ -42,6 +43,7 @@ class Images(Kind):
     options = frozenset({"data_dir", "size", "fit", "resample", "channels"})
     first = 40
     rank = 3
+    suffixes = SUFFIXES
 
     def recognise(self, given: Given) -> Source | None:
         """Arrays of three axes and more, known names, and files that may be pictures."""
@@ -60,6 +62,10 @@ class Images(Kind):
         files = files_at(given.path)
         return None if files is None else PictureSource(files)
 
+    def source_of(self, files: listing.Files) -> Source:
+        """Picture files."""
+        return PictureSource(files)
+
     def codec(self, saved: Mapping[str, Any]) -> Codec:
         """The codec of these fields."""
         match saved:
@@ -72,12 +78,14 @@ class Images(Kind):
         channels, height, width = spec.shape
         return f"pictures, {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
 
-    def recorded(self, options: DataOptions) -> dict[str, Any]:
+    def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
         """How pictures of other sizes and modes become those that are trained on."""
+        del source
         return picture_options(options)
 
-    def decoding(self) -> contextlib.AbstractContextManager[None]:
+    def decoding(self, plan: Plan) -> contextlib.AbstractContextManager[None]:
         """Pillow's warnings are kept quiet meanwhile: such files are judged one by one."""
+        del plan
         return quiet()
 
     def measure(self, plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:

@@ -14,6 +14,35 @@ from ...found import Report
 from ...looked import report_of_rows
 from ...plan import Block, Plan, even_chunks
 from .decode import Target, fit_array
+from .source import RANGES
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayReader:
+    """Pictures of an array, made into what all of them become."""
+
+    x: Rows
+    axis: int
+    """Which one is the colour channel; 0: none."""
+    factor: int
+    """What values are multiplied by."""
+    target: Target
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
+        """The rows themselves."""
+        return self.x.at(ranges)
+
+    def decode(self, payload: np.ndarray) -> Block:
+        """Pictures (n, H, W, C)."""
+        dtype = self.target.dtype
+        block = {0: payload[..., None], 1: np.moveaxis(payload, 1, -1)}.get(self.axis, payload)
+        checked = finite(block.astype(np.float32 if dtype == "float32" else block.dtype))
+        rows = (checked.rows * self.factor).astype(dtype) if self.factor != 1 else checked.rows.astype(dtype)
+        return Block(fit_array(rows, self.target), checked.bad)
+
+    def name(self, row: int) -> str:
+        """The number of the row."""
+        return row_name(row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,17 +67,6 @@ class ArraySource:
         """The pictures, none of them read."""
         return self.arrays.x
 
-    def chunks(self, row_bytes: int) -> np.ndarray:
-        """Boundaries of chunks, where `row_bytes` are stored of each row."""
-        return even_chunks(len(self.x), row_bytes)
-
-    def batches(self, chunks: np.ndarray, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
-        """What the plan's `decode` needs of each range of rows, which are chunks of these boundaries."""
-        firsts = {first for first, _ in ranges}
-        for first, block in zip(chunks, self.x.blocks(chunks), strict=False):
-            if int(first) in firsts:
-                yield block
-
     def plan(self, options: DataOptions, digest: str, recorded: dict[str, Any], progress: bool) -> Plan:
         """Decide what is packed. Raises `ValueError` if the array holds no pictures."""
         del progress
@@ -69,28 +87,15 @@ class ArraySource:
             resample=options.resample,
         )
         chunks = even_chunks(len(self.x), max(h * w * c, target.height * target.width * channels) * 4)
-
-        def decode(block: np.ndarray) -> Block:
-            if axis == 1:
-                block = block.transpose(0, 2, 3, 1)
-            elif axis == 0:
-                block = block[..., None]
-            checked = finite(block.astype(np.float32 if dtype == "float32" else block.dtype))
-            rows = (checked.rows * factor).astype(dtype) if factor != 1 else checked.rows.astype(dtype)
-            return Block(fit_array(rows, target), checked.bad)
-
-        whole = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "float32": None}
         return Plan(
             source=self.name,
             digest=digest,
-            kind="image",
-            shape=(target.height, target.width, channels),
+            kind=self.kind,
+            shape=target.shape,
             dtype=dtype,
-            bounds=whole[dtype],
+            bounds=RANGES[dtype],
             chunks=chunks,
-            payloads=lambda wanted: self.arrays.payloads(chunks, wanted),
-            decode=decode,
-            name=row_name,
+            reader=ArrayReader(x=self.x, axis=axis, factor=factor, target=target),
             labels=labels,
             classes=classes,
             options=recorded,

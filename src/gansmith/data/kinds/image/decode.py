@@ -65,6 +65,11 @@ class Target:
     resample: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"]
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a stored picture, (H, W, C)."""
+        return self.height, self.width, self.channels
+
+    @property
     def filter(self) -> Image.Resampling:
         """Pillow's filter; all but nearest antialias when shrinking."""
         return Image.Resampling[self.resample.upper()]

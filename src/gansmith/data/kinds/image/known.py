@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import tarfile
 import urllib.error
 import urllib.request
@@ -20,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ....files import sha256, write_atomically
 from ...arrays import Arrays, Rows
 from ...bars import progress_bar
-from ...pack import sha256_of
 
 KNOWN = ("digits", "mnist", "fashion-mnist", "cifar10")
 
@@ -153,30 +152,31 @@ def _obtain(
 def fetch(official: Official, folder: Path, progress: bool) -> None:
     """Download one file; it gets its name only once its size and sha256 are right."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{official.name}.{os.getpid()}.part"
-    digest = hashlib.sha256()
-    size = 0
     try:
-        with (
-            urllib.request.urlopen(official.url, timeout=30) as response,
-            part.open("wb") as f,
-            progress_bar(progress) as bar,
-        ):
-            task = bar.add_task(f"fetching {official.name} (bytes)", total=official.size)
-            while block := response.read(1 << 18):
-                f.write(block)
-                digest.update(block)
-                size += len(block)
-                bar.advance(task, len(block))
-                if size > official.size:
-                    break
-        if size != official.size or digest.hexdigest() != official.sha256:
-            raise ValueError(f"{official.url} gave other bytes than the official file has")
-        os.replace(part, folder / official.name)
+        write_atomically(folder / official.name, lambda part: _download(official, part, progress))
     except urllib.error.URLError as error:
         raise OSError(f"no connection to {official.url}: {error.reason}") from error
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _download(official: Official, part: Path, progress: bool) -> None:
+    """Raises `ValueError` if other bytes come than the official file has."""
+    digest = hashlib.sha256()
+    size = 0
+    with (
+        urllib.request.urlopen(official.url, timeout=30) as response,
+        part.open("wb") as f,
+        progress_bar(progress) as bar,
+    ):
+        task = bar.add_task(f"fetching {official.name} (bytes)", total=official.size)
+        while block := response.read(1 << 18):
+            f.write(block)
+            digest.update(block)
+            size += len(block)
+            bar.advance(task, len(block))
+            if size > official.size:
+                break
+    if size != official.size or digest.hexdigest() != official.sha256:
+        raise ValueError(f"{official.url} gave other bytes than the official file has")
 
 
 # --- MNIST and Fashion-MNIST ------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def _mnist(name: str, title: str, split: str, data_dir: Path | None, cache: Path
     other_names = [[o.name.removesuffix(".gz"), o.name.removesuffix(".gz").replace("-idx", ".idx")] for o in wanted]
     folders = _places(name, data_dir, cache)
     paths = _obtain(title, list(zip(wanted, other_names, strict=True)), folders, progress)
-    digests = [sha256_of(path) for path in paths]
+    digests = [sha256(path) for path in paths]
     notes = [
         f"{path} is not the official file byte for byte (sha256 {digest})"
         for path, digest, official in zip(paths, digests, wanted, strict=True)
@@ -244,7 +244,7 @@ def _cifar10(title: str, split: str, data_dir: Path | None, cache: Path, progres
         notes: tuple[str, ...] = ()
         return _cifar10_source(title, [read(f) for f in files], unpacked, notes)
     [path] = _obtain(title, [(_CIFAR10, ())], folders, progress)
-    digest = sha256_of(path)
+    digest = sha256(path)
     notes = () if digest == _CIFAR10.sha256 else (f"{path} is not the official file byte for byte (sha256 {digest})",)
     parts: dict[str, bytes] = {}
     try:

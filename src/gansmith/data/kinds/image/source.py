@@ -6,7 +6,8 @@ import csv
 import itertools
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,14 +16,66 @@ import numpy as np
 from ....options import DataOptions
 from ...archives import Tar, Zip
 from ...found import Report
-from ...listing import MOST_BYTES, Bytes, Files, Folder, Table, printable
+from ...listing import MOST_BYTES, Bytes, Files, Folder, Listing, Table, printable
 from ...plan import Block, Plan
-from .decode import SUFFIXES, Bad, decode
+from .decode import SUFFIXES, Bad, Target, decode
 from .inspect import report_of_pictures
 from .survey import choose, survey
 
-_AT_ONCE = 16
-"""Files read at once, where two of each row are read together."""
+RANGES = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "float32": None}
+"""The stored values that become -1 and 1; those of float pictures are measured."""
+
+
+def decode_each(
+    payload: tuple[int, Sequence[Bytes]], known: Mapping[int, str], put: Callable[[int, bytes], None]
+) -> dict[int, str]:
+    """Hand the bytes of each file to `put`, with its place; the places of bad files, and why.
+
+    `payload`: the number of the first file, and the files; `known`: files that are bad already, by number.
+    """
+    first, files = payload
+    bad: dict[int, str] = {}
+    for i, file in enumerate(files):
+        if first + i in known:
+            bad[i] = known[first + i]
+            continue
+        try:
+            with file.open() as f:
+                put(i, f.read())
+        except Bad as error:
+            bad[i] = str(error)
+        except OSError as error:
+            bad[i] = error.strerror or str(error)
+    return bad
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureReader:
+    """Picture files, decoded into what all of them become."""
+
+    files: Files
+    listing: Listing
+    target: Target
+    bad: Mapping[int, str]
+    """Files whose header is broken, and why."""
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """The number of the first file, and the files."""
+        for (first, _), batch in zip(ranges, self.files.read(self.listing, ranges, MOST_BYTES), strict=True):
+            yield first, batch
+
+    def decode(self, payload: tuple[int, Sequence[Bytes]]) -> Block:
+        """Pictures (n, H, W, C)."""
+        rows = np.zeros((len(payload[1]), *self.target.shape), self.target.dtype)
+
+        def put(i: int, data: bytes) -> None:
+            rows[i] = decode(data, self.target)
+
+        return Block(rows, decode_each(payload, self.bad, put))
+
+    def name(self, row: int) -> str:
+        """The name of the file."""
+        return printable(self.listing.names[row])
 
 
 class PictureSource:
@@ -44,18 +97,6 @@ class PictureSource:
         """Of names, sizes and times of change."""
         return self.listing.identity
 
-    def chunks(self, row_bytes: int) -> np.ndarray:
-        """Boundaries of chunks of files, for a pair."""
-        del row_bytes
-        n = len(self.listing.names)
-        return np.append(np.arange(0, n, _AT_ONCE), n)
-
-    def batches(self, chunks: np.ndarray, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
-        """What the plan's `decode` needs of each range of files."""
-        del chunks
-        for (first, _), batch in zip(ranges, self.files.read(self.listing, ranges, MOST_BYTES), strict=True):
-            yield first, batch
-
     def report(self, options: DataOptions, progress: bool) -> Report:
         """What is in it. Never raises: what keeps training from starting is told."""
         return report_of_pictures(self, options, progress)
@@ -71,43 +112,15 @@ class PictureSource:
             )
         seen = survey(self.files, listing, progress)
         target, notes = choose(self.name, seen, options, listing)
-        shape = (target.height, target.width, target.channels)
-        chunks = listing.chunks(int(np.prod(shape)) * np.dtype(target.dtype).itemsize)
-
-        def decode_chunk(given: tuple[int, list[Bytes]]) -> Block:
-            first, batch = given
-            rows = np.zeros((len(batch), *shape), target.dtype)
-            bad: dict[int, str] = {}
-            for i, file in enumerate(batch):
-                if first + i in seen.bad:
-                    bad[i] = seen.bad[first + i]
-                    continue
-                try:
-                    with file.open() as f:
-                        rows[i] = decode(f.read(), target)
-                except Bad as error:
-                    bad[i] = str(error)
-                except OSError as error:
-                    bad[i] = error.strerror or str(error)
-            return Block(rows, bad)
-
-        def payloads(wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
-            ranges = [(int(chunks[c]), int(chunks[c + 1])) for c in wanted]
-            for c, (first, _), batch in zip(wanted, ranges, self.files.read(listing, ranges, MOST_BYTES), strict=True):
-                yield c, (first, batch)
-
-        whole = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "float32": None}
         return Plan(
             source=self.name,
             digest=digest,
-            kind="image",
-            shape=shape,
+            kind=self.kind,
+            shape=target.shape,
             dtype=target.dtype,
-            bounds=whole[target.dtype],
-            chunks=chunks,
-            payloads=payloads,
-            decode=decode_chunk,
-            name=lambda i: printable(listing.names[i]),
+            bounds=RANGES[target.dtype],
+            chunks=listing.chunks(int(np.prod(target.shape)) * np.dtype(target.dtype).itemsize),
+            reader=PictureReader(files=self.files, listing=listing, target=target, bad=seen.bad),
             labels=listing.labels,
             classes=listing.classes,
             options=recorded,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from ...archives import Tar, Zip
-from ...arrays import from_memory
 from ...halves import HALVES
+from ...kind import Given, Kind, Source, all_kinds, kind_of
 from ...listing import Bytes, Files, Folder, Listing, printable
 from ...plan import Quarantined
-from ..image.arrays import ArraySource
+from ...source import recognise
 from ..image.decode import SUFFIXES
 from ..image.source import PictureSource
 from .sets import DomainSource
@@ -53,72 +53,110 @@ class _Part(Files):
             yield [file for batch in self._files.read(self._whole, ones, most) for file in batch]
 
 
-def from_arrays(given: Mapping[str, np.ndarray]) -> Paired:
-    """{"a": pictures, "b": pictures}: pairs if there are as many of both, else two domains."""
-    if set(given) != set(HALVES):
-        raise ValueError(f"fields {sorted(given)}: give {{'a': array, 'b': array}} for pairs or domains, and no more")
-    a, b = (ArraySource(arrays=from_memory(np.asarray(given[k]))) for k in HALVES)
-    for k, half in zip(HALVES, (a, b), strict=True):
-        if len(half.x.shape) < 3:
-            raise ValueError(f"{k} has shape {half.x.shape}: pictures are (N, H, W) or (N, H, W, C)")
-    if len(a.x) == len(b.x):
-        return PairSource("arrays", a, b)
-    return DomainSource("arrays", a, b)
+def from_arrays(given: Given) -> Paired:
+    """{"a": array, "b": array}: pairs if there are as many of both, else two domains."""
+    if set(given.value) != set(HALVES):
+        raise ValueError(
+            f"fields {sorted(given.value)}: give {{'a': array, 'b': array}} for pairs or domains, and no more"
+        )
+    arrays = [np.asarray(given.value[k]) for k in HALVES]
+    a, b = (_half(array, given) for array in arrays)
+    return PairSource("arrays", a, b) if len(arrays[0]) == len(arrays[1]) else DomainSource("arrays", a, b)
 
 
-def found_in(path: Path) -> Paired | None:
+def _half(value: Any, given: Given) -> Source:
+    """One of two sets that is a source of its own, of any kind. Raises `ValueError` if it is two sets itself."""
+    found = recognise(value, given.options, given.cache, given.progress)
+    if kind_of(found.kind).composite:
+        raise ValueError(f"{value} holds two sets itself: name one of them")
+    return found
+
+
+def found_in(path: Path, given: Given) -> Paired | None:
     """What a folder with trainA and trainB in it holds; None for others: folders a and b may well be classes."""
     if not ((path / "trainA").is_dir() and (path / "trainB").is_dir()):
         return None
-    return _two_folders(str(path), path, "", None)
+    return _two_folders(given.spelt, path, "", None)
 
 
-def from_text(kind: Literal["pairs", "domains"], text: str) -> Paired:
+def from_text(kind: Literal["pairs", "domains"], given: Given) -> Paired:
     """What `pairs:...` or `domains:...` names; see `open_store`.
 
-    Raises `FileNotFoundError` if it is not there, `ValueError` if it does not hold two sets of pictures.
+    Raises `FileNotFoundError` if it is not there, `ValueError` if it does not hold two sets of samples.
     """
-    path, words = text, []
+    path, words = given.rest, []
     while path and not Path(path).exists() and ":" in path:
         path, _, word = path.rpartition(":")
         words.insert(0, word)
     if not path or not Path(path).exists():
-        raise FileNotFoundError(f"{kind}:{text}: there is no {text.split(':')[0]!r}; {_HOW[kind]}")
-    name = f"{kind}:{text}"
+        raise FileNotFoundError(f"{given.spelt}: there is no {given.rest.split(':')[0]!r}; {_HOW[kind]}")
     if words in (["left"], ["right"]) and kind == "pairs":
-        return JoinedSource(name, PictureSource(_files(Path(path))), words == ["left"])
+        return JoinedSource(given.spelt, PictureSource(_files(Path(path), SUFFIXES)), words == ["left"])
     if len(words) not in (0, 2):
-        raise ValueError(f"{name}: {':'.join(words)!r} is not understood; {_HOW[kind]}")
-    return _two_folders(name, Path(path), kind, (words[0], words[1]) if words else None)
+        raise ValueError(f"{given.spelt}: {':'.join(words)!r} is not understood; {_HOW[kind]}")
+    named = (words[0], words[1]) if words else None
+    if two := _two_files(Path(path), named):
+        a, b = (_half(str(file), given) for file in two)
+        return PairSource(given.spelt, a, b) if kind == "pairs" else DomainSource(given.spelt, a, b)
+    return _two_folders(given.spelt, Path(path), kind, named)
+
+
+def _two_files(folder: Path, named: tuple[str, str] | None) -> tuple[Path, Path] | None:
+    """Two files of a folder that are a set each: those named, or those called as the two folders may be."""
+    if not folder.is_dir():
+        return None
+    if named is not None:
+        a, b = (folder / name for name in named)
+        return (a, b) if a.is_file() and b.is_file() else None
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    for names in NAMES:
+        a, b = ([file for file in files if file.name.partition(".")[0] == name] for name in names)
+        if len(a) == len(b) == 1:
+            return a[0], b[0]
+    return None
 
 
 _HOW = {
-    "pairs": "write pairs:SRC for a folder or zip that holds folders a and b (A and B, trainA and trainB), "
-    "pairs:SRC:FOLDER_A:FOLDER_B for other names, or pairs:SRC:left for pictures that hold both halves side by side, "
+    "pairs": "write pairs:SRC for a folder or zip that holds folders or files a and b (A and B, trainA and trainB), "
+    "pairs:SRC:A:B for other names, or pairs:SRC:left for pictures that hold both halves side by side, "
     "a on the left (pairs:SRC:right: a on the right)",
-    "domains": "write domains:SRC for a folder or zip that holds folders a and b (A and B, trainA and trainB), or "
-    "domains:SRC:FOLDER_A:FOLDER_B for other names",
+    "domains": "write domains:SRC for a folder or zip that holds folders or files a and b (A and B, trainA and "
+    "trainB), or domains:SRC:A:B for other names",
 }
 
 
-def _files(path: Path) -> Files:
+def _files(path: Path, suffixes: frozenset[str]) -> Files:
     if path.is_dir():
-        return Folder(path, SUFFIXES)
+        return Folder(path, suffixes)
     if path.suffix.lower() == ".zip":
-        return Zip(path, SUFFIXES)
+        return Zip(path, suffixes)
     if path.suffix.lower() in (".tar", ".tgz", ".gz", ".bz2", ".xz"):
-        return Tar(path, SUFFIXES)
-    raise ValueError(f"{path} is neither a folder nor a zip of pictures")
+        return Tar(path, suffixes)
+    raise ValueError(f"{path} is neither a folder nor a zip of samples")
+
+
+def _listed(path: Path) -> tuple[Kind, Files, Listing]:
+    """The files of the kind that has most of them, of all kinds whose samples are a file each."""
+    best: tuple[int, Kind, Files, Listing] | None = None
+    for kind in all_kinds():
+        if not kind.suffixes:
+            continue
+        files = _files(path, kind.suffixes)
+        listing = files.listing()
+        count = sum(PurePosixPath(name).suffix.lower() in kind.suffixes for name in listing.names)
+        if best is None or count > best[0]:
+            best = count, kind, files, listing
+    assert best is not None
+    return best[1:]
 
 
 def _two_folders(name: str, path: Path, kind: str, folders: tuple[str, str] | None) -> Paired:
-    files = _files(path)
-    if isinstance(files, Tar):
+    if isinstance(_files(path, frozenset()), Tar):
         raise ValueError(f"{name}: a tar is read from front to end, and two folders of it cannot: unpack it, or zip it")
-    whole = files.listing()
+    of, files, whole = _listed(path)
     notes: list[str] = []
     if folders is None:
-        folders = _find(name, whole, notes)
+        folders = _find(name, of.samples, whole, notes)
     members: dict[str, dict[str, int]] = {}
     for half, folder in zip(HALVES, folders, strict=True):
         prefix = PurePosixPath(folder.strip("/")).as_posix() + "/"
@@ -126,7 +164,7 @@ def _two_folders(name: str, path: Path, kind: str, folders: tuple[str, str] | No
         if not inside:
             there = sorted({PurePosixPath(n).parent.as_posix() for n in whole.names})
             raise ValueError(
-                f"{name}: there are no pictures in {folder!r} of {path}; folders with pictures: "
+                f"{name}: there are no {of.samples} in {folder!r} of {path}; folders with {of.samples}: "
                 f"{', '.join(map(printable, there[:8])) or 'none'}"
             )
         members[half] = inside
@@ -142,7 +180,7 @@ def _two_folders(name: str, path: Path, kind: str, folders: tuple[str, str] | No
                 f"{len(keyed['b'])} match (say pairs:{path} for those alone)"
             )
         a, b = (
-            _part(f"{path}/{f}", files, whole, sorted(members[h].values()), aside, f)
+            _part(of, f"{path}/{f}", files, whole, sorted(members[h].values()), aside, f)
             for h, f in zip(HALVES, folders, strict=True)
         )
         return DomainSource(name, a, b, tuple(notes))
@@ -164,24 +202,24 @@ def _two_folders(name: str, path: Path, kind: str, folders: tuple[str, str] | No
     if not kind:
         notes.append(f"{folders[0]} and {folders[1]} hold pairs: the {len(matched)} file names match one to one")
     a, b = (
-        _part(f"{path}/{f}", files, whole, [keyed[h][stem] for stem in matched], (), "")
+        _part(of, f"{path}/{f}", files, whole, [keyed[h][stem] for stem in matched], (), "")
         for h, f in zip(HALVES, folders, strict=True)
     )
     return PairSource(name, a, b, tuple(aside), tuple(notes))
 
 
 def _part(
-    name: str, files: Files, whole: Listing, picked: list[int], aside: Sequence[Quarantined], folder: str
-) -> PictureSource:
+    kind: Kind, name: str, files: Files, whole: Listing, picked: list[int], aside: Sequence[Quarantined], folder: str
+) -> Source:
     own = [q for q in aside if q.name.startswith(f"{folder.strip('/')}/")]
-    return PictureSource(_Part(name, files, whole, picked, own))
+    return kind.source_of(_Part(name, files, whole, picked, own))
 
 
 def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def _find(name: str, whole: Listing, notes: list[str]) -> tuple[str, str]:
+def _find(name: str, samples: str, whole: Listing, notes: list[str]) -> tuple[str, str]:
     """The two folders of a listing whose names say that they are a and b."""
     folders = {parent.as_posix() for n in whole.names for parent in PurePosixPath(n).parents if parent.name}
     found = []
@@ -204,5 +242,5 @@ def _find(name: str, whole: Listing, notes: list[str]) -> tuple[str, str]:
     _, a, b = chosen[0]
     rest = sum(not n.startswith((f"{a}/", f"{b}/")) for n in whole.names)
     if rest:
-        notes.append(f"{rest} pictures outside {a} and {b} are not used (other splits stay unseen)")
+        notes.append(f"{rest} {samples} outside {a} and {b} are not used (other splits stay unseen)")
     return a, b

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ....options import DataOptions
 from ...found import Report
 from ...kind import Source, kind_of, read_spec
-from ...pack import FORMAT, MANIFEST, claim, pack
+from ...pack import FORMAT, MANIFEST, claim, write_manifest
 from ...plan import Plan, Quarantined, quarantine_notes
 from ...spec import DataSpec
 from .inspect import together
@@ -19,7 +19,7 @@ from .inspect import together
 
 @dataclass(frozen=True)
 class DomainSource:
-    """Two sources of one kind that are not aligned, of any two counts."""
+    """Two sources that are not aligned, of any two counts."""
 
     kind: ClassVar[str] = "domains"
     name: str
@@ -58,14 +58,14 @@ def pack_domains(
         manifests = {}
         for half, part in source.halves.items():
             if not (work / half / MANIFEST).is_file():
-                pack(part.plan(options, f"{digest} {half}", recorded, progress), work / half, progress)
+                kind_of(part.kind).pack(part, options, f"{digest} {half}", recorded, work / half, progress)
             manifests[half] = json.loads((work / half / MANIFEST).read_text(encoding="utf-8"))
         parts = {half: read_spec(manifest["spec"]) for half, manifest in manifests.items()}
         # Class folders within a domain are no labels of the whole.
         parts = {half: replace(part, classes=()) for half, part in parts.items()}
         spec = DataSpec(kind="domains", shape=parts["b"].shape, codec=parts["b"].codec, parts=parts)
         quarantined = [q for manifest in manifests.values() for q in manifest["quarantined"]]
-        samples = kind_of(parts["b"].kind).samples
+        a, b = (kind_of(part.kind).samples for part in parts.values())
         counts = {half: manifest["count"] for half, manifest in manifests.items()}
         manifest = {
             "format": FORMAT,
@@ -79,7 +79,7 @@ def pack_domains(
             "ignored": [name for manifest in manifests.values() for name in manifest["ignored"]],
             "notes": [
                 *source.notes,
-                f"{counts['a']} {samples} of a, {counts['b']} of b",
+                f"{counts['a']} {a} of a, {counts['b']} {'' if a == b else f'{b} '}of b",
                 *(
                     f"{half}: {note}"
                     for half, manifest in manifests.items()
@@ -89,12 +89,7 @@ def pack_domains(
                 *quarantine_notes([Quarantined(*q) for q in quarantined]),
             ],
         }
-        part = work / f"{MANIFEST}.part"
-        with part.open("w", encoding="utf-8") as f:
-            f.write(json.dumps(manifest, indent=1) + "\n")
-            f.flush()
-            os.fsync(f.fileno())
-        part.replace(work / MANIFEST)
+        write_manifest(work, manifest)
         if final.is_dir() and not any(final.iterdir()):
             final.rmdir()
         os.replace(work, final)

@@ -1,7 +1,7 @@
-"""Two sets of pictures as one source: pairs that belong together row by row, or two domains that do not.
+"""Two sets of samples as one source of pairs, which belong together row by row.
 
 A pair is packed as one row, so that a broken half takes its partner with it: `x.npy` holds the bytes of both, and the
-store's fields `a` and `b` are views of it. Two domains are two ordinary stores in one folder, of any two counts.
+store's fields `a` and `b` are views of it.
 """
 
 from __future__ import annotations
@@ -15,23 +15,48 @@ import numpy as np
 
 from ....options import DataOptions
 from ...found import Report
-from ...halves import HALVES, HalfSource, joined_rows
-from ...listing import MOST_BYTES, Bytes, printable
-from ...plan import Block, Plan, Quarantined
+from ...halves import HALVES, joined_rows
+from ...kind import Source
+from ...listing import Bytes
+from ...plan import Block, Plan, Quarantined, Reader
 from ..image.decode import Bad, decode, fit_array, read_header
-from ..image.source import PictureSource
+from ..image.source import RANGES, PictureReader, PictureSource, decode_each
 from ..image.survey import choose, survey
 from .inspect import halved, report_of_joined, together
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairReader:
+    """Two readers side by side."""
+
+    halves: Mapping[str, Plan]
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[Any, ...]]:
+        """What each half's own reader decodes."""
+        yield from zip(*(plan.reader.read(ranges) for plan in self.halves.values()), strict=True)
+
+    def decode(self, payload: tuple[Any, ...]) -> Block:
+        """Rows (n, bytes) of both."""
+        blocks = [plan.reader.decode(part) for plan, part in zip(self.halves.values(), payload, strict=True)]
+        bad: dict[int, str] = {}
+        for half, block in zip(HALVES, blocks, strict=True):
+            # Without a reason a row would not be listed (a file that is no picture); but half of a pair is missing.
+            bad |= {i: f"{half} {reason or 'cannot be used'}" for i, reason in block.bad.items() if i not in bad}
+        return Block(joined_rows([block.rows for block in blocks]), bad)
+
+    def name(self, row: int) -> str:
+        """The name of a's row."""
+        return self.halves["a"].reader.name(row)
+
+
 @dataclass(frozen=True)
 class PairSource:
-    """Two sources of as many pictures, row i of one belonging to row i of the other."""
+    """Two sources of as many rows, row i of one belonging to row i of the other."""
 
     kind: ClassVar[str] = "pairs"
     name: str
-    a: HalfSource
-    b: HalfSource
+    a: Source
+    b: Source
     quarantined: tuple[Quarantined, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -40,38 +65,29 @@ class PairSource:
         """Equal for equal content."""
         return f"pairs {self.a.identity} {self.b.identity}"
 
+    @property
+    def halves(self) -> dict[str, Source]:
+        """Both, by name."""
+        return {"a": self.a, "b": self.b}
+
     def plan(self, options: DataOptions, digest: str, recorded: dict[str, Any], progress: bool) -> Plan:
-        """One row is both pictures. Raises `ValueError` if a half cannot be planned."""
-        halves = {k: half.plan(options, digest, recorded, progress) for k, half in self.halves.items()}
-        row_bytes = sum(plan.row_bytes for plan in halves.values())
-        chunks = self.a.chunks(row_bytes)
-
-        def payloads(wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
-            ranges = [(int(chunks[c]), int(chunks[c + 1])) for c in wanted]
-            both = zip(wanted, *(half.batches(chunks, ranges) for half in self.halves.values()), strict=True)
-            yield from ((c, parts) for c, *parts in both)
-
-        def decode_chunk(given: Sequence[Any]) -> Block:
-            blocks = [plan.decode(part) for plan, part in zip(halves.values(), given, strict=True)]
-            bad: dict[int, str] = {}
-            for half, block in zip(HALVES, blocks, strict=True):
-                # Without a reason a file is no picture and would not be listed; but half of a pair is missing then.
-                bad |= {i: f"{half} {reason or 'is not a picture'}" for i, reason in block.bad.items() if i not in bad}
-            return Block(joined_rows([block.rows for block in blocks]), bad)
-
-        plans = list(halves.values())
-        return _plan(
-            self,
-            digest,
-            recorded,
-            halves,
-            chunks,
-            payloads,
-            decode_chunk,
-            name=plans[0].name,
+        """One row is both samples. Raises `ValueError` if a half cannot be planned, or one has more rows."""
+        plans = {k: half.plan(options, digest, recorded, progress) for k, half in self.halves.items()}
+        a, b = plans["a"], plans["b"]
+        if a.rows != b.rows:
+            raise ValueError(f"{self.name}: a holds {a.rows:,} samples, b {b.rows:,}: pairs need as many of both")
+        for half, plan in plans.items():
+            if plan.quarantined:  # of a table: they are no rows of the plan, so the others would have moved up
+                q = plan.quarantined[0]
+                raise ValueError(
+                    f"{self.name}: {half} has {len(plan.quarantined)} that cannot be read ({q.name}: {q.reason}), so "
+                    "it is not known which row belongs to which: mend them, or take them out of both"
+                )
+        return replace(
+            _plan(self, digest, recorded, plans, PairReader(halves=plans), np.union1d(a.chunks, b.chunks)),
             quarantined=self.quarantined,
-            ignored=tuple(sorted({name for plan in plans for name in plan.ignored})),
-            notes=(*self.notes, *(f"{k}: {note}" for k, plan in halves.items() for note in plan.notes)),
+            ignored=tuple(sorted({name for plan in plans.values() for name in plan.ignored})),
+            notes=(*self.notes, *(f"{k}: {note}" for k, plan in plans.items() for note in plan.notes)),
         )
 
     def report(self, options: DataOptions, progress: bool) -> Report:
@@ -79,10 +95,38 @@ class PairSource:
         parts = {name: half.report(options, progress) for name, half in self.halves.items()}
         return together(self.name, self.kind, parts, self.quarantined, self.notes, smaller=True)
 
-    @property
-    def halves(self) -> dict[str, HalfSource]:
-        """Both, by name."""
-        return {"a": self.a, "b": self.b}
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedReader:
+    """Pictures that are cut in the middle."""
+
+    pictures: PictureReader
+    """Which decodes one half."""
+    left_is_a: bool
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """The number of the first file, and the files."""
+        return self.pictures.read(ranges)
+
+    def decode(self, payload: tuple[int, Sequence[Bytes]]) -> Block:
+        """Rows (n, bytes) of both halves."""
+        target = self.pictures.target
+        halves = np.zeros((2, len(payload[1]), *target.shape), target.dtype)
+
+        def put(i: int, data: bytes) -> None:
+            header = read_header(io.BytesIO(data))
+            if header.width % 2:
+                raise Bad(f"is {header.width} pixels wide: two halves side by side have an even width")
+            whole = decode(data, replace(target, height=header.height, width=header.width))
+            for half, cut in enumerate(np.split(whole[None], 2, axis=2)):
+                halves[half, i] = fit_array(cut, target)[0]
+
+        bad = decode_each(payload, self.pictures.bad, put)
+        return Block(joined_rows(list(halves if self.left_is_a else halves[::-1])), bad)
+
+    def name(self, row: int) -> str:
+        """The name of the file."""
+        return self.pictures.name(row)
 
 
 @dataclass(frozen=True)
@@ -99,6 +143,11 @@ class JoinedSource:
         """Equal for equal content."""
         return f"joined {self.left_is_a} {self.pictures.identity}"
 
+    @property
+    def halves(self) -> dict[str, Source]:
+        """Both are of the same pictures."""
+        return {"a": self.pictures, "b": self.pictures}
+
     def report(self, options: DataOptions, progress: bool) -> Report:
         """What is in the pictures, with the size of a half."""
         return report_of_joined(self.name, self.pictures, options, progress)
@@ -110,60 +159,22 @@ class JoinedSource:
             raise ValueError(f"there are no pictures in {files.name}")
         seen = survey(files, listing, progress)
         target, notes = choose(self.name, halved(seen), options, listing)
-        shape = (target.height, target.width, target.channels)
+        pictures = PictureReader(files=files, listing=listing, target=target, bad=seen.bad)
         half = Plan(
             source=self.name,
             digest=digest,
-            kind="image",
-            shape=shape,
+            kind=self.pictures.kind,
+            shape=target.shape,
             dtype=target.dtype,
-            bounds={"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "float32": None}[target.dtype],
+            bounds=RANGES[target.dtype],
             chunks=np.array([0, len(listing.names)]),
-            payloads=lambda wanted: iter(()),
-            decode=lambda given: Block(given, {}),
-            name=lambda i: printable(listing.names[i]),
+            reader=pictures,
             options=recorded,
         )
-        chunks = listing.chunks(2 * half.row_bytes)
-
-        def payloads(wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
-            ranges = [(int(chunks[c]), int(chunks[c + 1])) for c in wanted]
-            for c, (first, _), batch in zip(wanted, ranges, files.read(listing, ranges, MOST_BYTES), strict=True):
-                yield c, (first, batch)
-
-        def decode_chunk(given: tuple[int, list[Bytes]]) -> Block:
-            first, batch = given
-            halves = np.zeros((2, len(batch), *shape), target.dtype)
-            bad: dict[int, str] = {}
-            for i, file in enumerate(batch):
-                if first + i in seen.bad:
-                    bad[i] = seen.bad[first + i]
-                    continue
-                try:
-                    with file.open() as f:
-                        content = f.read()
-                    header = read_header(io.BytesIO(content))
-                    if header.width % 2:
-                        raise Bad(f"is {header.width} pixels wide: two halves side by side have an even width")
-                    whole = decode(content, replace(target, height=header.height, width=header.width))
-                    for half, cut in enumerate(np.split(whole[None], 2, axis=2)):
-                        halves[half, i] = fit_array(cut, target)[0]
-                except Bad as error:
-                    bad[i] = str(error)
-                except OSError as error:
-                    bad[i] = error.strerror or str(error)
-            return Block(joined_rows(list(halves if self.left_is_a else halves[::-1])), bad)
-
+        reader = JoinedReader(pictures=pictures, left_is_a=self.left_is_a)
         where = "left" if self.left_is_a else "right"
-        return _plan(
-            self,
-            digest,
-            recorded,
-            {"a": half, "b": half},
-            chunks,
-            payloads,
-            decode_chunk,
-            name=half.name,
+        return replace(
+            _plan(self, digest, recorded, {"a": half, "b": half}, reader, listing.chunks(2 * half.row_bytes)),
             quarantined=tuple(listing.quarantined),
             ignored=tuple(sorted([*listing.ignored, *seen.ignored])),
             notes=(f"each picture is a pair: a is the {where} half", *notes),
@@ -175,22 +186,18 @@ def _plan(
     digest: str,
     recorded: dict[str, Any],
     halves: Mapping[str, Plan],
+    reader: Reader,
     chunks: np.ndarray,
-    payloads: Any,
-    decode_chunk: Any,
-    **rest: Any,
 ) -> Plan:
     return Plan(
         source=source.name,
         digest=digest,
-        kind="pairs",
+        kind=source.kind,
         shape=(sum(plan.row_bytes for plan in halves.values()),),
         dtype="uint8",
         bounds=None,
         chunks=chunks,
-        payloads=payloads,
-        decode=decode_chunk,
+        reader=reader,
         options=recorded,
-        parts=dict(halves),
-        **rest,
+        parts=halves,
     )

@@ -39,8 +39,7 @@ _TIMES = frozenset({"time", "timestamp", "datetime", "date", "t", "ts"})
 _SPANS = frozenset(
     (
         *("day", "days", "week", "weeks", "month", "months", "year", "years", "hour", "hours", "minute"),
-        *("minutes", "second", "seconds", "step", "steps", "visit", "occasion", "age", "period", "wave"),
-        *("round"),
+        *("minutes", "second", "seconds", "step", "steps", "visit", "occasion", "age", "period", "wave", "round"),
     )
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")

@@ -18,12 +18,31 @@ from ..table.infer import codes_of
 from ..table.source import find_name, read_csv
 from .codec import SeriesCodec, stored_lengths
 from .inspect import report_of_series
-from .read import find_columns, load_array, of_cells, read_series
+from .read import Steps, find_columns, load_array, of_cells, read_series
 
 READING = 1
 """Raised where the same file comes to be read as other series: stores that were packed before are left alone."""
 MOST_SEEN = 10_000
 """Series that a report looks at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesReader:
+    """Series as they are stored: all steps were read to tell what their columns are."""
+
+    steps: Steps
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        """The ranges themselves."""
+        yield from ranges
+
+    def decode(self, payload: tuple[int, int]) -> Block:
+        """Series (n, T, D) float64; all of them are good."""
+        return Block(self.steps.samples(*payload), {})
+
+    def name(self, row: int) -> str:
+        """The number of the series."""
+        return row_name(row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +68,6 @@ class SeriesSource:
         del progress
         steps = read_series(self.path, options)
         shape = (steps.most, steps.rows.shape[1])
-        chunks = even_chunks(len(steps), shape[0] * shape[1] * 8)
-
-        def payloads(wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
-            for c in wanted:
-                yield c, (int(chunks[c]), int(chunks[c + 1]))
-
         return Plan(
             source=self.name,
             digest=digest,
@@ -62,10 +75,8 @@ class SeriesSource:
             shape=shape,
             dtype="float64",
             bounds=None,
-            chunks=chunks,
-            payloads=payloads,
-            decode=lambda part: Block(steps.samples(*part), {}),
-            name=row_name,
+            chunks=even_chunks(len(steps), shape[0] * shape[1] * 8),
+            reader=SeriesReader(steps=steps),
             options=recorded,
             quarantined=steps.bad,
             notes=steps.notes,

@@ -27,6 +27,7 @@ class Tables(Kind):
 
     name = "table"
     samples = "rows"
+    title = "tables"
     sources = ("a .csv, .tsv or .parquet table",)
     example = "people.csv"
     options = frozenset({"columns"})
@@ -50,8 +51,9 @@ class Tables(Kind):
         """How long an encoded row is."""
         return f"rows of a table, encoded as {spec.shape[0]:,} numbers"
 
-    def recorded(self, options: DataOptions) -> dict[str, Any]:
+    def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
         """What stores of tables have recorded from the first, and the types that were forced."""
+        del source
         return picture_options(options) | ({"columns": options.columns} if options.columns else {})
 
     def alike(self, options: DataOptions, packed: Mapping[str, Any], spec: DataSpec) -> DataOptions:

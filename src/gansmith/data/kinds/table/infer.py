@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .cells import EPOCH
-from .column import Column, ColumnType
+from .column import Column
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NAN", "null", "NULL", "Null", "#N/A", "<NA>", "?"})
 """Cells that mean "not known", blanks around them not counted; a column writes the one it used most."""
@@ -31,81 +32,125 @@ _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\Z|[+-]?\d{1,3}\Z")
 _ID = re.compile(r"(^|[\W_])(id|uuid|guid|key|index|rowid|nr|no)\Z|^unnamed: \d+\Z|^column 1\Z", re.IGNORECASE)
 
 
-def infer_text(name: str, cells: Sequence[str], forced: str = "", *, numbers: bool = True) -> tuple[Column | None, str]:
+Told: TypeAlias = tuple[Column | None, str]
+"""What a column is, and what there is to say about it; None leaves it out."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Cells:
+    """The cells of a column of text, counted."""
+
+    name: str
+    forced: str
+    """The type it must be of, or nothing."""
+    numbers: bool
+    """Whether text may be numbers."""
+    there: dict[str, int]
+    """The cells that are not missing, and how often each is there."""
+    shared: dict[str, Any]
+    """What a `Column` of any type keeps of them."""
+
+    @functools.cached_property
+    def stripped(self) -> dict[str, str]:
+        """Each of them without blanks around it."""
+        return {v: v.strip() for v in self.there}
+
+    @property
+    def n(self) -> int:
+        """How many are not missing."""
+        return sum(self.there.values())
+
+
+def infer_text(name: str, cells: Sequence[str], forced: str = "", *, numbers: bool = True) -> Told:
     """What a column of text is, and what there is to say about it; None leaves it out.
 
-    Raises `ValueError` if it cannot be of the type that is forced.
+    Types are tried in order: a constant, a number, a date, a category. Raises `ValueError` if it cannot be of the type
+    that is forced.
     """
     counts = Counter(cells)
     blanks = {v: n for v, n in counts.items() if v.strip() in MISSING}
-    missing = sum(blanks.values())
     blank = max(blanks, key=lambda v: blanks[v]) if blanks else ""
     there = {v: n for v, n in counts.items() if v not in blanks}
-    n = len(cells) - missing
-    shared: dict[str, Any] = {"name": name, "missing": missing, "blank": blank}
     if not there:
-        shared["missing"] = 0
-        return Column(**shared, type="constant", values=(blank,), counts=(len(cells),)), "never known"
+        unknown = Column(name=name, blank=blank, type="constant", values=(blank,), counts=(len(cells),))
+        return unknown, "never known"
     if forced == "id":
         return None, "left out as you say"
-    if len(there) == 1 and not missing and forced in ("", "constant"):
-        return Column(**shared, type="constant", values=tuple(there), counts=(n,)), "the same in every row"
-    if forced == "constant":
-        raise ValueError(f"column {name} has {len(there)} values: it is no constant")
-    stripped = {v: v.strip() for v in there}
-    if not forced and {s.lower() for s in stripped.values()} == {"true", "false"}:
+    if not forced and {v.strip().lower() for v in there} == {"true", "false"}:
         forced = "boolean"
-    whole = numbers and all(_INTEGER.match(s) and abs(int(s)) < 2**53 for s in stripped.values())
-    comma = numbers and not whole and all(COMMA.match(s) for s in stripped.values())
-    if comma and all(_THOUSANDS.match(s) for s in stripped.values()):
+    shared: dict[str, Any] = {"name": name, "missing": sum(blanks.values()), "blank": blank}
+    column = _Cells(name=name, forced=forced, numbers=numbers, there=there, shared=shared)
+    return _constant(column) or _number(column) or _date(column) or _category_or_text(column)
+
+
+def _constant(c: _Cells) -> Told | None:
+    if len(c.there) == 1 and not c.shared["missing"] and c.forced in ("", "constant"):
+        return Column(**c.shared, type="constant", values=tuple(c.there), counts=(c.n,)), "the same in every row"
+    if c.forced == "constant":
+        raise ValueError(f"column {c.name} has {len(c.there)} values: it is no constant")
+    return None
+
+
+def _number(c: _Cells) -> Told | None:
+    texts, forced = c.stripped, c.forced
+    whole = c.numbers and all(_INTEGER.match(s) and abs(int(s)) < 2**53 for s in texts.values())
+    comma = c.numbers and not whole and all(COMMA.match(s) for s in texts.values())
+    if comma and all(_THOUSANDS.match(s) for s in texts.values()):
         comma = False  # 1,234 may be either: left as text, so that no number is a thousand times too small
-    infinite = {v for v, s in stripped.items() if _INFINITE.match(s)}
-    number = whole or comma or (numbers and all(v in infinite or DECIMAL.match(s) for v, s in stripped.items()))
+    infinite = {v for v, s in texts.items() if _INFINITE.match(s)}
+    number = whole or comma or (c.numbers and all(v in infinite or DECIMAL.match(s) for v, s in texts.items()))
     if forced in ("integer", "continuous") and not (whole or (number and forced == "continuous")):
-        odd = next(s for s in stripped.values() if not (_INTEGER if forced == "integer" else DECIMAL).match(s))
-        raise ValueError(f"column {name} cannot be {forced}: it holds {odd!r}")
-    if number and forced in ("", "integer", "continuous"):
-        values = {v: float(s.replace(",", ".") if comma else s) for v, s in stripped.items()}
-        if not all(map(math.isfinite, values.values())):
-            raise ValueError(
-                f"column {name} holds numbers that are not finite: make them empty cells, or leave it out with "
-                f"--columns {name.strip()}=id"
-            )
-        low, high = min(values.values()), max(values.values())
-        if not forced and whole and n >= 20 and len(there) == n and (high - low == n - 1 or _ID.search(name.strip())):
-            return None, f"left out: an id ({n:,} different whole numbers); --columns {name.strip()}=integer keeps it"
-        few = len(set(values.values())) <= (FEW_INTEGERS if whole else 2)
-        if forced or not few:
-            if whole and forced != "continuous":
-                return Column(**shared, type="integer", low=low, high=high, step=1.0, counts=(n,)), ""
-            decimals, form = _decimals([s.replace(",", ".") if comma else s for s in stripped.values()])
-            kind: ColumnType = "continuous"
-            column = Column(**shared, type=kind, low=low, high=high, counts=(n,), comma=comma)
-            return dataclasses.replace(column, decimals=decimals, form=form), ""
-        order = sorted(there, key=lambda v: values[v])
-        return _category(shared, order, there, "int" if whole else "float", comma), ""
-    if forced in ("", "date") and (date := _date(name, shared, stripped, n)) is not None:
-        return date
-    if forced == "date":
+        form = _INTEGER if forced == "integer" else DECIMAL
+        odd = next((repr(s) for s in texts.values() if not form.match(s)), "")
+        held = odd or f"text such as {next(iter(texts.values()))!r}, or numbers beyond 2^53"
+        raise ValueError(f"column {c.name} cannot be {forced}: it holds {held}")
+    if not number or forced not in ("", "integer", "continuous"):
+        return None
+    values = {v: float(s.replace(",", ".") if comma else s) for v, s in texts.items()}
+    if not all(map(math.isfinite, values.values())):
         raise ValueError(
-            f"column {name} cannot be a date: {next(iter(stripped.values()))!r} is in no format that is known"
+            f"column {c.name} holds numbers that are not finite: make them empty cells, or leave it out with "
+            f"--columns {c.name.strip()}=id"
         )
-    if forced == "boolean" and len(there) > 2:
-        raise ValueError(f"column {name} has {len(there)} values: it cannot be boolean")
-    if not forced and ((len(there) > 20 and len(there) > n / 2) or len(there) > MOST_VALUES):
+    low, high = min(values.values()), max(values.values())
+    if not forced and whole and _is_id(c, high - low):
+        return None, f"left out: an id ({c.n:,} different whole numbers); --columns {c.name.strip()}=integer keeps it"
+    if not forced and len(set(values.values())) <= (FEW_INTEGERS if whole else 2):
+        order = sorted(c.there, key=lambda v: values[v])
+        return _category(c, order, "int" if whole else "float", comma), ""
+    if whole and forced != "continuous":
+        return Column(**c.shared, type="integer", low=low, high=high, step=1.0, counts=(c.n,)), ""
+    decimals, form = _decimals([s.replace(",", ".") if comma else s for s in texts.values()])
+    column = Column(**c.shared, type="continuous", low=low, high=high, counts=(c.n,), comma=comma)
+    return dataclasses.replace(column, decimals=decimals, form=form), ""
+
+
+def _is_id(c: _Cells, span: float) -> bool:
+    """Whether whole numbers that reach over `span` number the rows: all differ, without a gap or by the name."""
+    return c.n >= 20 and len(c.there) == c.n and (span == c.n - 1 or bool(_ID.search(c.name.strip())))
+
+
+def _category_or_text(c: _Cells) -> Told:
+    if c.forced == "date":
+        raise ValueError(
+            f"column {c.name} cannot be a date: {next(iter(c.stripped.values()))!r} is in no format that is known"
+        )
+    if c.forced == "boolean" and len(c.there) > 2:
+        raise ValueError(f"column {c.name} has {len(c.there)} values: it cannot be boolean")
+    if not c.forced and ((len(c.there) > 20 and len(c.there) > c.n / 2) or len(c.there) > MOST_VALUES):
         return None, (
-            f"left out: {len(there):,} different values in {n:,} cells, as of an id or free text; "
-            f"--columns {name.strip()}=category keeps it"
+            f"left out: {len(c.there):,} different values in {c.n:,} cells, as of an id or free text; "
+            f"--columns {c.name.strip()}=category keeps it"
         )
-    order = sorted(there, key=lambda v: (stripped[v].lower() not in ("false", "true"), v.strip()))
-    column = _category(shared, order, there, "", False)
-    return (dataclasses.replace(column, type="boolean") if forced == "boolean" else column), ""
+    order = sorted(c.there, key=lambda v: (c.stripped[v].lower() not in ("false", "true"), v.strip()))
+    column = _category(c, order, "", False)
+    return (dataclasses.replace(column, type="boolean") if c.forced == "boolean" else column), ""
 
 
-def _category(shared: dict[str, Any], order: list[str], counts: dict[str, int], form: str, comma: bool) -> Column:
-    numbers = tuple(counts[v] for v in order)
+def _category(c: _Cells, order: list[str], form: str, comma: bool) -> Column:
+    numbers = tuple(c.there[v] for v in order)
     return Column(
-        **shared, type="category", values=tuple(order), counts=numbers, form=form, comma=comma, encoding="onehot"
+        **c.shared, type="category", values=tuple(order), counts=numbers, form=form, comma=comma, encoding="onehot"
     )
 
 
@@ -122,8 +167,10 @@ def _decimals(texts: Sequence[str]) -> tuple[int, str]:
     return most, "point" if 0 not in places else ""
 
 
-def _date(name: str, shared: dict[str, Any], stripped: dict[str, str], n: int) -> tuple[Column, str] | None:
-    texts = set(stripped.values())
+def _date(c: _Cells) -> Told | None:
+    if c.forced not in ("", "date"):
+        return None
+    texts = set(c.stripped.values())
     sample = next(iter(texts))
     if not any(ch.isdigit() for ch in sample) or len(sample) > 40:
         return None
@@ -136,7 +183,9 @@ def _date(name: str, shared: dict[str, Any], stripped: dict[str, str], n: int) -
     step = 86400.0
     for unit, marks in ((3600.0, ("%H",)), (60.0, ("%M",)), (1.0, ("%S",)), (1e-6, ("%f",))):
         step = unit if any(m in fits[0] for m in marks) else step
-    column = Column(**shared, type="date", low=min(seconds), high=max(seconds), step=step, form=fits[0], counts=(n,))
+    column = Column(
+        **c.shared, type="date", low=min(seconds), high=max(seconds), step=step, form=fits[0], counts=(c.n,)
+    )
     text = f"dates {fits[0]}"
     rival = [f for f in fits[1:] if f.replace("%d", "%m") == fits[0].replace("%d", "%m")]
     if rival:

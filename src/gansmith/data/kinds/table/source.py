@@ -148,6 +148,26 @@ def is_frame(source: Any) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowReader:
+    """Rows of a table as they are stored: all were read to tell what its columns are."""
+
+    rows: np.ndarray
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> Iterator[np.ndarray]:
+        """The rows themselves."""
+        for first, last in ranges:
+            yield self.rows[first:last]
+
+    def decode(self, payload: np.ndarray) -> Block:
+        """Rows (n, D) float64; all of them are good."""
+        return Block(np.array(payload), {})
+
+    def name(self, row: int) -> str:
+        """The number of the row."""
+        return row_name(row)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableSource:
     """A CSV, a parquet file or a DataFrame."""
 
@@ -174,23 +194,15 @@ class TableSource:
         """Decide what is packed. Raises `ValueError` if there is no column to learn from."""
         del progress
         codec, rows, notes, bad = self.read(options.columns)
-        chunks = even_chunks(len(rows), rows.shape[1] * 8)
-
-        def payloads(wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
-            for c in wanted:
-                yield c, rows[chunks[c] : chunks[c + 1]]
-
         return Plan(
             source=self.name,
             digest=digest,
-            kind="table",
+            kind=self.kind,
             shape=(rows.shape[1],),
             dtype="float64",
             bounds=None,
-            chunks=chunks,
-            payloads=payloads,
-            decode=lambda block: Block(np.array(block), {}),
-            name=row_name,
+            chunks=even_chunks(len(rows), rows.shape[1] * 8),
+            reader=RowReader(rows=rows),
             options=recorded,
             quarantined=tuple(bad),
             notes=tuple(notes),
@@ -233,7 +245,7 @@ def read_table(source: TableSource, columns: str = "") -> tuple[TableCodec, np.n
         if column is None:
             left_out.append(name)
 
-    if source.path is not None and not _is_parquet(source.path):
+    if source.path is not None and not is_parquet(source.path):
         cells = read_csv(source.path)
         forced = overrides(columns, cells.names)
         for name, texts in zip(cells.names, cells.columns, strict=True):
@@ -264,7 +276,8 @@ def read_table(source: TableSource, columns: str = "") -> tuple[TableCodec, np.n
     return codec, np.stack(codes, 1), notes, bad
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
+    """Whether a file is one of parquet, by its name."""
     return path.suffix.lower() in (".parquet", ".pq")
 
 
@@ -276,7 +289,7 @@ def rows_like(source: str | Path | Any, codec: TableCodec) -> tuple[np.ndarray, 
     """
     text = str(source)
     given = table_source(source if is_frame(source) else text.removeprefix("table:"))
-    if given.path is not None and not _is_parquet(given.path):
+    if given.path is not None and not is_parquet(given.path):
         cells = read_csv(given.path)
         names, column_of = cells.names, dict(zip(cells.names, cells.columns, strict=True))
     else:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ....extras import need
+from ....files import write_atomically
 from .cells import cell_texts
 from .codec import TableCodec
-from .source import _is_parquet
+from .source import is_parquet
 
 
 def write_table(codec: TableCodec, stored: np.ndarray, path: Path) -> None:
@@ -23,23 +23,23 @@ def write_table(codec: TableCodec, stored: np.ndarray, path: Path) -> None:
     there intact.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if _is_parquet(path):
-            to_frame(codec, stored).to_parquet(part, index=False)
-        elif path.name.lower().endswith((".csv", ".csv.gz", ".tsv")):
-            opened = gzip.open if path.suffix.lower() == ".gz" else open
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else codec.delimiter
-            with opened(part, "wt", encoding="utf-8", newline="") as f:
-                writer = csv.writer(f, delimiter=delimiter, lineterminator="\n")
-                writer.writerow([c.name for c in codec.columns])
-                columns = [cell_texts(c, stored[:, i]) for i, c in enumerate(codec.columns)]
-                writer.writerows(zip(*columns, strict=True))
-        else:
-            raise ValueError(f"{path} is no name for a table: .csv, .csv.gz, .tsv or .parquet")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    if is_parquet(path):
+        frame = to_frame(codec, stored)
+        write_atomically(path, lambda part: frame.to_parquet(part, index=False))
+    elif path.name.lower().endswith((".csv", ".csv.gz", ".tsv")):
+        write_atomically(path, lambda part: _write_csv(codec, stored, part, path.suffix.lower()))
+    else:
+        raise ValueError(f"{path} is no name for a table: .csv, .csv.gz, .tsv or .parquet")
+
+
+def _write_csv(codec: TableCodec, stored: np.ndarray, part: Path, suffix: str) -> None:
+    opened = gzip.open if suffix == ".gz" else open
+    delimiter = "\t" if suffix == ".tsv" else codec.delimiter
+    with opened(part, "wt", encoding="utf-8", newline="") as f:
+        writer = csv.writer(f, delimiter=delimiter, lineterminator="\n")
+        writer.writerow([c.name for c in codec.columns])
+        columns = [cell_texts(c, stored[:, i]) for i, c in enumerate(codec.columns)]
+        writer.writerows(zip(*columns, strict=True))
 
 
 def to_frame(codec: TableCodec, stored: np.ndarray) -> Any:

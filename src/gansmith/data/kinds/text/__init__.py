@@ -23,6 +23,7 @@ class Texts(Kind):
 
     name = "text"
     samples = "lines of text"
+    title = "text"
     sources = ("a .txt of lines", "text:FILE.csv#column", "toy:oracle")
     example = "lines.txt"
     options = frozenset({"text_level", "text_lowercase", "text_min_count", "text_max_vocabulary", "text_max_length"})

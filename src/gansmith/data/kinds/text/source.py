@@ -50,6 +50,31 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LineReader:
+    """Lines of text as rows of token numbers."""
+
+    found: Found
+
+    def read(self, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Sequence[str]]]:
+        """The number of the first line, and the lines."""
+        for first, last in ranges:
+            yield first, self.found.lines[first:last]
+
+    def decode(self, payload: tuple[int, Sequence[str]]) -> Block:
+        """Rows (n, T) int32."""
+        first, lines = payload
+        bad = {i: self.found.bad[first + i] for i in range(len(lines)) if first + i in self.found.bad}
+        rows = np.zeros((len(lines), self.found.length), np.int32)
+        kept = [i for i in range(len(lines)) if i not in bad]
+        rows[kept] = self.found.codec.numbers([lines[i] for i in kept], self.found.length)
+        return Block(rows, bad)
+
+    def name(self, row: int) -> str:
+        """The number of the line, counted from 1."""
+        return f"line {row + 1}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextSource:
     """Lines of text; all are held in memory while they are packed."""
 
@@ -122,33 +147,16 @@ class TextSource:
         """Decide what is packed. Raises `ValueError` if no line is usable."""
         del progress
         found = self.look(options)
-        chunks = even_chunks(len(found.lines), found.length * 4)
-
-        def payloads(wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
-            for c in wanted:
-                first, last = int(chunks[c]), int(chunks[c + 1])
-                yield c, (first, found.lines[first:last])
-
-        def decode(given: tuple[int, Sequence[str]]) -> Block:
-            first, lines = given
-            bad = {i: found.bad[first + i] for i in range(len(lines)) if first + i in found.bad}
-            rows = np.zeros((len(lines), found.length), np.int32)
-            kept = [i for i in range(len(lines)) if i not in bad]
-            rows[kept] = found.codec.numbers([lines[i] for i in kept], found.length)
-            return Block(rows, bad)
-
         return Plan(
             source=self.name,
             digest=digest,
-            kind="text",
+            kind=self.kind,
             shape=(found.length,),
             dtype="int32",
             bounds=None,
             codec=found.codec,
-            chunks=chunks,
-            payloads=payloads,
-            decode=decode,
-            name=lambda i: f"line {i + 1}",
+            chunks=even_chunks(len(found.lines), found.length * 4),
+            reader=LineReader(found=found),
             options=recorded,
             notes=found.notes,
         )
