@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from gansmith.asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
+from gansmith.data.kinds.series.codec import SeriesCodec
 from gansmith.model.draw import apply_to, draw_samples
 from gansmith.model.model import Model
 from gansmith.model.saved import load, save_model
@@ -78,6 +79,20 @@ def table(holes: bool) -> tuple[DataSpec, np.ndarray]:
     return DataSpec(kind="table", shape=(codec.width,), codec=codec), rows
 
 
+def series() -> tuple[DataSpec, np.ndarray]:
+    """A number and a category that change, of 1 to 6 steps, and their 80 stored rows."""
+    random = np.random.default_rng(2)
+    raw = np.stack((random.normal(size=(80, 6)).cumsum(1), random.integers(0, 3, (80, 6))), 2).astype(np.float64)
+    raw[np.arange(6) >= random.integers(1, 7, (80, 1))] = np.nan
+    low, high = float(np.nanmin(raw[..., 0])), float(np.nanmax(raw[..., 0]))
+    columns = (
+        Column(name="x", type="continuous", low=low, high=high),
+        Column(name="c", type="category", values=("a", "b", "c"), counts=(1, 1, 1), encoding="onehot"),
+    )
+    codec = SeriesCodec(columns=columns, static=(False, False))
+    return DataSpec(kind="series", shape=codec.shape((6, 2)), codec=codec), raw
+
+
 SPECS = {
     "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec(), classes=("no", "yes")),
     "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec(), classes=("no", "yes")),
@@ -93,11 +108,13 @@ SPECS = {
         shape=(5,),
         codec=TextCodec(level="word", vocabulary=("<end>", "<unk>", *"abcdefg"), end=0, unknown=1),
     ),
+    "series": series()[0],
 }
 ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
 SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1, "pac": 2, "hint_rate": 0.1}
 SMALL |= {"margin": 0.01}  # among the energies of untrained fakes: far above them all margins are alike
 SMALL |= {"likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2, "density_steps": 1}
+SMALL |= {"embedding_steps": 1, "supervised_steps": 1, "hidden": 8, "layers": 2, "rests_below": 1.5, "cell": 8}
 SMALL |= {"burn_in": 1, "lr": 2e-4}  # three longer steps of a tiny D meet a hinge, and then nothing moves
 """Fields that set the size of networks and the length of stages, made tiny here; and chances of cells, so that few
 rows hold some."""
@@ -160,6 +177,9 @@ def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice
         if spec.kind == "table":
             return rows_of_a_table(k)
         generator = torch.Generator().manual_seed(k)
+        if spec.kind == "series":
+            picked = torch.randint(0, 80, (BATCH,), generator=generator).numpy()
+            return {"x": spec.codec.encode(torch.from_numpy(series()[1][picked])).to(dtype)[rows]}
         if spec.kind == "text":
             return {"x": tokens(spec, generator)[rows]}
         shapes = {k: part.shape for k, part in spec.parts.items()} or {"x": spec.shape}
