@@ -40,6 +40,8 @@ TINY = {
     "ctgan": "--width 16 --pac 2",
     "gain": "--width 16 --evaluate-every 1600",
     "impute_gan": "--width 16 --evaluate-every 1600",
+    "timegan": "--hidden 6 --layers 2 --embedding-steps 60 --supervised-steps 40",
+    "doppelganger": "--width 8 --cell 8 --d-width 12",
     "seqgan": "--hidden 8 --embedding 8 --width 4 --rollouts 2 --rollout-keep 0.8 --discriminator-moves 2 "
     "--likelihood-steps 120 --discriminator-steps 20",
 }
@@ -75,6 +77,11 @@ def source(recipe: str, folder: Path) -> str:
             path = folder / "rows.csv"
             path.write_text("\n".join(("height,count,kind", *rows)) + "\n")
             return str(path)
+        case "timegan" | "doppelganger":
+            steps = [f"{k},{t},{random.normal():.3f},{'ab'[k % 2]}" for k in range(60) for t in range(3 + k % 4)]
+            path = folder / "steps.csv"
+            path.write_text("\n".join(("id,time,x,group", *steps)) + "\n")
+            return f"series:{path}"
         case "seqgan":
             path = folder / "lines.txt"
             path.write_text("\n".join(" ".join(random.choice(list("abcdefg"), 6)) for _ in range(200)) + "\n")

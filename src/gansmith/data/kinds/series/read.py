@@ -299,8 +299,6 @@ def read_times(path: Path, name: str, cells: Sequence[str]) -> tuple[Column, np.
     else:
         texts, kind = list(cells), "date"
     try:
-        if len(set(numbers)) == 1 == len(set(there)):
-            raise ValueError("it is the same in every row")
         column, _ = infer_text(name, texts, kind)
     except ValueError as error:
         odd = Counter(c for c in there if not DECIMAL.match(c)).most_common(1)
