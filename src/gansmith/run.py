@@ -151,6 +151,11 @@ class Run:
             old.with_suffix(".safetensors").unlink(missing_ok=True)
         return Checkpoint(path, full)
 
+    def finish(self, checkpoint: Path) -> None:
+        """Note in a checkpoint that training ended there and that all that a finished run holds is written."""
+        note = checkpoint.with_suffix(".json")
+        write_json(note, {**read_json(note), "finished": True})
+
     def newest(self, say: Callable[[str], object]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The tensors and note of the newest whole checkpoint; None if none was ever saved.
 

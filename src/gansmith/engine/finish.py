@@ -6,27 +6,49 @@ from pathlib import Path
 
 from .. import show
 from ..judge.watch import earlier_scores
+from ..model.saved import model_images
+from ..run import Run
 from .film import Film
 from .session import Session
 
 
-def finish(s: Session, film: Film) -> None:
-    """Draw the last frame, the film and the curves, and say what there is now and what can be done with it."""
+def complete(s: Session, film: Film) -> None:
+    """Draw the last frame, the film and the curves, on the first rank. Raises `OSError` on a full disk."""
     if s.ranks.rank > 0:
         return
-    path, images = s.run.path, s.at.images
-    if images:
+    if s.at.images:
         film.look(s.at)
-    frames = sorted((path / "samples").glob("*.png"))
-    show.film(frames, path / "film.gif")
-    show.curves(s.run.log(), path / "curves.png")
+    show.film(sorted((s.run.path / "samples").glob("*.png")), s.run.path / "film.gif")
+    show.curves(s.run.log(), s.run.path / "curves.png")
+
+
+def missing(run: Run, chosen_by: str) -> str:
+    """What a run that says it is finished lacks of what a finished run holds; empty if nothing.
+
+    Files may have been deleted, or an older gansmith was killed after its last checkpoint and before the rest.
+    """
+    images, path = run.progress()["images"], run.path
+    reached = model_images(path / "model")
+    if reached is None or (reached < images and not chosen_by):
+        return "the model"
+    frames = sorted(file for file in (path / "samples").glob("*") if file.stem.isdigit())
+    if images and (not frames or int(frames[-1].stem) < images):
+        return "the last frame"
+    film = not any(file.suffix == ".png" for file in frames) or (path / "film.gif").is_file()
+    return "" if film and (path / "curves.png").is_file() else "the film or the curves"
+
+
+def summary(s: Session, film: Film) -> str:
+    """What there is now and what can be done with it, in words."""
+    path, images = s.run.path, s.at.images
+    pictures = any((path / "samples").glob("*.png"))
     rate = images / s.at.seconds if s.at.seconds else 0.0
     out = {"table": "rows.csv", "text": "lines.txt"}.get(s.spec.kind, "grid.png")
     use = f"sample {path} -n 64 --out {out}" if s.recipe.from_noise else f"apply {path} INPUT --out OUT"
-    s.say(
+    return (
         f"done: {images:,} images in {s.at.seconds:.0f} s ({rate:,.0f} a second)\n"
-        f"  {path}/{'film.gif' if frames else 'samples/'}    {film} through training"
-        f"{f'; {path}/samples/ holds the frames' if frames else ''}\n"
+        f"  {path}/{'film.gif' if pictures else 'samples/'}    {film} through training"
+        f"{f'; {path}/samples/ holds the frames' if pictures else ''}\n"
         f"  {path}/curves.png  the terms of each player, read for you\n"
         f"  {path}/model/      the generator{_chosen(path, images, s.recipe.chosen_by)}\n"
         f"next: gansmith {use}\n"

@@ -9,7 +9,7 @@ from typing import Protocol
 from ..run import Run
 from .checkpoints import Checkpoints
 from .film import Film
-from .finish import finish
+from .finish import complete, summary
 from .log import Log
 from .prepare import in_vain
 from .scores import Chosen, Watched
@@ -68,8 +68,10 @@ def run(s: Session, log: Log, film: Film, scores: Chosen | Watched, checkpoints:
             checkpoints.save(s.at)
             s.say(f"stopped at {s.at.images:,} images; continue with: gansmith train --resume --out {s.run.path}")
         else:
-            checkpoints.save(s.at, finished=True)
-            finish(s, film)
+            checkpoints.save(s.at, last=True)
+            complete(s, film)
+            checkpoints.finish()
+            s.say(summary(s, film))
     if stopped == signal.SIGINT:
         raise KeyboardInterrupt
     if stopped:

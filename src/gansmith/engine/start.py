@@ -26,6 +26,7 @@ from ..step.ranks import Ranks, Setting, barrier, joined
 from . import loop
 from .checkpoints import Checkpoints
 from .film import Film
+from .finish import missing
 from .log import Log
 from .prepare import check_options, initial_networks, packed, reopen, spec_for
 from .scores import Chosen, Watched
@@ -98,6 +99,7 @@ def resume(
     run used a recipe file of your own. Raises as `train` does, and `ValueError` if the data is no longer the same.
     """
     run = Run(out)
+    built = build_recipe(run.record["recipe"], recipe)
     options = TrainOptions(**run.record["options"])
     if images is not None:
         options = dataclasses.replace(options, images=Count(images))
@@ -109,10 +111,11 @@ def resume(
         reached = f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes"
         if images is not None or minutes is not None:
             raise ValueError(f"{reached}: pass a larger --images or --minutes to go on")
-        # No error, so that a script may resume whatever it finds.
-        print(f"{reached} and is finished; a larger --images or --minutes goes on", file=sys.stderr)
-        return run
-    built = build_recipe(run.record["recipe"], recipe)
+        if not (lacking := missing(run, built.chosen_by)):
+            # No error, so that a script may resume whatever it finds.
+            print(f"{reached} and is finished; a larger --images or --minutes goes on", file=sys.stderr)
+            return run
+        print(f"{reached}, but {lacking} of it is missing: made again", file=sys.stderr)
     name = str(run.record["recipe"]["name"])
     saved = run.record["setting"]
     torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
