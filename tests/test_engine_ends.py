@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import gansmith
+from gansmith.cli import main
 from gansmith.engine import finish, loop, session
 from gansmith.files import sha256
 from gansmith.model.saved import model_images
@@ -109,3 +110,23 @@ def test_what_a_finished_run_lacks_is_made_again(
     assert left(out) == left(whole)
     gansmith.resume(out)
     assert "is finished" in capsys.readouterr().err
+
+
+def test_overwrite_trains_in_place_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "gan", "--data", "toy:ring", "--width", "8", "--images", "320", "--batch-size", "16"]
+    words += ["--precision", "fp32", "--out", str(tmp_path / "run")]
+    assert main(words) == 0
+    assert main([*words, "--seed", "1"]) == 1 and "--overwrite" in capsys.readouterr().err
+    assert main([*words, "--seed", "1", "--overwrite", "--resume"]) == 2
+    assert main([*words, "--seed", "1", "--overwrite"]) == 0
+    assert Run(tmp_path / "run").record["options"]["seed"] == 1
+
+
+def test_a_session_begins_by_removing_what_a_killed_one_left(whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    part = out / "checkpoints" / ".step-0000000030.safetensors.1.part"
+    part.write_text("half")
+    (out / "samples" / "000000000320.png").unlink()
+    gansmith.resume(out, images=30 * BATCH)
+    assert not part.exists() and Run(out).progress()["finished"]

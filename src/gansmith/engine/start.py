@@ -41,12 +41,14 @@ def train(
     *,
     out: str | Path | None = None,
     name: str | None = None,
+    overwrite: bool = False,
 ) -> Run:
     """Train a GAN into a new run directory and return the run.
 
     `recipe`: a recipe, or the name of one (its defaults are used), or the path of a file that defines one. `data`: a
     source as on the command line, arrays, or a pandas DataFrame. `out`: the directory, `runs/<recipe>-<data>` by
     default. `name`: what to record as the recipe's name; needed only for a recipe object of your own, whose file it is.
+    `overwrite`: train in place of a run that is there already; of anything else in its folder nothing is removed.
 
     >>> import gansmith
     >>> from gansmith.recipes.gan import GAN
@@ -66,7 +68,7 @@ def train(
     path = Path(out) if out is not None else Path("runs") / f"{Path(name).stem}-{_safe(label)}"
     with joined(options.device) as (ranks, device):
         if ranks.rank == 0:
-            refuse_existing(path)
+            refuse_existing(path, overwrite=overwrite)
         store = packed(data, options, ranks)
         spec = spec_for(recipe, name, store)
         tame_allocator()
@@ -74,7 +76,7 @@ def train(
         options = within_memory(recipe, make(), store, spec, options, device, ranks)
         setting, timings = choose_setting(recipe, make, store, spec, options, device, ranks)
         record = _record(recipe, name, label, store, spec, options, setting, timings, ranks)
-        run = Run.create(path, record) if ranks.rank == 0 else None
+        run = Run.create(path, record, overwrite=overwrite) if ranks.rank == 0 else None
         barrier(ranks)
         s = Session(run or Run(path), recipe, name, spec, store, make(), options, setting, ranks)
         how = Candidate(setting, torch.get_num_threads())
