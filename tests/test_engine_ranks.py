@@ -123,6 +123,6 @@ def test_waiting_for_a_rank_that_has_ended_is_given_up_but_what_it_wrote_last_is
     shared._wait()
     shared._count = 4
     began = time.monotonic()
-    with pytest.raises(ConnectionError, match="rank 1 has ended .*--resume"):
+    with pytest.raises(ConnectionError, match=r"rank 1 has ended .*--resume"):
         shared._wait()
     assert time.monotonic() - began < 10
