@@ -22,7 +22,8 @@ import torch
 
 import gansmith
 from gansmith.data import TableCodec
-from gansmith.data.tabular import table_source, write_table
+from gansmith.data.kinds.table.source import table_source
+from gansmith.data.kinds.table.write import write_table
 from gansmith.files import read_json
 from gansmith.options import Count
 from gansmith.recipes.ctgan import CTGAN

@@ -25,8 +25,9 @@ import torch
 
 import gansmith
 from gansmith.data import TableCodec
-from gansmith.data.table import restore
-from gansmith.data.tabular import table_source, write_table
+from gansmith.data.kinds.table.cells import restore
+from gansmith.data.kinds.table.source import table_source
+from gansmith.data.kinds.table.write import write_table
 from gansmith.files import read_json
 from gansmith.metrics import column_shapes
 from gansmith.options import Count

@@ -51,7 +51,9 @@ def main() -> None:
     import gansmith
     from gansmith.data import open_store
     from gansmith.files import read_json
-    from gansmith.judge.judges import Judge
+    from gansmith.judge.judge import JudgeOptions
+    from gansmith.judge.kinds.image import Image
+    from gansmith.judge.real import Split
     from gansmith.model.draw import draw_samples
     from gansmith.model.saved import build_recipe
     from gansmith.options import Count, Size
@@ -83,15 +85,14 @@ def main() -> None:
 
     data = gansmith.TrainOptions(data_dir=options.data_dir, size=options.size)
     store = open_store(options.data, data, progress=False)
-    judge = Judge(
-        store, options=data, metrics=["fd"], n=options.samples, encoder=options.encoder, training=10, say=print
-    )
+    scored = JudgeOptions(metrics=("fd",), encoder=options.encoder)
+    judge = Image.of(store, packing=data, split=Split(n=options.samples, training=10), options=scored, say=print)
 
     def judged(samples: np.ndarray) -> float:
-        return round(judge.score(samples)[0][judge.frechet], 2)
+        return round(judge.score(samples).values[judge.headline], 2)
 
-    floor = judged(judge.held)
-    print(f"{judge.frechet} of {len(judge.held):,} held-out images: {floor}", flush=True)
+    floor = judged(judge.real.held)
+    print(f"{judge.headline} of {len(judge.real.held):,} held-out images: {floor}", flush=True)
     few = np.random.default_rng(0).permutation(len(store))[: round(options.share * len(store))]
     stated = ("data", "images", "share", "samples", "width", "max_width", "dcgan_width", "batch_size")
     about = {k: getattr(options, k) for k in stated} | {"encoder": options.encoder.split("/")[-1], "floor": floor}
@@ -138,7 +139,7 @@ def main() -> None:
                 "images": reached["images"],
                 "images_per_second": round(reached["images"] / reached["seconds"], 1),
                 "setting": {k: run.record["setting"][k] for k in ("precision", "channels_last", "threads")},
-                judge.frechet: judged(model.sample(options.samples, seed=0)),
+                judge.headline: judged(model.sample(options.samples, seed=0)),
                 "untrained": judged(model.spec.codec.decode(draw_samples(model.recipe, fresh, options.samples, 0))),
             }
             if arm == "ada":

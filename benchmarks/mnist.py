@@ -27,7 +27,9 @@ import gansmith
 from gansmith import catalog
 from gansmith.data import open_store
 from gansmith.files import read_json
-from gansmith.judge.judges import Judge
+from gansmith.judge.judge import JudgeOptions
+from gansmith.judge.kinds.image import Image
+from gansmith.judge.real import Split
 from gansmith.model.ask import Asked, asked
 from gansmith.model.draw import draw_samples
 from gansmith.model.saved import build_recipe
@@ -60,21 +62,20 @@ def main() -> None:
 
     data = gansmith.TrainOptions(data_dir=options.data_dir, size=Size((32, 32)))
     store = open_store(options.data, data, progress=False)
-    judge = Judge(store, options=data, metrics=["fd", "classes"], n=5_000, training=10, say=print)
-    assert judge.encoder is not None
+    scored = JudgeOptions(metrics=("fd", "classes"))
+    judge = Image.of(store, packing=data, split=Split(n=5_000, training=10), options=scored, say=print)
 
     def judged(samples: np.ndarray, wanted: Asked | None = None) -> dict[str, Any]:
-        labels = () if wanted is None else (wanted.values, int(wanted.values.max()) + 1 if wanted.kind == "code" else 0)
-        values, more = judge.score(samples, *labels)
-        shares = np.asarray(more["shares"])
+        judgement = judge.score(samples, wanted)
+        values, shares = judgement.values, np.asarray(judgement.shares)
         return {k: round(v, 3) for k, v in values.items() if "accuracy" in k} | {
-            judge.frechet: round(values[judge.frechet], 2),
+            judge.headline: round(values[judge.headline], 2),
             "least_share": round(float(shares.min()), 3),
             "most_share": round(float(shares.max()), 3),
             "confidence": round(values["confidence"], 3),
         }
 
-    real = judged(judge.held)
+    real = judged(judge.real.held)
     print(f"floor: {real}; encoder {judge.encoder.facts['held_out']}")
     rows: list[dict[str, Any]] = []
     budget = {"minutes": options.minutes, "images": int(options.images), "batch_size": options.batch_size}

@@ -16,6 +16,7 @@ from typing import Any
 
 from gansmith import catalog
 from gansmith.catalog import RecipePage
+from gansmith.data import all_kinds
 from gansmith.files import read_json
 
 from . import RESULTS, equal
@@ -24,23 +25,10 @@ DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "recipes"
 PICTURES = DOCS / "images" / "recipes"
 
-DATA = {
-    "image": "photos/",
-    "vector": "toy:ring",
-    "pairs": "pairs:SRC",
-    "domains": "domains:SRC",
-    "table": "table.csv",
-    "text": "lines.txt",
-}
+DATA = {kind.name: kind.example for kind in all_kinds()}
 """By kind of data: what a user would type."""
-KINDS = {
-    "image": "pictures",
-    "vector": "vectors",
-    "pairs": "pairs of pictures",
-    "domains": "two sets of pictures",
-    "table": "tables",
-    "text": "text",
-}
+KINDS = {kind.name: kind.samples for kind in all_kinds()}
+"""By kind of data: what its samples are called."""
 NAMED = {
     "badgan": "100 labels, 500,000 images",
     "clusters_aae": "Clusters of MNIST, 500,000 images",

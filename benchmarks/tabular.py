@@ -23,7 +23,8 @@ from scipy.stats import norm
 
 import gansmith
 from gansmith.data import TableCodec
-from gansmith.data.tabular import rows_like, table_source, write_table
+from gansmith.data.kinds.table.source import rows_like, table_source
+from gansmith.data.kinds.table.write import write_table
 from gansmith.files import read_json
 from gansmith.metrics import closest_records, column_shapes, efficacy, pair_trends
 from gansmith.options import Count

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from benchmarks import save
 from gansmith.data import DataSpec, Feed, TextCodec, Uniform, open_store
-from gansmith.data.text import Oracle, oracle_codec
+from gansmith.data.kinds.text.oracle import Oracle, oracle_codec
 from gansmith.machine import tame_allocator
 from gansmith.metrics import text as scores
 from gansmith.model.draw import draw_samples

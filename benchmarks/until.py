@@ -26,7 +26,9 @@ from torch import nn
 from gansmith.data import open_store
 from gansmith.engine.prepare import initial_networks
 from gansmith.engine.tuning import build_feed, build_step, choose_setting
-from gansmith.judge.judges import Judge
+from gansmith.judge.judge import Judge, JudgeOptions
+from gansmith.judge.kinds.image import Image
+from gansmith.judge.real import Split
 from gansmith.machine import tame_allocator
 from gansmith.model.draw import draw_samples
 from gansmith.options import Count, Size, TrainOptions
@@ -57,9 +59,8 @@ def main() -> None:
         scratch = Path(folder)
         prepare(by_letter("b"), scratch, options.data_dir)
         data = TrainOptions(data_dir=options.data_dir, size=Size((32, 32)))
-        judge = Judge(
-            open_store("mnist", data, progress=False), options=data, metrics=["fd"], n=5_000, training=10, say=print
-        )
+        store, split = open_store("mnist", data, progress=False), Split(n=5_000, training=10)
+        judge = Image.of(store, packing=data, split=split, options=JudgeOptions(metrics=("fd",)), say=print)
         for seed in options.seeds:
             for side, letter in SIDES.items():
                 torch.set_num_threads(options.threads)
@@ -82,7 +83,7 @@ def reached(
             take()
         seconds += time.perf_counter() - began
         images += options.every // batch * batch
-        value = judge.score(made())[0][judge.frechet]
+        value = judge.score(made()).values[judge.headline]
         way.append([images, round(seconds, 1), round(value, 1)])
         if value <= options.fd:
             return {"seconds": round(seconds, 1), "images": images, "way": way}

@@ -271,7 +271,7 @@ def test_info_shows_what_how_far_how_it_goes_and_the_networks(run: Path, capsys:
     text = succeeds(capsys, "info", str(run))
     for part in (
         "gan (z_dim=100",
-        "digits: 1,797 images of 1x8x8",
+        "digits: 1,797 pictures of 1x8x8",
         "640 of 640",
         "finished",
         "D/real",

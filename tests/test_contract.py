@@ -19,12 +19,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gansmith.asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from gansmith.data import ByCondition, Column, DataSpec, HeldOut, ImageCodec, TableCodec, TextCodec, VectorCodec
+from gansmith.data.kinds.series.codec import SeriesCodec
 from gansmith.model.draw import apply_to, draw_samples
+from gansmith.model.model import Model
 from gansmith.model.saved import load, save_model
 from gansmith.nets.spectral import Spectral
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
 from gansmith.step.graphs import Static, quick
+from gansmith.step.randomness import Stream, draws
 from gansmith.step.ranks import Ranks
 from gansmith.step.step import Step
 
@@ -75,7 +79,31 @@ def table(holes: bool) -> tuple[DataSpec, np.ndarray]:
     return DataSpec(kind="table", shape=(codec.width,), codec=codec), rows
 
 
+def series() -> tuple[DataSpec, np.ndarray]:
+    """Series of 3 to 6 steps with a number, a category and a column that does not change, and their stored rows."""
+    random = np.random.default_rng(0)
+    x = np.stack(
+        [
+            random.normal(size=(80, 6)),
+            random.integers(0, 3, (80, 6)),
+            np.repeat(random.integers(0, 2, 80), 6).reshape(80, 6),
+        ],
+        2,
+    ).astype(np.float64)
+    for row, length in zip(x, random.integers(3, 7, 80), strict=True):
+        row[length:] = np.nan
+    shown = {"dtype": "text", "encoding": "onehot"}
+    columns = (
+        Column(name="level", type="continuous", low=float(np.nanmin(x[..., 0])), high=float(np.nanmax(x[..., 0]))),
+        Column(name="state", type="category", values=("a", "b", "c"), counts=(1, 1, 1), **shown),
+        Column(name="sex", type="category", values=("f", "m"), counts=(1, 1), **shown),
+    )
+    codec = SeriesCodec(columns=columns, static=(False, False, True))
+    return DataSpec(kind="series", shape=codec.shape((6, 3)), codec=codec), x
+
+
 SPECS = {
+    "series": series()[0],
     "grey 8x8": DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec(), classes=("no", "yes")),
     "rgb 17x24": DataSpec(kind="image", shape=(3, 17, 24), codec=ImageCodec(), classes=("no", "yes")),
     "pairs 8x8": two("pairs", (1, 8, 8), (1, 8, 8)),
@@ -91,10 +119,11 @@ SPECS = {
         codec=TextCodec(level="word", vocabulary=("<end>", "<unk>", *"abcdefg"), end=0, unknown=1),
     ),
 }
-ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1]}
+ROWS = {"table": table(holes=True)[1], "whole table": table(holes=False)[1], "series": series()[1]}
 SMALL = {"width": 8, "max_width": 16, "blocks": 2, "patch": 1, "pac": 2, "hint_rate": 0.1}
 SMALL |= {"margin": 0.01}  # among the energies of untrained fakes: far above them all margins are alike
 SMALL |= {"likelihood_steps": 1, "discriminator_steps": 1, "discriminator_moves": 2, "density_steps": 1}
+SMALL |= {"embedding_steps": 1, "supervised_steps": 1, "rests_below": 1.5, "together": 3}
 SMALL |= {"burn_in": 1, "lr": 2e-4}  # three longer steps of a tiny D meet a hinge, and then nothing moves
 """Fields that set the size of networks and the length of stages, made tiny here; and chances of cells, so that few
 rows hold some."""
@@ -133,7 +162,7 @@ def stored(spec: DataSpec) -> np.ndarray:
 
 def fitted(recipe: Recipe, spec: DataSpec) -> DataSpec:
     """The specification with the codec that the recipe makes of it, as the engine does."""
-    fields = {"x": stored(spec)} if spec.kind == "table" else {}
+    fields = {"x": stored(spec) if spec.kind == "table" else ROWS["series"]} if spec.kind in ("table", "series") else {}
     codec = recipe.codec(spec, fields)
     return dataclasses.replace(spec, codec=codec, shape=codec.shape(spec.shape))
 
@@ -156,6 +185,9 @@ def feed(spec: DataSpec, dtype: torch.dtype = torch.float32, rows: slice = slice
     def batch(k: int) -> Batch:
         if spec.kind == "table":
             return rows_of_a_table(k)
+        if spec.kind == "series":
+            picked = np.random.default_rng(k).integers(0, 80, BATCH)
+            return {"x": spec.codec.encode(torch.from_numpy(ROWS["series"][picked])).to(dtype)[rows]}
         generator = torch.Generator().manual_seed(k)
         if spec.kind == "text":
             return {"x": tokens(spec, generator)[rows]}
@@ -326,7 +358,7 @@ def test_4_samples_have_shape_range_and_repeat_from_a_seed(case: tuple[str, str]
             made = spec.made(given)[1]
             assert samples.shape == (70, *made.shape) and torch.isfinite(samples).all()
             decoded = made.codec.decode(samples)
-            if spec.pictures:  # a network without tanh may leave [-1, 1]; what is decoded is in range
+            if made.codec.channels_last:  # a network without tanh may leave [-1, 1]; what is decoded is in range
                 assert decoded.dtype == "uint8" and decoded.shape == (70, *made.shape[1:], made.shape[0])
             if isinstance(made.codec, TextCodec):
                 assert samples.dtype == torch.int64 and decoded.shape == (70,) and decoded.dtype.kind == "U"
@@ -425,10 +457,12 @@ def joined(asked: str, rank: int | None) -> dict[str, Tensor]:
     `asked`: a recipe's name, and fields of it as JSON.
     """
     name, _, fields = asked.partition(" ")
-    spec = fitted(tiny(name), SPECS[smallest(load_recipe(name).kinds)])
+    recipe = without_dropout(name, **json.loads(fields or "{}"))
+    kinds = recipe.kinds - ({"vector"} if getattr(recipe, "nets", "") == "conv" else set())
+    spec = fitted(recipe, SPECS[smallest(kinds)])
     ranks = Ranks() if rank is None else Ranks(rank, 2)
     rows = slice(None) if rank is None else slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
-    step = step_of(without_dropout(name, **json.loads(fields or "{}")), spec, torch.float64, ranks=ranks)
+    step = step_of(recipe, spec, torch.float64, ranks=ranks)
     for k in range(3):
         step.take(k, feed(spec, torch.float64, rows))
     return step.state()
@@ -520,10 +554,11 @@ def test_8_two_ranks_equal_one(name: str, pair: Pair) -> None:
     "asked",
     [
         'gan {"kernels": 3}',
-        'dcgan {"kernels": 3}',
-        'dcgan {"balance": 0.2}',  # there D rests by one rank's rows and not by all: gan's scores begin with one sign
+        'gan {"nets": "conv", "width": 32, "kernels": 3}',
+        # There D rests by one rank's rows and not by all: mlp's scores begin with one sign.
+        'gan {"nets": "conv", "width": 32, "balance": 0.2}',
         'gan {"matching": true, "history": 0.1}',
-        'dcgan {"matching": true, "history": 0.1}',
+        'gan {"nets": "conv", "width": 32, "matching": true, "history": 0.1}',
     ],
 )
 def test_8_two_ranks_equal_one_where_samples_are_compared(asked: str, pair: Pair) -> None:
@@ -573,3 +608,138 @@ def test_8_parts_of_a_batch_are_worth_the_whole_or_the_recipe_says_not(name: str
         found.append(step.take(0, feed(spec, torch.float64)))
     apart = [key for key in found[0] if not torch.isclose(found[0][key], found[1][key], rtol=1e-7, atol=1e-10)]
     assert bool(apart) == (not without_dropout(name).rows_together()), apart
+
+
+# --- what can be asked for --------------------------------------------------------------------------------------------
+
+
+class Watched(dict[str, Tensor]):
+    """A `given` that remembers the names it was asked for."""
+
+    def __init__(self, given: Batch, names: set[str]) -> None:
+        super().__init__(given)
+        self.names = names
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return super().__contains__(name)
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
+
+
+def asking(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipe, and with labels, if it has a field that says whether they are used."""
+    fields = {f.name for f in dataclasses.fields(recipe)}
+    return (recipe, dataclasses.replace(recipe, labels="use")) if "labels" in fields else (recipe,)
+
+
+def shaken(recipe: Recipe, spec: DataSpec) -> nn.ModuleDict:
+    """Networks to sample with, none of whose weights is at a value where a label or a style has no effect."""
+    torch.manual_seed(0)
+    nets = nn.ModuleDict({role: net for role, net in recipe.networks(spec).items() if role in recipe.serving})
+    for p in nets.parameters():
+        p.data += 0.3 * torch.randn_like(p)
+    return nets.requires_grad_(False)
+
+
+def in_range(ask: Ask, which: int, n: int, spec: DataSpec) -> Tensor:
+    """n values that an ask allows: the first (`which` 0) and the last (1) of its range, or two at random."""
+    generator = torch.Generator().manual_seed(which)
+    match ask:
+        case Class(count=count) | Choice(count=count) | Condition(count=count):
+            assert count > 1
+            return torch.full((n,), which * (count - 1))
+        case Noise(size=size):
+            return torch.randn(n, size, generator=generator)
+        case Numbers(size=size, low=low, high=high):
+            assert size > 0
+            return torch.full((n, size), (low, high)[which])
+        case Number(low=low, high=high, default=default):
+            assert low <= default <= high
+            return torch.full((n,), (low, high)[which])
+        case Switch():
+            return torch.full((n,), float(which))
+        case Picture(shape=shape):
+            return torch.rand(n, *shape, generator=generator) * 2 - 1
+        case Rows(width=width):
+            x = feed(spec)(which)["x"][:n]
+            assert x.shape == (n, width)
+            return x
+
+
+def refuses(recipe: Recipe, nets: nn.ModuleDict, name: str) -> bool:
+    """Whether `sample` looks at a name only to say that it cannot be given."""
+    try:
+        with torch.no_grad(), draws(Stream(torch.Generator(), rows=6)):
+            recipe.sample(nets, 6, {name: torch.zeros(6, dtype=torch.int64)})
+    except ValueError:
+        return True
+    except RuntimeError:  # it went on with it, as far as it came
+        return False
+    return False
+
+
+EVERY = {"label", "code", "continuous", "z", "truncation", "temperature", "condition", "x", "draw", "a", "b", "hue"}
+
+
+def test_10_what_is_asked_for_is_used_and_all_that_is_used_can_be_asked_for(case: tuple[str, str]) -> None:
+    for recipe in asking(tiny(case[0])):
+        spec = fitted(recipe, SPECS[case[1]])
+        asks, nets = recipe.asks(spec), shaken(recipe, spec)
+        sources = {name for way in ways(recipe, spec, 1, 0) for name in way}
+        assert {name for name, ask in asks.items() if isinstance(ask, Picture)} == sources
+        assert all(ask.help.endswith(".") and "\n" not in ask.help for ask in asks.values())
+        looked: set[str] = set()
+        for way in ways(recipe, spec, 6, 0):
+            options = {k: in_range(a, 1, 6, spec) for k, a in asks.items() if not isinstance(a, Picture)}
+            for given in (way, {**way, **options}):
+                nets.eval()
+                with torch.no_grad(), draws(Stream(torch.Generator().manual_seed(0), rows=6)):
+                    recipe.sample(nets, 6, Watched(given, looked))
+            model = Model(recipe, case[0], spec, {"ema": nets, "raw": nets}, 0)
+            for name in EVERY - asks.keys():
+                with pytest.raises(ValueError, match=r"cannot be given|made of pictures"):
+                    model.sample(6, given={**way, name: torch.zeros(6, dtype=torch.int64)})
+            for name, ask in asks.items():
+                if isinstance(ask, Picture) and name not in way:
+                    continue
+                low, high = (model.stored(6, given={**way, name: in_range(ask, k, 6, spec)}) for k in (0, 1))
+                assert not np.array_equal(low, high), f"{name} changes nothing"
+                if isinstance(ask, Class | Choice | Condition):
+                    with pytest.raises(ValueError, match=f"whole numbers from 0 to {ask.count - 1}"):
+                        model.sample(6, given={**way, name: torch.full((6,), ask.count)})
+                elif not isinstance(ask, Picture):
+                    with pytest.raises(ValueError, match="has shape"):
+                        model.sample(6, given={**way, name: torch.zeros(6, 1, 99)})
+        assert asks.keys() <= looked
+        more = {name for name in looked - asks.keys() if not refuses(recipe, nets, name)}
+        assert not more, f"sample takes {more}, of which asks says nothing"
+
+
+def test_10_labels_can_be_asked_for_only_of_data_that_has_them(name: str) -> None:
+    for recipe in asking(tiny(name)):
+        spec = fitted(recipe, SPECS[smallest(recipe.kinds)])
+        assert "label" not in recipe.asks(dataclasses.replace(spec, classes=(), counts=()))
+
+
+@pytest.mark.parametrize(
+    ("takes", "said"),
+    [
+        ({"label"}, "sample takes {'z'}, of which asks says nothing"),
+        ({"label", "z", "temperature"}, "temperature changes nothing"),
+        ({"label", "z", "hue"}, "takes 'hue': its `asks` must say what that is"),
+        ({"label", "z", "code"}, "has no field categories"),
+    ],
+)
+def test_10_a_recipe_that_says_what_is_not_so_is_found_out(
+    takes: set[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_recipe("cgan"), "takes", frozenset(takes))
+    with pytest.raises((AssertionError, NotImplementedError, pytest.fail.Exception), match=said):
+        test_10_what_is_asked_for_is_used_and_all_that_is_used_can_be_asked_for(("cgan", "vector"))

@@ -195,9 +195,9 @@ def test_labels_that_are_not_told_teach_nothing(name: str) -> None:
             found.append(turn.loss(fresh, {**BATCH, "y": (BATCH["y"] + change) % 2}))
         assert all(torch.equal(found[0][k], found[1][k]) for k in found[0])
     torch.manual_seed(5)
-    before = recipe.labelled(nets, BATCH)
+    before = weight_norm.labelled(nets["D"], BATCH)
     torch.manual_seed(5)
-    assert not torch.equal(before, recipe.labelled(nets, {**BATCH, "labelled.y": 1 - BATCH["labelled.y"]}))
+    assert not torch.equal(before, weight_norm.labelled(nets["D"], {**BATCH, "labelled.y": 1 - BATCH["labelled.y"]}))
 
 
 def test_semi_takes_no_softmax_before_its_cross_entropy_and_holds_the_fake_logit_at_0() -> None:
@@ -205,7 +205,7 @@ def test_semi_takes_no_softmax_before_its_cross_entropy_and_holds_the_fake_logit
     nets = built(recipe)
     logits = nets["D"](BATCH["labelled.x"])
     expected = -logits.log_softmax(1)[range(24), BATCH["labelled.y"]].mean()
-    torch.testing.assert_close(recipe.labelled(nets, BATCH), expected)
+    torch.testing.assert_close(weight_norm.labelled(nets["D"], BATCH), expected)
     terms = turn_of(recipe, ("D",)).loss(nets, BATCH)
     sums = nets["D"](BATCH["x"]).exp().sum(1)
     torch.testing.assert_close(terms["real"], -0.5 * torch.log(sums / (sums + 1)).mean())

@@ -24,10 +24,12 @@ from gansmith.encoders import (
     score_name,
     train_own,
 )
+from gansmith.encoders.changes import changed
 from gansmith.encoders.cifar_resnet import CifarResNet
 from gansmith.encoders.inception import Inception
-from gansmith.encoders.own import OwnNet, changed, contrast
+from gansmith.encoders.learning import contrast
 from gansmith.encoders.resize import resized
+from gansmith.encoders.trunks import OwnNet
 from gansmith.encoders.weights import fill
 from gansmith.extras import MissingExtra
 from gansmith.files import sha256

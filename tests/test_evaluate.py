@@ -12,13 +12,17 @@ import gansmith
 from gansmith.cli import main
 from gansmith.data import open_store
 from gansmith.judge.evaluate import evaluate, evaluate_sets
-from gansmith.judge.judges import Judge
+from gansmith.judge.judge import JudgeOptions
+from gansmith.judge.kinds.image import Image
+from gansmith.judge.kinds.vector import Vector
 from gansmith.judge.protocol import KEYS, Protocol, differences, read_scores, scores_of
+from gansmith.judge.real import Split
 from gansmith.judge.watch import Watch
-from gansmith.judge.words import better, table
+from gansmith.judge.words import table
 from gansmith.model.saved import load
 from gansmith.options import Count, TrainOptions
 
+PIXELS = JudgeOptions(encoder="pixels", metrics=("fd",))
 TINY = TrainOptions(images=Count(640), batch_size=32, sample_every=Count(640), precision="fp32", device="cpu")
 
 
@@ -73,10 +77,10 @@ def test_the_control_is_flagged_and_said(run: Path) -> None:
 
 def test_the_reference_is_drawn_at_random_and_its_seed_decides(run: Path) -> None:
     judges = [
-        Judge(open_store("digits", progress=False), encoder="pixels", metrics=["fd"], n=300, reference=300, seed=s)
+        Image.of(open_store("digits", progress=False), split=Split(n=300, reference=300, seed=s), options=PIXELS)
         for s in (0, 0, 1)
     ]
-    rows = [judge.reference_rows for judge in judges]
+    rows = [judge.real.reference_rows for judge in judges]
     assert np.array_equal(rows[0], rows[1]) and not np.array_equal(rows[0], rows[2])
     assert not np.array_equal(np.sort(rows[0]), np.arange(300)), "never the first rows"
     a, b = (judge.protocol(weights="ema", checkpoint="last", sample_seed=0) for judge in judges[1:])
@@ -85,9 +89,9 @@ def test_the_reference_is_drawn_at_random_and_its_seed_decides(run: Path) -> Non
 
 def test_floor_reference_and_training_rows_are_disjoint() -> None:
     store = open_store("digits", progress=False)
-    judge = Judge(store, encoder="pixels", metrics=["fd"], n=500, reference=500)
-    held = {row.tobytes() for row in judge.held}
-    reference = {np.ascontiguousarray(row).tobytes() for row in np.asarray(store.fields["x"])[judge.reference_rows]}
+    real = Image.of(store, split=Split(n=500, reference=500), options=PIXELS).real
+    held = {row.tobytes() for row in real.held}
+    reference = {np.ascontiguousarray(row).tobytes() for row in np.asarray(store.fields["x"])[real.reference_rows]}
     assert len(held & reference) <= 2  # digits holds a few pictures twice
 
 
@@ -182,9 +186,9 @@ def test_few_samples_are_warned_of(digits: np.ndarray) -> None:
 def test_vectors_count_modes() -> None:
     run_like = gansmith.data.toy.sample("ring", 4_000, seed=9)[0]
     one = run_like[:1] + np.random.Generator(np.random.Philox(0)).normal(0, 0.01, (500, 2)).astype(np.float32)
-    judge = Judge(open_store("toy:ring", progress=False), n=500, reference=500, training=1_000)
-    whole, _ = judge.score(run_like[:500])
-    single, _ = judge.score(one)
+    split = Split(n=500, reference=500, training=1_000)
+    judge = Vector.of(open_store("toy:ring", progress=False), split=split)
+    whole, single = (judge.score(points).values for points in (run_like[:500], one))
     assert whole["modes"] == 8 and whole["high quality"] > 0.95
     assert single["modes"] == 1 and single["reverse KL"] == pytest.approx(np.log(8))
     assert single["C2ST"] > 0.8 > whole["C2ST"]
@@ -235,7 +239,8 @@ def test_every_key_is_compared_and_noise_is_not(run: Path) -> None:
 
 def test_directions_are_known_for_every_default_score(run: Path) -> None:
     scores = evaluate(run, encoder="pixels", n=300)
-    assert all(better(name) in ("lower", "higher", "floor") for name in scores.scores)
+    assert set(scores.better) == set(scores.scores)
+    assert set(scores.better.values()) == {"lower", "higher", "floor"}, "none is left open"
 
 
 # --- the command ---
@@ -259,8 +264,8 @@ def test_mnist_is_drawn_at_random_from_its_own_test_split(real_data: Path) -> No
 
     options = DataOptions(data_dir=real_data / "mnist")
     store, test = (open_store(name, options, progress=False) for name in ("mnist", "mnist:test"))
-    judge = Judge(store, options=options, encoder="pixels", metrics=["fd"], n=2_000, reference=4_000)
-    assert (judge.held_name, judge.held_seen) == ("mnist:test", False)
-    random = judge.score(judge.held)[0][judge.frechet]
-    first = judge.score(np.asarray(test.fields["x"][:2_000]))[0][judge.frechet]
+    judge = Image.of(store, packing=options, split=Split(n=2_000, reference=4_000), options=PIXELS)
+    assert (judge.real.held_name, judge.real.held_seen) == ("mnist:test", False)
+    random = judge.score(judge.real.held).values[judge.headline]
+    first = judge.score(np.asarray(test.fields["x"][:2_000])).values[judge.headline]
     assert first > 1.5 * random

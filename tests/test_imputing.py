@@ -14,7 +14,7 @@ from torch import nn
 import gansmith
 from gansmith import cli
 from gansmith.data import HeldOut, TableCodec, open_store
-from gansmith.data.table import select
+from gansmith.data.kinds.table.codec import select
 from gansmith.engine.scores import CHOICE_EVERY
 from gansmith.model.model import Model
 from gansmith.nets.table import Cells, Completer, kept

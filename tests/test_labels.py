@@ -14,11 +14,14 @@ from torch import Tensor, nn
 import gansmith
 from gansmith import losses
 from gansmith.cli import main
-from gansmith.data import DataSpec, ImageCodec, VectorCodec, open_store, toy
+from gansmith.data import DataSpec, ImageCodec, VectorCodec, open_store, read_spec, toy
 from gansmith.encoders import Encoder
 from gansmith.judge.evaluate import evaluate
-from gansmith.judge.judges import Judge
+from gansmith.judge.judge import JudgeOptions
+from gansmith.judge.kinds.image import Image as Pictures
+from gansmith.judge.kinds.vector import Vector
 from gansmith.judge.protocol import read_scores
+from gansmith.judge.real import Split
 from gansmith.metrics import agreement
 from gansmith.model.ask import Asked, asked, takes_labels
 from gansmith.model.model import label_of
@@ -291,7 +294,7 @@ def test_labels_are_drawn_as_often_as_the_data_has_them() -> None:
     spec = DataSpec(
         kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)), classes=("a", "b", "c"), counts=(90, 0, 10)
     )
-    assert DataSpec.from_json(spec.to_json()) == spec
+    assert read_spec(spec.to_json()) == spec
     assert conditional.chances(spec.classes, spec.counts, "cgan") == (0.9, 0.0, 0.1)
     model = gansmith.Model(CGAN(width=2), "cgan", spec, {"ema": networks(CGAN(width=2), spec)}, 0)
     wanted = asked(model, 2_000, 0)
@@ -329,15 +332,16 @@ def test_agreement_of_labels_and_of_codes() -> None:
 
 
 def test_the_judge_sees_whether_samples_are_what_was_asked() -> None:
-    judge = Judge(open_store("toy:ring"), metrics=("modes",), n=400, reference=400, training=400)
+    split = Split(n=400, reference=400, training=400)
+    judge = Vector.of(open_store("toy:ring"), split=split, options=JudgeOptions(metrics=("modes",)))
     points, mode = toy.sample("ring", 400, seed=5)
-    values, more = judge.score(points, mode)
-    assert values["label accuracy"] == values["label accuracy, lowest"] == 1.0
-    assert more["asked"]["control"] == pytest.approx(1 / 8, abs=0.06)
-    codes, _ = judge.score(points, (mode + 3) % 8, codes=8)
-    assert codes["code accuracy"] == 1.0
-    wrong, _ = judge.score(points, (mode + 3) % 8)
-    assert wrong["label accuracy"] == 0.0
+    right = judge.score(points, Asked(kind="label", values=mode))
+    assert right.values["label accuracy"] == right.values["label accuracy, lowest"] == 1.0
+    assert right.obedience is not None and right.obedience.agreement.control == pytest.approx(1 / 8, abs=0.06)
+    codes = judge.score(points, Asked(kind="code", values=(mode + 3) % 8))
+    assert codes.values["code accuracy"] == 1.0
+    wrong = judge.score(points, Asked(kind="label", values=(mode + 3) % 8))
+    assert wrong.values["label accuracy"] == 0.0
 
 
 class Brightest(nn.Module):
@@ -359,21 +363,18 @@ def test_the_judge_asks_the_encoder_for_the_class_of_pictures() -> None:
     facts = {"held_out": {"accuracy": 0.97, "of": "classes", "count": 12}}
     shape, settings = (1, 8, 8), {"dim": 64, "classes": 10, "sha256": "", "resize": "none", "scaling": "x / 255"}
     encoder = Encoder(name="tiny", net=Brightest(), shape=shape, fits=shape, facts=facts, **settings)
-    judge = Judge(
-        open_store({"x": x, "y": y}), metrics=("diversity",), encoder=encoder, n=60, reference=60, training=60
-    )
-    values, more = judge.score(x[:60], y[:60])
-    assert values["label accuracy"] == 1.0 and more["asked"]["real"] == 0.97
-    assert more["asked"]["control"] < 0.3
-    half, more = judge.score(x[:60], np.where(y[:60] == 3, 4, y[:60]))
-    assert half["label accuracy"] == pytest.approx(0.9) and half["label accuracy, lowest"] == pytest.approx(0.5)
-    assert math.isnan(more["asked"]["by_class"][3])
-    blind = Judge(
-        open_store({"x": x, "y": y}), metrics=("diversity",), encoder="pixels", n=60, reference=60, training=60
-    )
-    assert (
-        "label accuracy" not in blind.score(x[:60], y[:60])[0] and "no classifier of these classes" in blind.notes[-1]
-    )
+    store, split = open_store({"x": x, "y": y}), Split(n=60, reference=60, training=60)
+    judge = Pictures.of(store, split=split, options=JudgeOptions(metrics=("diversity",), encoder=encoder))
+    right = judge.score(x[:60], Asked(kind="label", values=y[:60]))
+    assert right.obedience is not None and right.obedience.agreement.control < 0.3
+    assert right.values["label accuracy"] == 1.0 and right.obedience.real == 0.97
+    half = judge.score(x[:60], Asked(kind="label", values=np.where(y[:60] == 3, 4, y[:60])))
+    assert half.values["label accuracy"] == pytest.approx(0.9)
+    assert half.values["label accuracy, lowest"] == pytest.approx(0.5)
+    assert half.obedience is not None and math.isnan(half.obedience.agreement.by_class[3])
+    blind = Pictures.of(store, split=split, options=JudgeOptions(metrics=("diversity",), encoder="pixels"))
+    unseen = blind.score(x[:60], Asked(kind="label", values=y[:60]))
+    assert "label accuracy" not in unseen.values and "no classifier of these classes" in unseen.notes[-1]
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -412,7 +413,7 @@ def test_sampling_by_label(run: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["sample", str(run), "-n", "5", "--label", "3", "--out", str(tmp_path / "x.npz")]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "x.npz")["x"], by_label)
     assert not np.array_equal(by_label, model.sample(5, given={"label": torch.full((5,), 4)}))
-    assert takes_labels(model.recipe, model.networks, model.spec)
+    assert takes_labels(model.recipe, model.spec)
     for given, message in (
         ({"label": torch.full((5,), 10)}, "whole numbers from 0 to 9"),
         ({"label": torch.zeros(4, dtype=torch.int64)}, "has 4 rows for 5 samples"),

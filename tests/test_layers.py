@@ -11,7 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # From the ground up: a module imports only from lines above its own, a package also from itself.
 LAYERS = (
-    {"_version", "extras", "settle", "files", "machine", "losses", "metrics", "doctor"},
+    {"_version", "asks", "extras", "settle", "files", "machine", "losses", "metrics", "doctor"},
     {"step"},
     {"options", "run", "nets"},
     {"data", "penalties", "augment"},
@@ -23,7 +23,7 @@ LAYERS = (
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-RECIPES_USE = {"recipe", "losses", "penalties", "augment", "nets", "data", "step"}
+RECIPES_USE = {"asks", "recipe", "losses", "penalties", "augment", "nets", "data", "step"}
 
 
 def unit(path: Path) -> str:

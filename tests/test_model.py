@@ -20,8 +20,8 @@ from gansmith.data import DataSpec, ImageCodec
 from gansmith.files import sha256
 from gansmith.model.draw import draw_samples
 from gansmith.model.model import Model
-from gansmith.model.saved import load, save_model
-from gansmith.recipe import EMPTY, Adam, Batch, Recipe, Turn, noise
+from gansmith.model.saved import build_recipe, load, save_model
+from gansmith.recipe import EMPTY, Adam, Batch, Recipe, Turn, load_recipe, noise, recipe_names
 
 SPEC = DataSpec(kind="image", shape=(1, 8, 8), codec=ImageCodec(), classes=("a", "b"))
 
@@ -167,9 +167,12 @@ def hostile(folder: Path, kind: str) -> str:
         case "keys":
             del saved["recipe"]
     note.write_text(json.dumps(saved))
-    return {"width": "does not fit", "field": "no field", "codec": "unknown codec", "format": "format 2"}.get(
-        kind, "damaged"
-    )
+    return {
+        "width": "does not fit",
+        "field": "no field",
+        "codec": "not a data specification",
+        "format": "format 2",
+    }.get(kind, "damaged")
 
 
 HOSTILE = [
@@ -208,3 +211,23 @@ def test_import_is_quick_and_loads_no_torch() -> None:
     script = "import sys, gansmith; assert 'torch' not in sys.modules; print(gansmith.__version__)"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert isinstance(Model, type)
+
+
+def test_a_removed_field_is_ignored_where_it_changed_nothing_and_refused_elsewhere() -> None:
+    idle = {"balance": 0.0, "instance_noise": 0.0, "noise_decay_images": 0.0, "label_smoothing": 0.0, "history": 0.0}
+    idle |= {"matching": False, "kernels": 0, "initial": "own", "lr_ratio": 1.0}
+    was = {"name": "dcgan", "fields": {"z_dim": 100, "width": 4, "lr": 2e-4, "betas": [0.5, 0.999], **idle}}
+    assert build_recipe(was) == load_recipe("dcgan")(width=4)
+    for changed in ({"kernels": 3}, {"matching": True}, {"lr_ratio": 4.0}, {"initial": "he"}):
+        (field,) = changed
+        with pytest.raises(ValueError, match=f"dcgan had a field '{field}'.*gan has it, with the same networks"):
+            build_recipe({"name": "dcgan", "fields": {**was["fields"], **changed}})
+    with pytest.raises(ValueError, match="has no field 'kernel'"):
+        build_recipe({"name": "dcgan", "fields": {"kernel": 0}})
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_no_field_is_removed_that_is_there_and_each_removal_says_what_to_train_instead(name: str) -> None:
+    recipe = load_recipe(name)
+    assert not recipe.removed.keys() & recipe.__dataclass_fields__.keys()
+    assert bool(recipe.removed) == bool(recipe.instead)

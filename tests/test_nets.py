@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gansmith.nets import conditional, conv, dense, mlp, resnet, translator, unet, weight_norm
+from gansmith.nets.shapes import flat, picture
 from gansmith.recipe import uniform
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 13, 50), (2, 6, 5), (3, 9, 64), (1, 17, 31), (5, 100, 37)]
@@ -242,3 +243,8 @@ def test_infogans_networks_are_those_of_its_appendix() -> None:
     assert [tuple(p.shape) for p in trunk.parameters() if p.dim() > 1] == [(64, 1, 4, 4), (128, 64, 4, 4), (1024, 6272)]
     shapes = [tuple(p.shape) for p in made.parameters() if p.dim() > 1]
     assert shapes == [(1024, 74), (6272, 1024), (128, 64, 4, 4), (64, 1, 4, 4)]
+
+
+def test_shapes_say_which_networks_fit() -> None:
+    shapes = {(2,): (False, True), (1, 12, 12): (True, True), (3, 12, 13): (True, False), (1, 28, 28): (True, False)}
+    assert {shape: (picture(shape), flat(shape)) for shape in shapes} == shapes

@@ -14,6 +14,7 @@ from gansmith.nets.autoencoder import AutoEncoder
 from gansmith.nets.equilibrium import Equilibrium
 from gansmith.nets.initial import initialise
 from gansmith.nets.minibatch import Minibatch
+from gansmith.nets.mlp import Tanh
 from gansmith.nets.spectral import Spectral, normalised
 from gansmith.step.randomness import draws, joined
 from gansmith.step.ranks import Ranks
@@ -142,7 +143,7 @@ def test_instance_noise_falls_to_nothing() -> None:
     assert instance_noise(x, 0.0, torch.tensor(0.0), 0.0) is x
 
 
-@pytest.mark.parametrize("name", ["gan", "dcgan"])
+@pytest.mark.parametrize("nets", ["mlp", "conv"])
 @pytest.mark.parametrize(
     "option",
     [
@@ -158,9 +159,9 @@ def test_instance_noise_falls_to_nothing() -> None:
     ],
     ids=lambda option: next(iter(option)),
 )
-def test_options_change_the_run_and_resume_to_the_bit(name: str, option: dict) -> None:
+def test_options_change_the_run_and_resume_to_the_bit(nets: str, option: dict) -> None:
     spec = SPECS["grey 8x8"]
-    plain, one, two = (step_of(tiny(name, **o), spec) for o in ({}, option, option))
+    plain, one, two = (step_of(tiny("gan", nets=nets, width=16, **o), spec) for o in ({}, option, option))
     for k in range(2):
         plain.take(k, feed(spec))
         assert all(torch.isfinite(t) for t in one.take(k, feed(spec)).values())
@@ -169,6 +170,25 @@ def test_options_change_the_run_and_resume_to_the_bit(name: str, option: dict) -
     for step in (one, two):
         step.take(2, feed(spec))
     assert all(torch.equal(a, b) for a, b in zip(one.state().values(), two.state().values(), strict=True))
+
+
+def test_gan_on_convolutions_is_dcgan_to_the_bit_and_not_for_vectors() -> None:
+    spec = SPECS["rgb 17x24"]
+    one, two = step_of(tiny("gan", nets="conv", width=32), spec), step_of(tiny("dcgan", width=8), spec)
+    for k in range(2):
+        assert one.take(k, feed(spec)) == two.take(k, feed(spec))
+    assert one.state().keys() == two.state().keys()
+    assert all(torch.equal(v, two.state()[key]) for key, v in one.state().items())
+    with pytest.raises(ValueError, match="gan's conv takes pictures"):
+        tiny("gan", nets="conv").networks(SPECS["vector"])
+
+
+@pytest.mark.parametrize("name", ["aae", "bayesian", "bigan", "cgan", "gan", "r3gan"])
+@pytest.mark.parametrize("kind", ["grey 8x8", "vector"])
+def test_generators_end_in_tanh_where_encoded_values_are_bounded(name: str, kind: str) -> None:
+    spec = SPECS[kind]
+    assert spec.bounded == (kind != "vector") == all(map(math.isfinite, spec.bounds))
+    assert any(isinstance(m, Tanh) for m in tiny(name).networks(spec)["G"].modules()) == spec.bounded
 
 
 def test_historical_averages_are_the_same_on_every_rank_as_they_are() -> None:

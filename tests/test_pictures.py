@@ -12,6 +12,8 @@ from PIL import Image
 
 from gansmith import show
 from gansmith.data import DataSpec, ImageCodec, VectorCodec
+from gansmith.show.kinds.image import save_singles
+from gansmith.show.kinds.vector import scatter
 
 
 def noise(*shape: int, dtype: Any = np.uint8, high: int = 256) -> np.ndarray:
@@ -65,7 +67,7 @@ def test_channels_that_cannot_be_shown() -> None:
 
 def test_saved_pictures_say_that_a_model_made_them(tmp_path: Path) -> None:
     show.save(show.grid(noise(4, 8, 8, 3)), tmp_path / "grid.png")
-    show.save_singles(noise(2, 5, 7, 3), tmp_path / "folder")
+    save_singles(noise(2, 5, 7, 3), tmp_path / "folder")
     for path in (tmp_path / "grid.png", tmp_path / "folder" / "000001.png"):
         with Image.open(path) as image:
             assert image.info["Software"] == "gansmith"
@@ -76,14 +78,14 @@ def test_saved_pictures_say_that_a_model_made_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_single_pictures_come_back_as_they_were(tmp_path: Path, channels: int) -> None:
     images = noise(3, 5, 7, channels)
-    for path, image in zip(show.save_singles(images, tmp_path), images, strict=True):
+    for path, image in zip(save_singles(images, tmp_path), images, strict=True):
         with Image.open(path) as read:
             assert (np.asarray(read).reshape(image.shape) == image).all()
 
 
 def test_grey_pictures_of_16_bits_keep_them(tmp_path: Path) -> None:
     images = noise(2, 5, 7, 1, dtype=np.uint16, high=65536)
-    with Image.open(show.save_singles(images, tmp_path)[1]) as read:
+    with Image.open(save_singles(images, tmp_path)[1]) as read:
         assert (np.asarray(read) == images[1, ..., 0]).all()
 
 
@@ -92,13 +94,13 @@ def test_grey_pictures_of_16_bits_keep_them(tmp_path: Path) -> None:
 )
 def test_what_png_cannot_hold_is_refused(tmp_path: Path, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match="npz"):
-        show.save_singles(images, tmp_path)
+        save_singles(images, tmp_path)
 
 
 def test_samples_outside_the_frame_do_not_move_it() -> None:
     real = np.random.default_rng(0).normal(size=(500, 2))
-    near = show.scatter(real, real)
-    far = show.scatter(np.vstack([real, np.full((9, 2), 1e6), np.full((1, 2), np.nan)]), real)
+    near = scatter(real, real)
+    far = scatter(np.vstack([real, np.full((9, 2), 1e6), np.full((1, 2), np.nan)]), real)
     assert near.size == far.size
     body = (0, 0, near.width, near.width)
     assert np.array_equal(np.asarray(near.crop(body)), np.asarray(far.crop(body)))
@@ -108,16 +110,16 @@ def test_samples_outside_the_frame_do_not_move_it() -> None:
 def test_vectors_of_any_length_make_a_picture(dimensions: int) -> None:
     points = np.random.default_rng(0).normal(size=(50, dimensions)).astype(np.float32)
     for real in (points, points[:1], points[:0], np.zeros_like(points)):
-        assert min(show.scatter(points, real).size) > 300
+        assert min(scatter(points, real).size) > 300
 
 
 def test_the_sheet_follows_the_kind_of_data() -> None:
     image = DataSpec(kind="image", shape=(1, 4, 4), codec=ImageCodec(dtype="uint16", low=0, high=1000))
     full = np.full((4, 4, 4, 1), 1000, np.uint16)
-    assert np.asarray(show.sheet(full, image, full)).min() == 255
+    assert np.asarray(show.show_of("image").sheet(full, image, full)).min() == 255
     vector = DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)))
     points = np.random.default_rng(0).normal(size=(9, 2))
-    assert show.sheet(points, vector, points).mode == "RGB"
+    assert show.show_of("vector").sheet(points, vector, points).mode == "RGB"
 
 
 # --- curves -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from gansmith.data import DataSpec, VectorCodec
 from gansmith.penalties import scored, squared_norm
 from gansmith.recipe import EMPTY, Adam, Average, Batch, Ramp, Recipe, Terms, Turn, noise, uniform
 from gansmith.step.randomness import Stream, derive, draws
-from gansmith.step.ranks import Setting
+from gansmith.step.ranks import Ranks, Setting  # noqa: F401  (the ranks' script uses Ranks)
 from gansmith.step.step import Step
 
 SPEC = DataSpec(kind="vector", shape=(2,), codec=VectorCodec(mean=(0.0, 0.0)))

@@ -13,10 +13,13 @@ import torch
 
 import gansmith
 from gansmith import cli
-from gansmith.data import ByCondition, Store, TableCodec, codec_from_json, open_store
+from gansmith.data import ByCondition, Store, TableCodec, open_store, read_codec
 from gansmith.data.inspect import describe, inspect
-from gansmith.data.table import cell_texts, fit_modes, select
-from gansmith.data.tabular import codes_of, infer_text, read_csv, rows_like, write_table
+from gansmith.data.kinds.table.cells import cell_texts
+from gansmith.data.kinds.table.codec import select
+from gansmith.data.kinds.table.modes import fit_modes
+from gansmith.data.kinds.table.source import codes_of, infer_text, read_csv, rows_like
+from gansmith.data.kinds.table.write import write_table
 from gansmith.model.model import Model
 from gansmith.options import Count, DataOptions
 from gansmith.recipes.ctgan import CTGAN
@@ -236,12 +239,12 @@ def test_the_codec_restores_rows_and_survives_json(mixed: Path) -> None:
         for j, c in enumerate(codec.columns):
             loose = 0.02 * (c.high - c.low) if c.encoding == "modes" else 1e-5 * (c.high - c.low)
             np.testing.assert_allclose(back[:, j], raw[:, j], atol=max(loose, 1e-9))
-        again = codec_from_json(codec.to_json())
+        again = read_codec(codec.to_json())
         assert again == codec
         saved = codec.to_json()
         saved["columns"][0]["type"] = "secret"
         with pytest.raises(ValueError, match="not a column"):
-            codec_from_json(saved)
+            read_codec(saved)
 
 
 def test_what_leaves_the_observed_range_is_clipped(mixed: Path) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from gansmith.data import DataSpec, Store, TextCodec, codec_from_json, open_store
+from gansmith.data import Store, TextCodec, open_store, read_codec, read_spec
 from gansmith.data.inspect import describe, inspect
-from gansmith.data.text import Oracle, join, level_of, oracle_codec, tokenise
+from gansmith.data.kinds.text.codec import join, level_of, tokenise
+from gansmith.data.kinds.text.oracle import Oracle, oracle_codec
 from gansmith.options import DataOptions, Size
 
 LINES = ["A man rides a horse.", "Two dogs, one ball.", "A cat sits (alone) on a mat.", "A man rides a horse."]
@@ -41,8 +42,8 @@ def test_store_and_codec_restore_the_lines(tmp_path: Path) -> None:
     encoded = codec.encode(torch.from_numpy(np.array(store.fields["x"])))
     assert encoded.dtype == torch.int64 and codec.decode(encoded).tolist() == LINES
     assert codec.lengths(encoded.numpy()).tolist() == [6, 6, 10, 6]
-    assert codec_from_json(json.loads(json.dumps(codec.to_json()))) == codec
-    assert DataSpec.from_json(json.loads(json.dumps(store.spec.to_json()))) == store.spec
+    assert read_codec(json.loads(json.dumps(codec.to_json()))) == codec
+    assert read_spec(json.loads(json.dumps(store.spec.to_json()))) == store.spec
     assert Store.open(tmp_path / "s").spec == store.spec
 
 
@@ -51,9 +52,9 @@ def test_store_and_codec_restore_the_lines(tmp_path: Path) -> None:
 )
 def test_a_codec_of_another_form_is_refused(change: dict) -> None:
     saved = TextCodec(level="word", vocabulary=("<end>", "<unk>", "a"), end=0, unknown=1).to_json()
-    assert codec_from_json(saved)
+    assert read_codec(saved)
     with pytest.raises(ValueError, match="not a codec of text"):
-        codec_from_json(saved | change)
+        read_codec(saved | change)
 
 
 def test_rare_words_are_unknown_and_counted() -> None:
@@ -109,7 +110,7 @@ def test_files_of_lines_tables_and_json(tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="in pixels does not apply"):
+    with pytest.raises(ValueError, match="--size is for pictures; array holds lines of text"):
         open_store(LINES, DataOptions(size=Size((8, 8))))
     with pytest.raises(ValueError, match="--text-min-count is 0"):
         open_store(LINES, DataOptions(text_min_count=0))
@@ -119,9 +120,9 @@ def test_options_that_do_not_fit_are_refused() -> None:
     assert len(kept) == 3 and any("2 lines of more than 8 words" in note for note in kept.notes)
 
 
-def test_options_of_text_leave_the_stores_of_pictures_alone() -> None:
-    pictures = np.zeros((4, 2, 2), np.uint8)
-    assert open_store(pictures).digest == open_store(pictures, DataOptions(text_min_count=3)).digest
+def test_options_of_another_kind_are_refused() -> None:
+    with pytest.raises(ValueError, match="--text-min-count is for lines of text; array holds pictures"):
+        open_store(np.zeros((4, 2, 2), np.uint8), DataOptions(text_min_count=3))
     assert open_store(LINES).digest != open_store(LINES, DataOptions(text_min_count=3)).digest
 
 

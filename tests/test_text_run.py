@@ -5,12 +5,15 @@ import io
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gansmith
 from gansmith.cli import main
+from gansmith.judge.judge import JudgeOptions
+from gansmith.judge.kinds.text import Text
 from gansmith.judge.protocol import scores_of
-from gansmith.judge.text import TextJudge
+from gansmith.judge.real import Split
 from gansmith.options import Count, DataOptions
 from gansmith.recipes.seqgan import SeqGAN
 from gansmith.report import report
@@ -107,14 +110,15 @@ def test_scores_info_and_report(run: Run) -> None:
 
 def test_the_judge_tells_copies_repeats_and_noise_apart() -> None:
     store = gansmith.data.open_store(LINES * 2, DataOptions())
-    judge = TextJudge(store, n=30)
-    floor, control, _ = judge.yardsticks()
-    repeated, _ = judge.score([LINES[0]] * 30)
-    assert judge.flags(repeated, floor, control)["collapsed"] == "yes" and repeated["self-BLEU-4"] == pytest.approx(1)
-    noise, _ = judge.score([" ".join(sorted(line, key=hash)) for line in LINES[:30]])
+    judge = Text.of(store, split=Split(n=30))
+    floor, control = (yardstick.values for yardstick in judge.yardsticks())
+    repeated = judge.score(np.array([LINES[0]] * 30))
+    assert judge.flags(repeated, floor, control)["collapsed"] == "yes"
+    assert repeated.values["self-BLEU-4"] == pytest.approx(1)
+    noise = judge.score(np.array([" ".join(sorted(line, key=hash)) for line in LINES[:30]])).values
     assert noise["BLEU-4"] < floor["BLEU-4"] and noise["exact copies"] == 0
-    with pytest.raises(ValueError, match="no metrics 'fd' of text"):
-        TextJudge(store, metrics=("fd",))
+    with pytest.raises(ValueError, match="no metrics 'fd' of kind text"):
+        Text.of(store, options=JudgeOptions(metrics=("fd",)))
 
 
 def test_files_of_text_are_scored_against_one_another(tmp_path: Path) -> None:

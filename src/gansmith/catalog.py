@@ -1,4 +1,4 @@
-"""What recipes there are and what each says of itself, read from their source without running it.
+"""What recipes and judges there are and what each says of itself, read from their source without running it.
 
 Reading the syntax tree keeps PyTorch out: `gansmith recipes` and every `--help` answer at once.
 """
@@ -6,6 +6,7 @@ Reading the syntax tree keeps PyTorch out: `gansmith recipes` and every `--help`
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import difflib
 import inspect
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 _BUILT_IN = Path(__file__).parent / "recipes"
+_JUDGES = Path(__file__).parent / "judge" / "kinds"
+_SHOWN = Path(__file__).parent / "show" / "kinds"
 _SECTIONS = ("Source", "Differs from the paper", "Expect")
 
 # The only names that a field's annotation may use to be understood without importing the recipe.
@@ -111,6 +114,27 @@ def describe(name: str) -> RecipePage:
     )
 
 
+def metric_groups() -> dict[str, tuple[str, ...]]:
+    """The groups of scores that `--metrics` may name, by kind of data: the keys of `GROUPS` of each judge's file.
+
+    Raises `ValueError` for a judge whose groups are not written out there.
+    """
+    return {path.stem: _groups(path) for path in sorted(_JUDGES.glob("*.py")) if path.stem != "__init__"}
+
+
+def _groups(path: Path) -> tuple[str, ...]:
+    """Only the statement is parsed: whole files would cost every `--help` a tenth of its time."""
+    _, _, rest = path.read_text(encoding="utf-8").partition("\nGROUPS")
+    statement, closed, _ = f"GROUPS{rest}".partition("\n}\n")
+    with contextlib.suppress(SyntaxError):
+        value = getattr(ast.parse(statement + closed).body[0], "value", None)
+        keys = value.keys if isinstance(value, ast.Dict) else []
+        names = [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+        if names and len(names) == len(keys):
+            return tuple(names)
+    raise ValueError(f"{path} must hold GROUPS, a dict whose keys are written out: the groups of scores of its judge")
+
+
 def resolve(name: str) -> str:
     """The name of a built-in recipe as its file is called. Raises `ValueError` with the nearest name."""
     known = names()
@@ -120,6 +144,17 @@ def resolve(name: str) -> str:
     near = difflib.get_close_matches(wanted, known, 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, or give the path of a .py"
     raise ValueError(f"no recipe is called {name!r}; {hint}")
+
+
+def written() -> dict[str, dict[str, str]]:
+    """What `gansmith sample` writes of each kind of data: {kind: {suffix: what it holds}}, as `Show.writes` says."""
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted(_SHOWN.glob("*.py")):
+        classes = [n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef)]
+        for node in (n for c in classes for n in c.body if isinstance(n, ast.AnnAssign)):
+            if isinstance(node.target, ast.Name) and node.target.id == "writes" and node.value is not None:
+                found[path.stem] = ast.literal_eval(node.value)
+    return found
 
 
 def options_class(page: RecipePage) -> type[Any]:

@@ -55,8 +55,15 @@ class DataOptions:
     channels: Literal["auto", "grey", "rgb", "rgba"] = "auto"
     """Colour channels of pictures; auto takes what most of the files have."""
     columns: str = ""
-    """What columns of a table are, where it is not what `data inspect` says: age=category,zip=id. One of continuous,
-    integer, category, boolean, date, constant, or id, which leaves the column out."""
+    """What columns of a table or of series are, where it is not what `data inspect` says: age=category,zip=id. One of
+    continuous, integer, category, boolean, date, constant, or id, which leaves the column out."""
+    series_id: str = ""
+    """The column of a CSV that tells series apart, where it is not the one that `data inspect` finds."""
+    series_time: str = ""
+    """The column of a CSV by which the steps of series are ordered: numbers or dates."""
+    series_window: int = 0
+    """Steps of the windows that longer series are cut into, one begun at every step. 0 takes 24 of one long series, and
+    leaves series that a column tells apart whole."""
     text_level: Literal["auto", "word", "character"] = "auto"
     """What a token of text is; auto takes characters for scripts that put no spaces between words."""
     text_lowercase: bool = False

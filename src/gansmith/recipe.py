@@ -6,18 +6,22 @@ by name; one file in `recipes/`, or any file of yours given by path, is a whole 
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
+from .asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
 from .settle import settle
 from .step.randomness import gathered, joined, noise, normal, of_all_ranks, uniform
@@ -41,9 +45,11 @@ __all__ = [
     "Unpaired",
     "gathered",
     "joined",
+    "judged",
     "load_recipe",
     "noise",
     "normal",
+    "of",
     "of_all_ranks",
     "uniform",
 ]
@@ -65,7 +71,7 @@ class Recipe(ABC):
     """What `sample` understands in `given` beside what `given()` names: `"truncation"`, `"label"`, `"temperature"`,
     `"condition"` (an index a row), `"x"` (encoded rows, NaN to be filled), `"draw"` (with a draw, not with a guess),
     `"z"` (noise, as long as the field `z_dim`), `"code"` (below the field `categories`) with `"continuous"` (as many
-    as that field says)."""
+    as that field says). `asks` makes types of these words; override it for anything else."""
     from_noise: ClassVar[bool] = True
     """Whether `sample` makes new samples like the data of noise alone: they can be scored during training, and are
     looked at for variety. Recipes that change or complete what they are given say False."""
@@ -73,6 +79,12 @@ class Recipe(ABC):
     """A step of its own where turns cannot say it (differentially private, SGHMC, population)."""
     chosen_by: ClassVar[str] = ""
     """The name among `errors` by which the weights that serve are chosen: those with the lowest; empty: the last."""
+
+    removed: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    """Fields of earlier versions, each with the value at which it changed nothing: a run or model that recorded it so
+    still loads, without it. One that recorded another value is refused."""
+    instead: ClassVar[str] = ""
+    """What to train instead where a removed field had another value, in words."""
 
     def __post_init__(self) -> None:
         """Fields get the types they are declared with. Raises `ValueError` for one that cannot."""
@@ -97,6 +109,22 @@ class Recipe(ABC):
     def given(self, batch: Batch) -> tuple[Batch, ...]:
         """What `sample` needs of real data, once for each way to sample: nothing at all, where noise is enough."""
         return (EMPTY,)
+
+    def asks(self, data: DataSpec) -> Mapping[str, Ask]:
+        """What `sample` understands in `given`, by name, of a model that was trained on such data, with its ranges.
+
+        By default the words in `takes`, and the pictures that `given` names. A recipe says it itself where its fields
+        or the data decide. A model refuses what is not named here.
+        """
+        shapes = {name: torch.empty(0, *part.shape) for name, part in data.parts.items()}
+        ways = self.given(shapes) if shapes else ()
+        asks: dict[str, Ask] = {k: Picture(shape=tuple(x.shape[1:])) for way in ways for k, x in way.items()}
+        for name in sorted(self.takes):
+            match ask := _ask(self, name, data):
+                case Class(names=()) | Numbers(size=0):
+                    continue  # data without labels, no such codes
+            asks[name] = ask
+        return asks
 
     def errors(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """How wrong the serving networks are on real data that losses leave out, by name; the lower the better.
@@ -138,6 +166,75 @@ class Recipe(ABC):
     def average(self) -> Average:
         """The moving average of the weights."""
         return Average()
+
+
+def _ask(recipe: Recipe, name: str, data: DataSpec) -> Ask:
+    """What a word in `Recipe.takes` stands for. Raises `NotImplementedError` for words that are not among those."""
+    match name:
+        case "label":
+            return Class(names=data.classes)
+        case "code":
+            return Choice(count=_size(recipe, "categories"))
+        case "continuous":
+            return Numbers(size=_size(recipe, "continuous"), low=-1.0, high=1.0)
+        case "z":
+            return Noise(size=_size(recipe, "z_dim"))
+        case "truncation":
+            about = "psi: below 1 fewer odd samples and less variety."
+            return Number(low=0.0, high=2.0, default=1.0, help=about)
+        case "temperature":
+            about = "Below 1 likelier and less varied samples, above 1 the opposite."
+            return Number(low=0.01, high=10.0, default=1.0, help=about)
+        case "condition":
+            return Condition(names=data.codec.conditions)
+        case "x":
+            return Rows(width=data.shape[0])
+        case "draw":
+            return Switch(help="Missing cells get a draw of what may have stood there, not the best guess.")
+    raise NotImplementedError(f"{type(recipe).__name__} takes {name!r}: its `asks` must say what that is")
+
+
+def _size(recipe: Recipe, field: str) -> int:
+    """A field by which `takes` measures one of its words. Raises `NotImplementedError` if the recipe has none."""
+    if field not in {f.name for f in dataclasses.fields(recipe)}:
+        raise NotImplementedError(f"{type(recipe).__name__} has no field {field}: its `asks` must say what it takes")
+    return int(getattr(recipe, field))
+
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def of(nets: nn.ModuleDict, role: str, kind: type[Net]) -> Net:
+    """The network of that role, by its type: `of(nets, "G", stylegan.Generator).mapping`."""
+    net = nets[role]
+    assert isinstance(net, kind), f"{role} is a {type(net).__name__}, not a {kind.__name__}"
+    return net
+
+
+def judged(
+    nets: nn.ModuleDict,
+    sample: Callable[[nn.ModuleDict, int, Batch], Tensor],
+    real: Tensor,
+    given: Batch = EMPTY,
+    *,
+    view: Callable[[Tensor], Tensor] = lambda x: x,
+    together: bool = False,
+) -> tuple[Any, Any]:
+    """What D says of real samples (N, ...) and of as many fresh fakes, which carry no gradient to G.
+
+    Scores (N,) each, or whatever else D returns. `sample` draws the fakes (`Recipe.sample`), of what is `given`. `view`
+    turns samples into what D is shown of them (packs, samples with noise added), real ones first. `together`: in one
+    pass, which is faster; only for a D that returns scores alone and does not mix samples (no batch norm, no
+    comparison within a batch).
+    """
+    with torch.no_grad():
+        fake = sample(nets, len(real), given)
+    real, fake = view(real), view(fake)
+    if together:
+        real_scores, fake_scores = nets["D"](torch.cat((real, fake))).chunk(2)
+        return real_scores, fake_scores
+    # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
+    return nets["D"](real), nets["D"](fake)
 
 
 BUILT_IN = Path(__file__).parent / "recipes"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gansmith.data import DataSpec, Feed, Store, Uniform, Unpaired, open_store
+from gansmith.data import Feed, Store, Uniform, Unpaired, open_store, read_spec
 from gansmith.data.inspect import describe, inspect
 from gansmith.options import DataOptions, Size
 
@@ -41,7 +41,7 @@ def test_pairs_are_matched_by_name_and_packed_as_they_are(tmp_path: Path) -> Non
         assert np.array_equal(store.fields["a"][i, ..., 0], np.asarray(picture(i, "L")))
         assert np.array_equal(store.fields["b"][i], np.asarray(picture(1000 + i)))
     store.verify()
-    assert DataSpec.from_json(store.spec.to_json()) == store.spec
+    assert read_spec(store.spec.to_json()) == store.spec
     assert Store.open(store.path).fields["b"].base is not None  # views of one memory-mapped file
 
 

@@ -19,8 +19,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from gansmith.data import ImageCodec, Store, VectorCodec, open_store, pack, toy
-from gansmith.data.arrays import channel_axis
 from gansmith.data.inspect import describe, inspect
+from gansmith.data.kinds.image.arrays import channel_axis
 from gansmith.options import DataOptions, Size
 
 
@@ -41,7 +41,7 @@ def contents(path: Path) -> dict[str, bytes]:
 SCRIPT = """
 import sys, os
 from pathlib import Path
-import gansmith.data.sources as sources
+import gansmith.data.kinds.image.source as sources
 from gansmith.data import open_store
 inner, left = sources.decode, [int(sys.argv[3])]
 def decode(data, target):
@@ -131,7 +131,7 @@ def test_damaged_stores_are_refused(tmp_path: Path) -> None:
 
     refused({"format": 99}, "pack it again")
     refused({"count": 6}, "were expected")
-    refused({"spec": {"kind": "volume"}}, "not a data specification")
+    refused({"spec": {"kind": "os"}}, "no kind of data")
     refused({"fields": {**saved["fields"], "../z": saved["fields"]["x"]}}, "unknown field")
     refused({"fields": {"x": saved["fields"]["x"]}}, "do not go together")
     refused({"fields": {**saved["fields"], "x": {**saved["fields"]["x"], "dtype": "uint16"}}}, "manifest says")

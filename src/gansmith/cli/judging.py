@@ -15,6 +15,12 @@ from ..options import Count, DataOptions, Size, TrainOptions
 from .parsing import Usage, given_in, own_recipe, parse
 
 
+def _metrics() -> Any:
+    """The help of --metrics; an annotation calls it, so that judges are read where options are parsed and no sooner."""
+    known = "; ".join(f"of kind {kind}: {' '.join(groups)}" for kind, groups in catalog.metric_groups().items())
+    return arg(help=f"Groups of scores, {known}. By default those that fit the data.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Evaluate:
     run: Annotated[Positional[Path | None], arg(metavar="[RUN]")] = None
@@ -25,10 +31,7 @@ class _Evaluate:
     """Samples to score against them; --size and the like say how both are packed."""
     data: str = ""
     """What to hold the run against; by default random samples of the data it was trained on."""
-    metrics: tuple[str, ...] = ()
-    """Groups: fd fd-infinity kd prdc classes inception-score diversity copying modes sliced c2st one-nn vendi; of
-    text: bleu self-bleu variety copying likelihood; of tables: shapes trends efficacy closest. By default those that
-    fit the data."""
+    metrics: Annotated[tuple[str, ...], _metrics()] = ()
     target: str = ""
     """The column of a table that classifiers are to tell, for efficacy; the last discrete one by default."""
     num: Annotated[Count, arg(aliases=("-n",))] = Count(10_000)

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from .. import catalog
 from ..options import DataOptions
 from .parsing import Usage, gathered, own_recipe, parse
 
 if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ..data import DataSpec
     from ..model.model import Model
     from ..recipe import Made
+    from ..show import Show
+
+
+def _out_help() -> str:
+    """What --out may be, of each kind of data."""
+    return f"By kind of data: {_places()}. By default a file in RUN; text is printed."
+
+
+def _places() -> str:
+    """The suffixes that each kind of data is written with: "image: a .png for a grid, a .npz for ..."."""
+    kinds: dict[str, list[str]] = {}
+    for kind, writes in catalog.written().items():
+        suffixes: dict[str, list[str]] = {}
+        for suffix, what in writes.items():
+            suffixes.setdefault(what, []).append(suffix or "folder")
+        named = [f"a {' or '.join(names)} for {what}" for what, names in suffixes.items()]
+        kinds.setdefault(", ".join(named), []).append(kind)
+    return "; ".join(f"{', '.join(names)}: {named}" for named, names in kinds.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +59,9 @@ class _Sample:
     """A class of the data, by name or number, for recipes that use labels; by default they are drawn, as often as the
     data has them."""
     sweep: Literal["none", "label", "code"] = "none"
-    """label: a sheet with a class a row, each column of one noise vector. code: InfoGAN's, with a category a row and
-    each continuous code from -1 to 1 from left to right. -n says about how many samples."""
-    out: Path | None = None
-    """grid.png for one picture of all, a folder for a PNG each, x.npz for the numbers, rows.csv or rows.parquet of a
-    table; RUN/grid.png or RUN/rows.csv by default. Text is printed, or goes into lines.txt or x.npz."""
+    """label: a class a row, each column of one noise vector. code: InfoGAN's, with a category a row and each continuous
+    code from -1 to 1 from left to right. -n says about how many samples."""
+    out: Annotated[Path | None, arg(help=_out_help())] = None
     given: Path | None = None
     """A picture or a folder of pictures to make samples of, for recipes that need a source."""
     direction: Literal["auto", "a2b", "b2a"] = "auto"
@@ -51,62 +72,102 @@ class _Sample:
     """The .py of the recipe, for a run that used one of your own."""
 
 
-TABLES = (".csv", ".gz", ".tsv", ".parquet")
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Chosen:
+    """Samples, and all that is needed to write them."""
+
+    samples: np.ndarray
+    """(N, ...) in the data's own units, as `Show` takes them."""
+    spec: DataSpec
+    real: np.ndarray
+    """(M, ...): what they are shown over, or what they were made of."""
+    columns: int = 0
+    how: str = ""
+    """In words, where they are not just drawn."""
 
 
 def sample(words: list[str]) -> int:
-    """Draw samples from a run: a grid, a folder of pictures, an .npz, lines of text, or rows of a table."""
+    """Draw samples from a run into files: pictures, rows of a table, lines of text, numbers."""
     options = parse(_Sample, gathered(words, "--where"), "gansmith sample", sample.__doc__)
-    out = options.out or options.run / "grid.png"
-    suffix = out.suffix.lower()
-    if suffix not in (".png", ".npz", ".txt", "", *TABLES) or (suffix and out.is_dir()):
-        raise Usage(
-            f"--out {out}: name a .png for a grid, a .npz for the numbers, or a folder for a PNG each; a .txt for "
-            "text; of a table a .csv or .parquet"
-        )
-    if not suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} exists and is not an empty folder: pass another --out")
+    if options.out is not None:
+        _check_place(options.out)
 
-    import numpy as np
-
-    from .. import show
     from ..model.saved import load
+    from ..show import show_of
 
     model = load(options.run, own_recipe(options.recipe_file))
-    if not model.from_noise or options.given:
-        return _sample_of(options, model, out)
-    spec = model.spec.made(())[1]
-    if spec.kind == "table":
-        return _sample_table(model, options)
-    if suffix in TABLES or options.where:
-        raise ValueError(f"--out {out.name} and --where are for tables; {options.run} makes data of kind {spec.kind}")
-    text = spec.kind == "text"
-    if (text and options.out and suffix not in (".txt", ".npz")) or (suffix == ".txt" and not text):
-        raise ValueError(f"samples of {options.run} are {spec.kind}: --out {out} does not fit")
-    if not suffix and not spec.pictures:
-        raise ValueError(f"samples of {options.run} are vectors, not pictures: pass --out x.npz, or --out cloud.png")
-    if options.sweep != "none":
-        return _sample_sheet(model, options, out)
-    x = model.sample(options.num, seed=options.seed, weights=options.weights, given=_sampling(model, options))
-    if text and options.out is None:
-        print("\n".join(x))
+    sourced = _is_sourced(model, options)
+    show = show_of((model.spec if sourced else model.spec.made(())[1]).kind)
+    out = options.out or options.run / show.out
+    show.suffix(out)  # refused before anything is drawn
+    chosen = _choose(model, options, sourced, show)
+    if show.printed and options.out is None:
+        print("\n".join(chosen.samples))
         return 0
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if suffix == ".npz":
-        np.savez_compressed(out, x=x, notice=np.array(show.COMMENT))
-    elif text:
-        show.save_lines(x, out)
-    elif suffix == ".png":
-        show.save(show.sheet(x, spec, real_points(options.run, x)), out)
-    else:
-        saved = spec.codec.to_json()
-        show.save_singles(x, out, (float(saved["low"]), float(saved["high"])))
-    print(f"{len(x):,} samples of {model.recipe_name} after {model.images:,} images, seed {options.seed}: {out}")
+    show.write(chosen.samples, chosen.spec, chosen.real, out, chosen.columns)
+    how = f", {chosen.how};" if chosen.how else ""
+    print(
+        f"{len(chosen.samples):,} samples of {model.recipe_name}{how} after {model.images:,} images, seed "
+        f"{options.seed}: {out}"
+    )
     return 0
 
 
-def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
-    """What the recipe is given beside the number of samples: a row each. Raises `ValueError` if it takes no such."""
+def _check_place(out: Path) -> None:
+    """Raises `Usage` for a suffix that no kind of data is written with, `FileExistsError` for a folder in use."""
+    known = {suffix for writes in catalog.written().values() for suffix in writes if suffix}
+    if out.suffix and (out.is_dir() or not out.name.lower().endswith(tuple(known))):
+        raise Usage(f"--out {out} is no place for samples; by kind of data there are {_places()}")
+    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} exists and is not an empty folder: pass another --out")
+
+
+def _is_sourced(model: Model, options: _Sample) -> bool:
+    """Whether samples are made of what --given names. Raises `ValueError` where it is missing, or of no use."""
+    if not model.from_noise and options.given is None:
+        raise ValueError(
+            f"samples of {options.run} are made of pictures: pass --given PICTURE or FOLDER, or use gansmith apply"
+        )
+    if model.from_noise and options.given is not None:
+        raise ValueError(f"samples of {options.run} are drawn from noise: --given is for recipes that need a source")
+    return not model.from_noise
+
+
+def _choose(model: Model, options: _Sample, sourced: bool, show: Show) -> _Chosen:
+    """Samples as --given, --where, --sweep and what the recipe takes beside noise have them."""
+    chosen = {"--given": sourced, "--where": bool(options.where), "--sweep": options.sweep != "none"}
+    told = [name for name, given in chosen.items() if given]
+    asked = _asked(model, options)
+    if len(told) > 1 or (told and asked):
+        other = told[1] if len(told) > 1 else f"--{next(iter(asked))}"
+        raise ValueError(f"{told[0]} says which samples are drawn: pass no {other} beside it")
+    if sourced:
+        return _of_sources(model, options)
+    spec = model.spec.made(())[1]
+    columns, how = 0, ""
+    if options.where:
+        from ..use.where import sample_where
+
+        rows = sample_where(model, options.num, options.where, seed=options.seed, weights=options.weights)
+        samples, how = rows.stored, rows.how
+    elif options.sweep != "none":
+        from ..use.sheets import code_sheet, label_sheet
+
+        if not show.apart:
+            raise ValueError(
+                f"--sweep is for samples that are looked at one by one; {options.run} makes data of kind {spec.kind}"
+            )
+        sweep = label_sheet if options.sweep == "label" else code_sheet
+        sheet = sweep(model, options.num, seed=options.seed, weights=options.weights)
+        samples, columns, how = sheet.samples, sheet.columns, sheet.what
+    else:
+        samples = model.stored(options.num, seed=options.seed, weights=options.weights, given=asked)
+    real = _real_rows(options.run, samples) if show.reveals else samples[:0]
+    return _Chosen(samples=samples, spec=spec, real=real, columns=columns, how=how)
+
+
+def _asked(model: Model, options: _Sample) -> dict[str, Tensor]:
+    """What the recipe is asked for beside a number of samples: a row each. Raises `ValueError` if it takes no such."""
     import torch
 
     asked: dict[str, float] = {}
@@ -128,91 +189,33 @@ def _sampling(model: Model, options: _Sample) -> dict[str, Any]:
     return {name: torch.full((options.num,), value) for name, value in asked.items()}
 
 
-def _sample_sheet(model: Model, options: _Sample, out: Path) -> int:
-    """A sheet with a class or a code a row."""
-    from .. import show
-    from ..use import sheets as asked
-
-    if options.label or not model.spec.pictures or out.suffix.lower() != ".png":
-        raise ValueError(
-            f"--sweep {options.sweep} makes a sheet of pictures: pass --out sheet.png, and no --label"
-            if model.spec.pictures
-            else f"--sweep is for pictures; {options.run} makes data of kind {model.spec.kind}"
-        )
-    kind = asked.label_sheet if options.sweep == "label" else asked.code_sheet
-    found = kind(model, options.num, seed=options.seed, weights=options.weights)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    show.save(show.sheet(found.samples, model.spec, found.samples[:0], found.columns), out)
-    print(f"{len(found.samples):,} samples of {model.recipe_name}, {found.what}; seed {options.seed}: {out}")
-    return 0
-
-
-def _sample_of(options: _Sample, model: Model, out: Path) -> int:
+def _of_sources(model: Model, options: _Sample) -> _Chosen:
     """Samples made of pictures, in the size of training: sample i of picture i, and round again."""
-    if options.given is None or model.from_noise:
-        raise ValueError(
-            f"samples of {options.run} are made of pictures: pass --given PICTURE or FOLDER, or use gansmith apply"
-            if not model.from_noise
-            else f"samples of {options.run} are drawn from noise: --given is for recipes that need a source"
-        )
     import numpy as np
 
-    from .. import show
-    from ..use import translate as applying
+    from ..use.translate import sources, way
 
-    given, raw, failed = applying.sources(model, options.given, options.direction)
+    assert options.given is not None
+    given, raw, failed = sources(model, options.given, options.direction)
     for text in failed:
         print(f"left out: {text}", file=sys.stderr)
     which = np.arange(options.num) % len(raw)
     given = {name: tensor[which] for name, tensor in given.items()}
-    x = model.sample(options.num, seed=options.seed, weights=options.weights, given=given)
-    _, before, after = applying.way(model, options.direction)
-    bounds = [(float(c["low"]), float(c["high"])) for c in (before.codec.to_json(), after.codec.to_json())]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix.lower() == ".npz":
-        np.savez_compressed(out, x=x, source=which, notice=np.array(show.COMMENT))
-    elif out.suffix:
-        columns = [show.to_8_bit(raw[which], bounds[0]), show.to_8_bit(x, bounds[1])]
-        show.save(show.strips(columns, repeat=4 if options.num > 8 else 1), out)
-    else:
-        show.save_singles(x, out, bounds[1])
-    print(f"{len(x):,} samples of {model.recipe_name}, made of {len(raw):,} pictures, seed {options.seed}: {out}")
-    return 0
+    samples = model.stored(options.num, seed=options.seed, weights=options.weights, given=given)
+    _, before, after = way(model, options.direction)
+    spec = replace(model.spec, shape=after.shape, codec=after.codec, parts={"a": before, "b": after})
+    return _Chosen(samples=samples, spec=spec, real=raw, how=f"made of {len(raw):,} pictures")
 
 
-def _sample_table(model: Model, options: _Sample) -> int:
-    """Rows of a table, and how they were found."""
-    from .. import show
-    from ..data.tabular import write_table
-    from ..use.where import sample_where
-
-    out = options.out or options.run / "rows.csv"
-    if out.suffix.lower() not in (".png", *TABLES):
-        raise ValueError(f"samples of {options.run} are rows of a table: pass --out rows.csv, rows.parquet or look.png")
-    how = ""
-    if options.where:
-        found = sample_where(model, options.num, options.where, seed=options.seed, weights=options.weights)
-        stored, how = found.stored, f" ({found.how})"
-    else:
-        stored = model.stored(options.num, seed=options.seed, weights=options.weights)
-    codec: Any = model.spec.codec
-    if out.suffix.lower() == ".png":
-        show.save(show.sheet(stored, model.spec, real_points(options.run, stored)), out)
-    else:
-        write_table(codec, stored, out)
-    print(f"{len(stored):,} rows of {model.recipe_name} after {model.images:,} images, seed {options.seed}{how}: {out}")
-    return 0
-
-
-def real_points(run: Path, x: Any) -> Any:
-    """The real data of a run, to draw points over; none of it if it is no longer there or only a model was given."""
+def _real_rows(run: Path, samples: np.ndarray) -> np.ndarray:
+    """The real data of a run, as stored; none of it if it is no longer there or only a model was given."""
     from ..data import Store
     from ..run import Run
 
-    if x.ndim == 2 and (run / "run.json").is_file():
+    if (run / "run.json").is_file():
         with contextlib.suppress(FileNotFoundError, ValueError):
-            return Store.open(Path(Run(run).record["data"]["store"])).fields["x"]
-    return x[:0]
+            return Store.open(Path(Run(run).record["data"]["store"])).fields.get("x", samples[:0])
+    return samples[:0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..judge.protocol import Protocol
+from ..show.words import number
 from .comparison import Comparison
 from .statistics import Estimate, _badness
 
@@ -19,8 +20,8 @@ def table(found: Comparison) -> str:
     """The comparison as text."""
     labels = list(found.groups)
     head = ["", *labels, "floor (real)", "control (replay)", "better"]
-    rows = [[name, *(_shown(found.estimates[label][name]) for label in labels), _short(found.floor.get(name)),
-             _short(found.control.get(name)), found.better[name]] for name in found.better]  # fmt: skip
+    rows = [[name, *(_shown(found.estimates[label][name]) for label in labels), number(found.floor.get(name)),
+             number(found.control.get(name)), found.better[name]] for name in found.better]  # fmt: skip
     rows.append(["runs", *(str(len(found.groups[label]["runs"])) for label in labels), "", "", ""])
     if len(labels) > 1:
         tallies = [found.tally(label) for label in labels]
@@ -45,9 +46,9 @@ def sentences(found: Comparison) -> list[str]:
         if v.metric != found.headline or not v.verdict:
             continue
         how = f"{v.paired} paired seeds" if v.paired else "unpaired"
-        reach = "" if math.isnan(v.half_width) else f" ± {_short(v.half_width)}"
+        reach = "" if math.isnan(v.half_width) else f" ± {number(v.half_width)}"
         lines.append(
-            f"{v.metric}: {v.first} against {v.second}: {words[v.verdict]} (difference {_short(-v.difference)}{reach}, "
+            f"{v.metric}: {v.first} against {v.second}: {words[v.verdict]} (difference {number(-v.difference)}{reach}, "
             f"{how})"
         )
     return lines
@@ -64,15 +65,7 @@ def protocol_line(p: Protocol) -> str:
 
 
 def _shown(e: Estimate) -> str:
-    return _short(e.mean) + ("" if math.isnan(e.half_width) else f" ± {_short(e.half_width)}")
-
-
-def _short(value: float | None) -> str:
-    if value is None or math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return str(value)
-    return f"{value:,.0f}" if abs(value) >= 1_000 or value == int(value) else f"{value:.3g}"
+    return number(e.mean) + ("" if math.isnan(e.half_width) else f" ± {number(e.half_width)}")
 
 
 _STYLE = """
@@ -111,14 +104,14 @@ def render(found: Comparison) -> str:
         for label in labels:
             mark = ' class="best"' if marked and means[label] == best else ""
             row.append(f"<td{mark}>{e(_shown(found.estimates[label][name]))}</td>")
-        rows.append(cells([*row, _short(found.floor.get(name)), _short(found.control.get(name)), e(direction)]))
+        rows.append(cells([*row, number(found.floor.get(name)), number(found.control.get(name)), e(direction)]))
     duels = [cells(["score", "first", "second", "second minus first", "seeds", "first"], "th")]
     for v in found.versus:
         if v.verdict:
-            reach = "" if math.isnan(v.half_width) else f" ± {_short(v.half_width)}"
+            reach = "" if math.isnan(v.half_width) else f" ± {number(v.half_width)}"
             how = f"{v.paired} paired" if v.paired else "unpaired"
             verdict = f'<td class="{v.verdict}">{v.verdict}</td>'
-            cell = f"{_short(v.difference)}{reach}"
+            cell = f"{number(v.difference)}{reach}"
             duels.append(cells([e(v.metric), e(v.first), e(v.second), cell, how, verdict]))
     runs = [cells(["run", "group", "seed", "images", "seconds", e(found.headline)], "th")]
     for label, about in found.groups.items():
@@ -126,7 +119,7 @@ def render(found: Comparison) -> str:
         for path, seed, images, seconds, value in zip(
             about["runs"], about["seeds"], about["images"], about["seconds"], values, strict=True
         ):
-            runs.append(cells([e(path), e(label), e(seed), f"{images:,}", e(seconds), _short(value)]))
+            runs.append(cells([e(path), e(label), e(seed), f"{images:,}", e(seconds), number(value)]))
     figures = "".join(
         f'<figure><img alt="samples of {e(label)}" src="data:image/png;base64,{data}"><figcaption>{e(label)}, seed '
         f"{e(about['seeds'][0])}: not chosen, the fixed latents of the run</figcaption></figure>"

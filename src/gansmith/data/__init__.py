@@ -1,12 +1,18 @@
 """The data's front door: a source becomes a packed store once; batches are gathered from it."""
 
 from ..machine import free_bytes
-from .draw import ByCondition, Draw, FewLabels, HeldOut, Uniform, Unpaired
+from .codec import Codec
+from .draw import Draw, FewLabels, Uniform, Unpaired
 from .feed import Feed
-from .spec import Codec, DataSpec, ImageCodec, VectorCodec, codec_from_json
+from .kind import Kind, all_kinds, kind_names, kind_of, read_codec, read_spec
+from .kinds.image.codec import ImageCodec
+from .kinds.table.codec import TableCodec
+from .kinds.table.column import Column, Span
+from .kinds.table.draw import ByCondition, HeldOut
+from .kinds.text.codec import TextCodec
+from .kinds.vector import VectorCodec
+from .spec import DataSpec
 from .store import Store, open_store
-from .table import Column, Span, TableCodec
-from .text import TextCodec
 
 __all__ = [
     "ByCondition",
@@ -18,6 +24,7 @@ __all__ = [
     "FewLabels",
     "HeldOut",
     "ImageCodec",
+    "Kind",
     "Span",
     "Store",
     "TableCodec",
@@ -25,7 +32,11 @@ __all__ = [
     "Uniform",
     "Unpaired",
     "VectorCodec",
-    "codec_from_json",
+    "all_kinds",
     "free_bytes",
+    "kind_names",
+    "kind_of",
     "open_store",
+    "read_codec",
+    "read_spec",
 ]

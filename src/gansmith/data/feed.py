@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ..machine import free_bytes
+from .codec import Codec
 from .draw import Draw
 from .ondisk import OnDisk
-from .spec import Codec, ImageCodec
 from .store import Store
 
 _MOST = 4 << 30
@@ -60,12 +60,12 @@ class Feed:
             raise ValueError(f"{store.source} holds {self._counts}: its fields are not aligned and cannot be paired")
         self._slice = slice(batch_size // world * rank, batch_size // world * (rank + 1))
         self._channels_last = channels_last
-        self._images = {k for k, codec in self.codecs.items() if isinstance(codec, ImageCodec)}
+        self._reordered = {k for k, codec in self.codecs.items() if codec.channels_last}
         size = sum(field.nbytes for field in store.fields.values())
         if in_memory is None:
             in_memory = size < min(_MOST, free_bytes(self.device) // 4)
         # Held in the order in which the networks want it, so that a batch is one gather and one pass of arithmetic.
-        self._planar = self._images if in_memory and not channels_last else set()
+        self._planar = self._reordered if in_memory and not channels_last else set()
         self._held = {k: self._hold(k, v) for k, v in store.fields.items()} if in_memory else {}
         self._on_disk = {} if in_memory else {k: OnDisk(v) for k, v in store.fields.items()}
 
@@ -109,16 +109,16 @@ class Feed:
             x = raw[name]
             if x.dtype == torch.int16:
                 x = x.view(torch.uint16)
-            if name in self._images and not self._channels_last:
-                # Reordered while pixels are still small integers; `encode` sees its (N, H, W, C) and undoes nothing.
-                planar = x if name in self._planar else x.permute(0, 3, 1, 2).contiguous()
-                x = planar.permute(0, 2, 3, 1)
+            if name in self._reordered and not self._channels_last:
+                # Reordered while pixels are still small integers; `encode` sees its (N, ..., C) and undoes nothing.
+                planar = x if name in self._planar else x.movedim(-1, 1).contiguous()
+                x = planar.movedim(1, -1)
             raw[name] = codec.encode(x)
         return raw
 
     def _hold(self, name: str, field: np.ndarray) -> Tensor:
         """The field in memory: the packed file's own pages where they lie as the networks want them, else a copy."""
-        wanted = field.transpose(0, 3, 1, 2) if name in self._planar else field
+        wanted = np.moveaxis(field, -1, 1) if name in self._planar else field
         if self.device.type == "cpu" and wanted.flags.c_contiguous:
             _advise(field, "MADV_WILLNEED")
             with warnings.catch_warnings():

@@ -1,13 +1,12 @@
-"""What was found in a source, and how it is told."""
+"""What was found in a source."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from .pack import Quarantined
+from .plan import Quarantined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +15,7 @@ class Report:
 
     source: str
     kind: str
-    """`image`, `vector`, `pairs`, `domains`, `table` or `text`."""
+    """The name of its file in `kinds/`."""
     found: int
     """Pictures or rows, bad ones included."""
     usable: int
@@ -46,6 +45,8 @@ class Report:
     problem: str
     """Why training cannot start as things are; empty if it can."""
     warnings: tuple[str, ...]
+    at_most: bool = False
+    """Whether fewer may turn out to be usable: a pair of which either half is broken is left out."""
     parts: dict[str, Report] = field(default_factory=dict)
     """Of pairs and domains: what each of the two sets holds."""
     columns: tuple[str, ...] = ()
@@ -79,74 +80,3 @@ def warnings_of(usable: int, classes: dict[str, int], duplicates: int, constant:
     if quarantined > 0.05 * max(usable, 1):
         found.append(f"{quarantined} files or rows are left out")
     return found
-
-
-def describe(report: Report) -> str:
-    """The report as lines of text."""
-    what = {"image": "pictures", "vector": "vectors", "pairs": "pairs", "domains": "pictures a set"}
-    what |= {"table": "rows", "text": "lines of text"}
-    if report.parts:
-        return _describe_two(report, what[report.kind])
-    lines = [f"{report.source}: {report.found:,} {what[report.kind]}, {report.usable:,} usable"]
-    if report.decoded < report.found:
-        lines.append(f"  decoded to the last pixel: {report.decoded:,}; of the others only the header was read")
-    lines += [f"  {fact}" for fact in report.facts]
-    if report.sizes:
-        listed = ", ".join(f"{h}x{w} ({n:,})" for h, w, n in report.sizes[:5])
-        more = f" and {report.num_sizes - 5:,} more" if report.num_sizes > 5 else ""
-        lines.append(f"  height x width: {listed}{more}")
-    lines += [f"  {line}" for line in report.columns]
-    for title, counts in (("format", report.formats), ("pixels", report.modes), ("depth", report.depths)):
-        if counts and report.kind not in ("table", "text"):
-            lines.append(f"  {title}: {_listed(counts)}")
-    if report.classes:
-        lines.append(f"  {len(report.classes)} classes: {_listed(report.classes)}")
-    if report.duplicates:
-        first = report.duplicate_groups[0]
-        lines.append(f"  exact duplicates: {report.duplicates:,}, such as {' = '.join(first[:2])}")
-    if report.ignored:
-        lines.append(f"  not pictures: {len(report.ignored):,}, such as {', '.join(report.ignored[:3])}")
-    if report.quarantined:
-        lines.append(f"  left out: {len(report.quarantined):,}")
-        for reason, n in Counter(q.reason for q in report.quarantined).most_common(5):
-            example = next(q.name for q in report.quarantined if q.reason == reason)
-            lines.append(f"    {n:,} x {reason}: {example}")
-    lines += [f"  note: {note}" for note in report.notes]
-    lines += [f"  warning: {warning}" for warning in report.warnings]
-    if report.problem:
-        lines.append(f"  training cannot start: {report.problem}")
-    else:
-        epochs = 200_000 / report.usable if report.usable else 0.0
-        shape = (
-            "x".join(map(str, report.shape[1:])) + f" in {report.shape[0]} channels"
-            if report.kind in ("image", "pairs", "domains")
-            else f"{report.shape[0]} { {'table': 'columns', 'text': 'tokens'}.get(report.kind, 'numbers') }"
-        )
-        lines.append(f"  training would see: {shape}, {report.dtype}; 200,000 samples shown are {epochs:.1f} epochs")
-    return "\n".join(lines)
-
-
-def _describe_two(report: Report, what: str) -> str:
-    most = "at most " if report.kind == "pairs" and report.quarantined else ""
-    lines = [f"{report.source}: {report.found:,} {what}, {most}{report.usable:,} usable"]
-    for name, part in report.parts.items():
-        lines += [
-            f"  {name}: {line.strip()}" for line in describe(part).splitlines() if "samples shown are" not in line
-        ]
-        if part.shape:
-            lines.append(f"  {name}: {part.shape[1]}x{part.shape[2]} in {part.shape[0]} channels, {part.dtype}")
-    own = {(q.name, q.reason) for part in report.parts.values() for q in part.quarantined}
-    lines += [f"  left out: {q.name}: {q.reason}" for q in report.quarantined if (q.name, q.reason) not in own][:8]
-    lines += [f"  note: {note}" for note in report.notes]
-    lines += [f"  warning: {warning}" for warning in report.warnings]
-    if report.problem:
-        lines.append(f"  training cannot start: {report.problem}")
-    elif report.usable:
-        lines.append(f"  200,000 samples shown are {200_000 / report.usable:.1f} epochs")
-    return "\n".join(lines)
-
-
-def _listed(counts: dict[str, int]) -> str:
-    top = sorted(counts.items(), key=lambda item: -item[1])[:12]
-    more = f", and {len(counts) - 12} more" if len(counts) > 12 else ""
-    return ", ".join(f"{name or '?'} {n:,}" for name, n in top) + more

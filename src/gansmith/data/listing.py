@@ -8,9 +8,6 @@ import hashlib
 import io
 import os
 import stat
-import tarfile
-import threading
-import zipfile
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
@@ -20,9 +17,10 @@ from typing import IO
 
 import numpy as np
 
-from .pack import Quarantined
-from .pictures import MOST_BYTES, SUFFIXES
+from .plan import Quarantined
 
+MOST_BYTES = 1 << 30
+"""Bytes of the largest file that is read, or unpacked from an archive."""
 LABELS = "labels.csv"
 _SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing", "holdout"))
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "name", "id")
@@ -150,36 +148,28 @@ class _OnDisk(Bytes):
 
 
 @dataclass(frozen=True, slots=True)
-class _Held(Bytes):
+class Held(Bytes):
+    """A file whose bytes are in memory."""
+
     data: bytes
 
     def open(self) -> IO[bytes]:
+        """The bytes as a file."""
         return io.BytesIO(self.data)
 
 
-@dataclass(frozen=True, slots=True)
-class _Broken(Bytes):
-    reason: str
-
-    def open(self) -> IO[bytes]:
-        raise OSError(self.reason)
-
-
-def _is_candidate(name: str) -> bool:
-    """By its name: pictures, and files with no suffix at all, which are judged by their content."""
+def is_candidate(name: str, suffixes: frozenset[str]) -> bool:
+    """By its name: files with such a suffix, and with none at all, which are judged by their content."""
     last = name.rpartition("/")[2]
     dot = last.rfind(".")
-    return (dot < 0 or last[dot:].lower() in SUFFIXES) and not last.startswith(".")
-
-
-# --- folders ----------------------------------------------------------------------------------------------------------
+    return (dot < 0 or last[dot:].lower() in suffixes) and not last.startswith(".")
 
 
 class Folder(Files):
-    """A folder of pictures, with everything below it."""
+    """A folder of files, with everything below it; `suffixes`: those that samples may have, in lower case."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, suffixes: frozenset[str]) -> None:
+        self.root, self.suffixes = root, suffixes
         self.name = str(root)
 
     def listing(self) -> Listing:
@@ -187,7 +177,7 @@ class Folder(Files):
         found = Listing()
         seen = hashlib.sha256()
         if (self.root / LABELS).is_file():
-            return _list_table(self.root / LABELS, self.root, folder=True)
+            return _list_table(self.root / LABELS, self.root, self.suffixes, folder=True)
         real = os.path.realpath(self.root)
         self._walk("", real, found, seen)
         found.identity = seen.hexdigest()
@@ -224,14 +214,14 @@ class Folder(Files):
             except (OSError, ValueError) as error:  # ValueError: paths on different drives
                 found.set_aside(name, getattr(error, "strerror", None) or str(error))
                 continue
-            if not _is_candidate(name):
+            if not is_candidate(name, self.suffixes):
                 found.ignore(name)
             elif not stat.S_ISREG(known.st_mode):
                 found.set_aside(name, "not a regular file")
             else:
                 found.add(name, known.st_size)
                 seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\n"))
-        if len(found.names) == before and os.path.splitext(under)[1].lower() in SUFFIXES:
+        if len(found.names) == before and os.path.splitext(under)[1].lower() in self.suffixes:
             found.set_aside(under, "a folder, not a picture")
 
     def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
@@ -241,28 +231,25 @@ class Folder(Files):
             yield [_OnDisk(os.path.join(self.root, listing.names[i])) for i in range(first, last)]
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
 class Table(Files):
     """A CSV that names files, relative to itself, and their labels."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, suffixes: frozenset[str]) -> None:
+        self.path, self.suffixes = path, suffixes
         self.name = str(path)
 
     def listing(self) -> Listing:
         """In the order of the table."""
-        return _list_table(self.path, self.path.parent, folder=False)
+        return _list_table(self.path, self.path.parent, self.suffixes, folder=False)
 
     def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
         """Paths: the threads that decode also read."""
-        return Folder(self.path.parent).read(listing, wanted, most)
+        return Folder(self.path.parent, self.suffixes).read(listing, wanted, most)
 
 
-def _list_table(path: Path, root: Path, *, folder: bool) -> Listing:
+def _list_table(path: Path, root: Path, suffixes: frozenset[str], *, folder: bool) -> Listing:
     try:
-        rows = read_labels(path.read_text(encoding="utf-8-sig"), str(path))
+        rows = read_labels(path.read_text(encoding="utf-8-sig"), str(path), suffixes)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from None
     found = Listing()
@@ -271,7 +258,7 @@ def _list_table(path: Path, root: Path, *, folder: bool) -> Listing:
     real = os.path.realpath(root)
     for name, label in rows:
         full = os.path.join(root, name)
-        if reason := _refused(name):
+        if reason := refusal_of(name):
             found.set_aside(name, reason)
             continue
         if os.path.commonpath([os.path.realpath(full), real]) != real:
@@ -288,7 +275,7 @@ def _list_table(path: Path, root: Path, *, folder: bool) -> Listing:
         found.add(name, known.st_size)
         labels.append(label)
         seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\0{label}\n"))
-    _attach(found, labels)
+    attach_labels(found, labels)
     found.identity = seen.hexdigest()
     if folder:
         named = {os.path.normpath(name) for name, _ in rows}
@@ -298,12 +285,13 @@ def _list_table(path: Path, root: Path, *, folder: bool) -> Listing:
                 if name not in named and name != LABELS:
                     found.ignore(name)
         found.ignored.sort()
-        if extra := sum(map(_is_candidate, found.ignored)):
+        if extra := sum(is_candidate(name, suffixes) for name in found.ignored):
             found.notes.append(f"{extra} pictures that {LABELS} does not name are not used")
     return found
 
 
-def _attach(found: Listing, labels: list[str]) -> None:
+def attach_labels(found: Listing, labels: list[str]) -> None:
+    """Give a listing the labels of its files, in their order; none, where all are empty."""
     names = sorted(set(labels))
     if not any(names):
         return
@@ -314,7 +302,7 @@ def _attach(found: Listing, labels: list[str]) -> None:
     found.labels = np.array([codes[label] for label in labels], np.int64)
 
 
-def read_labels(text: str, name: str) -> list[tuple[str, str]]:
+def read_labels(text: str, name: str, suffixes: frozenset[str]) -> list[tuple[str, str]]:
     """The files and labels a CSV names. Raises `ValueError` if it is not such a table."""
     rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(c.strip() for c in row)]
     if not rows:
@@ -326,7 +314,7 @@ def read_labels(text: str, name: str) -> list[tuple[str, str]]:
         if label is None and len(head) == 2:
             label = 1 - file
         rows = rows[1:]
-    elif len(head) <= 2 and _is_candidate(rows[0][0]):
+    elif len(head) <= 2 and is_candidate(rows[0][0], suffixes):
         file, label = 0, 1 if len(head) == 2 else None
     else:
         raise ValueError(f"{name} has columns {', '.join(rows[0])[:200]}: columns file and label are needed")
@@ -337,164 +325,10 @@ def read_labels(text: str, name: str) -> list[tuple[str, str]]:
     return [(row[file].replace("\\", "/"), "" if label is None else row[label]) for row in rows]
 
 
-# --- archives ---------------------------------------------------------------------------------------------------------
-
-
-def _refused(name: str) -> str:
+def refusal_of(name: str) -> str:
     """Why a member of this name is not touched; empty if it is fine."""
     if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
         return "an absolute path"
     if ".." in name.split("/"):
         return "a path that leads out of the archive"
     return ""
-
-
-def _offer(found: Listing, name: str, size: int) -> bool:
-    """Whether a regular member is a candidate; if not, says why in the listing."""
-    if reason := _refused(name):
-        found.set_aside(name, reason)
-    elif not _is_candidate(name) or "__MACOSX" in name.split("/"):
-        found.ignore(name)
-    elif size > MOST_BYTES:
-        found.set_aside(name, f"{size} bytes when unpacked: more than a picture has")
-    else:
-        return True
-    return False
-
-
-class Zip(Files):
-    """A zip of pictures, read without unpacking it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.name = str(path)
-        self._members: list[zipfile.ZipInfo] = []
-        try:
-            # Closed when nothing refers to it any more: members are read by threads that may outlive `read`.
-            self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise ValueError(f"{path} cannot be read as a zip: {error}") from error
-
-    def listing(self) -> Listing:
-        """In the order of names."""
-        found = Listing()
-        seen = hashlib.sha256()
-        self._members = []
-        table: str | None = None
-        try:
-            for member in sorted(self._archive.infolist(), key=lambda m: m.filename):
-                if member.is_dir():
-                    continue
-                name = member.filename
-                seen.update(f"{name}\0{member.file_size}\0{member.CRC}\n".encode("utf-8", "surrogatepass"))
-                if PurePosixPath(name).name == LABELS and member.file_size < MOST_BYTES:
-                    table = self._archive.read(member).decode("utf-8-sig")
-                elif stat.S_ISLNK(member.external_attr >> 16):
-                    found.set_aside(name, "a link inside the archive")
-                elif member.flag_bits & 1:
-                    found.set_aside(name, "encrypted")
-                elif _offer(found, name, member.file_size):
-                    found.add(name, member.file_size)
-                    self._members.append(member)
-        except (zipfile.BadZipFile, UnicodeDecodeError, OSError) as error:
-            raise ValueError(f"{self.path} cannot be read as a zip: {error}") from error
-        found.identity = seen.hexdigest()
-        _label_members(found, table)
-        return found
-
-    def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
-        """Members; the threads that decode also read and inflate."""
-        del listing, most
-        for first, last in wanted:
-            yield [_ZipMember(self._archive, self._members[i]) for i in range(first, last)]
-
-
-@dataclass(frozen=True, slots=True)
-class _ZipMember(Bytes):
-    archive: zipfile.ZipFile
-    member: zipfile.ZipInfo
-
-    def open(self) -> IO[bytes]:
-        try:
-            with self.archive.open(self.member) as f:
-                return io.BytesIO(f.read())
-        except Exception as error:  # BadZipFile, zlib.error, NotImplementedError (unknown compression), EOFError ...
-            raise OSError(f"cannot be unpacked: {error}") from None
-
-
-class Tar(Files):
-    """A tar of pictures, compressed or not, read from front to end without unpacking it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.name = str(path)
-        self._lock = threading.Lock()
-
-    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-        with tarfile.open(self.path, "r|*") as t:
-            for member in t:
-                yield t, member
-                # tarfile remembers every member; a million would fill memory
-                t.members = []  # ty: ignore[missing-attribute]
-
-    def listing(self) -> Listing:
-        """In the order of the archive: a compressed stream cannot be read in any other."""
-        found = Listing()
-        table: str | None = None
-        known = self.path.stat()
-        try:
-            for t, member in self._members():
-                name = member.name.removeprefix("./")
-                if member.isdir():
-                    continue
-                if not member.isreg():
-                    found.set_aside(name, "a link or device inside the archive")
-                elif PurePosixPath(name).name == LABELS and member.size < MOST_BYTES:
-                    content = t.extractfile(member)
-                    assert content is not None
-                    table = content.read().decode("utf-8-sig")
-                elif _offer(found, name, member.size):
-                    found.add(name, member.size)
-        except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{self.path} cannot be read as a tar: {error}") from error
-        found.identity = f"{self.path.name} {known.st_size} {known.st_mtime_ns}"
-        _label_members(found, table)
-        return found
-
-    def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
-        """Contents, read here: one stream, one reader."""
-        ranges = iter(wanted)
-        first, last = next(ranges, (0, 0))
-        if first == last:
-            return
-        batch: list[Bytes] = []
-        position = 0
-        for t, member in self._members():
-            if position == len(listing.names):
-                return
-            if not member.isreg() or member.name.removeprefix("./") != listing.names[position]:
-                continue
-            if position >= first:
-                content = t.extractfile(member)
-                assert content is not None
-                batch.append(_Held(content.read(most)))
-            position += 1
-            if position == last:
-                yield batch
-                batch = []
-                first, last = next(ranges, (0, 0))
-                if first == last:
-                    return
-        raise ValueError(f"{self.path} changed while it was read")
-
-
-def _label_members(found: Listing, table: str | None) -> None:
-    """Labels of an archive's members: from its labels.csv if it has one, else from their folders."""
-    if table is None:
-        found.label_by_folder()
-        return
-    rows = dict(read_labels(table, LABELS))
-    missing = [name for name in found.names if name not in rows and name.partition("/")[2] not in rows]
-    if missing:
-        raise ValueError(f"{LABELS} in the archive names no label for {len(missing)} pictures, such as {missing[0]}")
-    _attach(found, [rows[name] if name in rows else rows[name.partition("/")[2]] for name in found.names])

@@ -11,106 +11,26 @@ import contextlib
 import errno
 import hashlib
 import json
-import math
 import os
 import shutil
 import threading
 import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .pictures import quiet
-from .spec import Codec, DataSpec, ImageCodec, Kind, VectorCodec
+from .bars import progress_bar, workers
+from .kind import kind_of
+from .plan import Plan, Quarantined, quarantine_notes
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 _HEADER = 128
 """Bytes of an .npy header as written here: the number of rows is known only after the last, so its room is fixed."""
 _BLOCK = 8 << 20
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A file or row that is left out, and why. Bytes of a name that are not text are written as `\\xff`."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some decoded rows (n, *Plan.shape), and which of them are bad: {position in the block: reason}."""
-
-    rows: np.ndarray
-    bad: dict[int, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to be packed: everything decided, nothing decoded yet."""
-
-    source: str
-    digest: str
-    kind: Kind
-    shape: tuple[int, ...]
-    """Of one stored row: (H, W, C) of a picture, (D,) of a vector, (T,) of a text."""
-    dtype: str
-    bounds: tuple[float, float] | None
-    """The range of stored values that becomes [-1, 1]; None measures it (float pictures, vectors)."""
-    codec: Codec | None = None
-    """The codec, where the source knows it; else it is measured."""
-    chunks: np.ndarray
-    """Boundaries of the chunks: chunk c holds rows chunks[c] ... chunks[c + 1] - 1 of the source."""
-    payloads: Callable[[Sequence[int]], Iterator[tuple[int, Any]]]
-    """What `decode` needs of each of these chunks, in order; called in one thread."""
-    decode: Callable[[Any], Block]
-    """Called in many threads. A row that is bad without a reason is left out and not listed."""
-    name: Callable[[int], str]
-    """The name of a row of the source, for the list of quarantined ones."""
-    labels: np.ndarray | None = None
-    classes: tuple[str, ...] = ()
-    options: dict[str, Any]
-    quarantined: tuple[Quarantined, ...] = ()
-    ignored: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    describe: Callable[[np.ndarray], tuple[DataSpec, list[str]]] | None = None
-    """The spec of the packed rows and what there is to say about it, where rows are more than one array (pairs)."""
-
-    @property
-    def rows(self) -> int:
-        """How many rows the source has, bad ones included."""
-        return int(self.chunks[-1])
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one stored row."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
-
-
-def even_chunks(rows: int, row_bytes: int) -> np.ndarray:
-    """Boundaries of chunks of about 4 MiB of stored rows, and at most 1,024 rows."""
-    step = min(max((4 << 20) // max(row_bytes, 1), 1), 1024)
-    return np.append(np.arange(0, rows, step), rows)
-
-
-def progress_bar(shown: bool) -> Progress:
-    """A bar on stderr that counts things per second; silent if not `shown` or if nobody watches."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal))
-
-
-def workers() -> int:
-    """Threads that decode: Pillow and zlib let go of the interpreter lock, so threads scale as processes do."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(max(cores, 1), 16)
 
 
 def pack(plan: Plan, final: Path, progress: bool) -> None:
@@ -199,7 +119,7 @@ def _write_rows(plan: Plan, work: Path, progress: bool) -> dict[int, str]:
         with raw.open("wb") as f:
             f.truncate(size)
     bad: dict[int, str] = {}
-    with raw.open("r+b") as f, progress_bar(progress) as bar, quiet():
+    with raw.open("r+b") as f, progress_bar(progress) as bar, kind_of(plan.kind).decoding():
         done = _finished(plan, work / "journal", f, bad)
         task = bar.add_task(f"packing {plan.source}", total=plan.rows)
         bar.advance(task, sum(int(plan.chunks[c + 1] - plan.chunks[c]) for c in done))
@@ -298,7 +218,7 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
     if plan.labels is not None:
         np.save(work / "y.npy", plan.labels[keep].astype(np.int64), allow_pickle=False)
         fields["y"] = np.load(work / "y.npy", mmap_mode="r", allow_pickle=False)
-    spec, notes = plan.describe(x) if plan.describe is not None else describe(plan, x)
+    spec, notes = kind_of(plan.kind).describe(plan, x)
     manifest = {
         "format": FORMAT,
         "digest": plan.digest,
@@ -325,53 +245,6 @@ def _finish(plan: Plan, work: Path, bad: dict[int, str]) -> None:
         os.fsync(f.fileno())
     for name in ("journal", "digest"):
         (work / name).unlink()
-
-
-def quarantine_notes(quarantined: Sequence[Quarantined]) -> list[str]:
-    """One line that says how many are left out, and the first few."""
-    if not quarantined:
-        return []
-    listed = "; ".join(f"{q.name}: {q.reason}" for q in quarantined[:3])
-    more = f"; and {len(quarantined) - 3} more" if len(quarantined) > 3 else ""
-    return [f"{len(quarantined)} left out ({listed}{more})"]
-
-
-def describe(plan: Plan, x: np.ndarray) -> tuple[DataSpec, list[str]]:
-    """The spec of the packed rows of one array, and what there is to say about it."""
-    codec, notes = _codec(plan, x)
-    if plan.kind == "image":
-        h, w, c = plan.shape
-        return DataSpec(kind="image", shape=(c, h, w), codec=codec, classes=plan.classes), notes
-    return DataSpec(kind=plan.kind, shape=codec.shape(plan.shape), codec=codec, classes=plan.classes), notes
-
-
-def _codec(plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:
-    """The codec of the packed rows, measured where the plan does not know it, and what there is to say about it."""
-    if plan.codec is not None:
-        return plan.codec, []
-    step = max(_BLOCK // plan.row_bytes, 1)
-    blocks = [slice(first, first + step) for first in range(0, len(x), step)]
-    if plan.kind == "vector":
-        mean = sum(x[b].sum(0, dtype=np.float64) for b in blocks) / len(x)
-        scale = math.sqrt(sum(float(np.square(x[b] - mean).sum()) for b in blocks) / x.size)
-        return VectorCodec(mean=tuple(float(v) for v in np.atleast_1d(mean)), scale=scale or 1.0), []
-    if plan.bounds is not None:
-        low, high = plan.bounds
-        return ImageCodec(dtype=_image_dtype(plan.dtype), low=float(low), high=float(high)), []
-    low, high = min(float(x[b].min()) for b in blocks), max(float(x[b].max()) for b in blocks)
-    measured = f"values from {low:g} to {high:g}"
-    for usual in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
-        if usual[0] <= low and high <= usual[1]:
-            low, high = usual
-            break
-    if low == high:
-        raise ValueError(f"every pixel in {plan.source} is {low:g}: there is nothing to learn")
-    return ImageCodec(dtype="float32", low=low, high=high), [f"{measured}; {low:g} to {high:g} becomes -1 to 1"]
-
-
-def _image_dtype(name: str) -> Any:
-    assert name in ("uint8", "uint16", "float32")
-    return name
 
 
 def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:

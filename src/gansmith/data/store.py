@@ -13,12 +13,11 @@ import numpy as np
 
 from ..files import cache_dir
 from ..options import DataOptions
-from .pack import FORMAT, MANIFEST, Quarantined, pack, sha256_of
-from .paired import DomainSource, fields_of, pack_domains
-from .sources import recognise
+from .kind import kind_of, read_spec, refuse_foreign
+from .pack import FORMAT, MANIFEST, sha256_of
+from .plan import Quarantined
+from .source import recognise
 from .spec import DataSpec
-from .table import TableCodec
-from .text import TextSource
 
 _DEFAULTS = DataOptions()
 
@@ -58,12 +57,9 @@ class Store:
             saved = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             if saved["format"] != FORMAT:
                 raise ValueError(f"it has format {saved['format']}; this version reads {FORMAT}: pack it again")
-            spec = DataSpec.from_json(saved["spec"])
+            spec = read_spec(saved["spec"])
             fields = {name: _open_field(path, name, entry) for name, entry in saved["fields"].items()}
-            if spec.kind == "domains":
-                fields = {name: cls.open(path / name).fields["x"] for name in spec.parts}
-            elif spec.kind == "pairs":
-                fields = fields_of(spec, fields["x"])
+            fields = kind_of(spec.kind).fields(spec, path, fields)
             for name, field in fields.items() if spec.parts else ():
                 _check(spec.parts[name], {"x": field}, len(field))
             if not spec.parts:
@@ -89,8 +85,8 @@ class Store:
         for entry in saved["fields"].values():
             if sha256_of(self.path / entry["file"]) != entry["sha256"]:
                 raise ValueError(f"{self.path / entry['file']} is not what was packed: delete the store, pack it again")
-        if self.spec.kind == "domains":
-            for name in self.spec.parts:
+        for name in self.spec.parts:
+            if (self.path / name / MANIFEST).is_file():
                 Store.open(self.path / name).verify()
 
 
@@ -109,12 +105,9 @@ def _open_field(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
 def _check(spec: DataSpec, fields: dict[str, np.ndarray], count: int) -> None:
     """That the arrays are samples of this spec, `count` of them."""
     x = fields["x"]
-    c_last = (*spec.shape[1:], spec.shape[0]) if spec.kind == "image" else spec.shape
-    allowed = {"image": ("uint8", "uint16", "float32"), "text": ("int32",)}.get(spec.kind, ("float32",))
-    if isinstance(spec.codec, TableCodec):
-        c_last, allowed = (len(spec.codec.columns),), ("float64",)
-    if x.shape != (count, *c_last) or x.dtype.name not in allowed or count < 1:
-        raise ValueError(f"x.npy holds {x.dtype.name} {x.shape}; {count} samples of shape {c_last} were expected")
+    shape, dtype = spec.codec.stored(spec.shape)
+    if x.shape != (count, *shape) or x.dtype.name != dtype or count < 1:
+        raise ValueError(f"x.npy holds {x.dtype.name} {x.shape}; {count} samples of {dtype} {shape} were expected")
     if "y" in fields and (fields["y"].shape != (count,) or fields["y"].dtype != np.int64):
         raise ValueError(f"y.npy holds {fields['y'].dtype.name} {fields['y'].shape}; int64 ({count},) was expected")
     if ("y" in fields) != bool(spec.classes):
@@ -150,26 +143,16 @@ def open_store(
     if isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file():
         return Store.open(source)
     found = recognise(source, options, cache_dir(), progress)
-    pictures: dict[str, Any] = {
-        "size": list(options.size),
-        "fit": options.fit,
-        "resample": options.resample,
-        "antialias": options.resample != "nearest",
-        "channels": options.channels,
-    }
-    recorded = found.recorded(options) if isinstance(found, TextSource) else pictures
-    if options.columns:  # only then: the digests of all other stores stay what they were
-        recorded["columns"] = options.columns
+    kind = kind_of(found.kind)
+    refuse_foreign(found, options)
+    recorded = kind.recorded(options)
     key = json.dumps([FORMAT, found.identity, recorded], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()
     final = cache_dir() / "stores" / digest if out is None else Path(out)
     if not (final / MANIFEST).is_file():
         if final.exists() and not (final.is_dir() and not any(final.iterdir())):
             raise ValueError(f"{final} exists and is not a packed store: name a folder that does not exist yet")
-        if isinstance(found, DomainSource):
-            pack_domains(found, options, digest, recorded, final, progress)
-        else:
-            pack(found.plan(options, digest, recorded, progress), final, progress)
+        kind.pack(found, options, digest, recorded, final, progress)
     store = Store.open(final)
     if store.digest != digest:
         raise ValueError(

@@ -1,8 +1,8 @@
-"""Encoders: fixed networks that turn pictures into the features on which distances are taken.
+"""Encoders: fixed networks that turn samples into the features on which distances are taken.
 
-`own` is trained in minutes on the user's data and needs no download; `inception` is that of FID; `cifar_resnet` fits
-32-pixel colour pictures; `dinov2` (an extra) never saw classes. A score from any but Inception behind its own resize
-is never called FID: `score_name`.
+`own` is trained in minutes on the user's data, of any kind, and needs no download. The others look at pictures:
+`inception` is that of FID; `cifar_resnet` fits 32-pixel colour pictures; `dinov2` (an extra) never saw classes. A
+score from any but Inception behind its own resize is never called FID: `score_name`.
 """
 
 from .cifar_resnet import cifar_resnet

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.known import Official, fetch
+from ..data.kinds.image.known import Official, fetch
 from ..files import cache_dir
 from .encoder import PUBLISHED_INCEPTION, Encoder, placed
 from .resize import Resize

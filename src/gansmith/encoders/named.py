@@ -1,4 +1,4 @@
-"""An encoder by its name on the command line; pixels as they are, for small pictures."""
+"""An encoder by its name on the command line: `own` for any kind of data, the others for pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..data import Store
+from ..data import ImageCodec, Store
 from .cifar_resnet import cifar_resnet
 from .dinov2 import dinov2
 from .encoder import Encoder
@@ -17,16 +17,20 @@ from .own import load_own, train_own
 
 
 def encoder_of(name: str | Encoder, store: Store, resize: str, device: str, say: Callable[[str], object]) -> Encoder:
-    """The encoder of that name, for the pictures of a store. Raises `ValueError` if there is none."""
+    """The encoder of that name, for the samples of a store. Raises `ValueError` if there is none that looks at them."""
     if isinstance(name, Encoder):
         return name
     kind, _, path = name.partition(":")
     match kind:
         case "own":
             if path:
-                return load_own(path, device=device)
+                return load_own(path, device=device, codec=store.spec.codec)
             say("the encoder `own`: trained on this data, once, unless it is there already")
             return train_own(store, device=device)
+        case _ if not isinstance(store.spec.codec, ImageCodec):
+            raise ValueError(
+                f"the encoder is {name!r}; {store.source} holds {store.spec.kind}, no pictures: say own, or own:FOLDER"
+            )
         case "inception":
             return inception(path or None, resize=resize, device=device)  # ty: ignore[invalid-argument-type]
         case "cifar" | "cifar-resnet20" | "cifar-resnet56" if path:

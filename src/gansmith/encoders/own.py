@@ -1,102 +1,62 @@
 """An encoder of one's own: a small network trained in minutes on the user's data, for data that ImageNet never saw.
 
-With labels it is a classifier (LeNet for small grey pictures, else a residual network) and its features are the
-penultimate layer. Without, the same network learns to tell every picture from every other under small changes of
-place, size, angle, contrast and a covered patch, and its features are those before the projection.
+With labels it is a classifier and its features are the penultimate layer. Without, the same network learns to tell
+every sample from every other under small changes, and its features are those before the projection. The network goes
+by the axes of a sample:
 
-Source: LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998 (LeNet);
-He et al., 2016, arXiv:1512.03385 (residual blocks); Chen, Kornblith, Norouzi, Hinton, "A Simple Framework for
-Contrastive Learning of Visual Representations", 2020, arXiv:2002.05709, eq. 1 (the loss without labels).
-Differs: batch norm throughout; no flips, since a mirrored digit is another thing; no decay of the colours.
+| samples | encoded | network | changes without labels |
+|---|---|---|---|
+| small grey pictures | (1, H, W) | LeNet | place, size, angle, contrast, brightness, a covered patch |
+| other pictures | (C, H, W) | residual, 2-D | the same |
+| series; audio | (T, W); (C, T) | residual, 1-D | place in time, amplitude, a little noise, a covered stretch |
+| volumes; clips | (C, D, H, W); (C, T, H, W) | residual, 3-D | place, contrast, brightness, a covered block |
+
+Samples that are no pictures are encoded by the data's own codec, so missing values and masks reach the network as that
+codec writes them; what it writes must be finite. A codec whose samples have three axes but are no pictures (a
+spectrogram) gets the residual network in 2-D with the changes of volumes. With labels only the place is changed, half
+as far.
+
+Source: Chen, Kornblith, Norouzi, Hinton, "A Simple Framework for Contrastive Learning of Visual Representations",
+2020, arXiv:2002.05709 (learning without labels); the networks' sources are in `trunks`.
+Differs: no flips, since a mirrored digit is another thing; no decay of the colours.
 
 Limits, to be known when its scores are read. It knows its training data better than held-out data, so the floor
 (held-out real samples) belongs beside every score, and memorisation must be judged by other means. A classifier sees
 what tells the classes apart and little else; the network without labels is blind on purpose to what its changes do:
-small shifts, turns, contrast. Scores compare only on one encoder: the sha256 says which.
+small shifts, turns, contrast; of series and audio also how loud a sample is within a factor of 1.4, and noise below a
+twentieth of the data's deviation. Long axes are reduced by means over neighbours, so finer texture is not seen:
+pictures to 64 a side, series and audio to 16,384 steps (a second at 16 kHz), volumes and clips to 32 along each axis.
+Each channel is brought to the data's mean and deviation, one pair for all times and places. Scores compare only on one
+encoder: the sha256 says which.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import shutil
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
-from ..data.spec import ImageCodec
-from ..data.store import Store
+from ..data import Codec, Store, read_codec
 from ..files import cache_dir, read_json, sha256, write_json, write_tensors
-from .encoder import Encoder, in_bytes, placed
-from .resize import resized
+from .encoder import Encoder, placed, written
+from .inputs import Input, input_of, taken_of
+from .learning import Learning
+from .trunks import DIM, LARGEST, AxesNet, OwnNet, network
 from .weights import fill
 
 FORMAT = 1
-DIM = 128
-LARGEST = 64
-"""Pictures with a longer side are reduced to this by the mean over areas: finer texture is not seen."""
-BATCH = 128
 HELD_OUT = 0.1
-RATE = 3e-3
-TEMPERATURE = 0.2
-
-Trunk = Literal["lenet", "resnet"]
-
-
-class _Residual(nn.Module):
-    def __init__(self, channels: int):
-        super().__init__()
-        self.first = nn.Sequential(*_conv(channels, channels, 3), nn.ReLU())
-        self.last = nn.Sequential(*_conv(channels, channels, 3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.last(self.first(x)))
-
-
-def _conv(inputs: int, channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, channels, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(channels)]
-
-
-class OwnNet(nn.Module):
-    """Pictures (N, *shape) in [0, 255] to DIM features, none negative, and logits (N, classes)."""
-
-    def __init__(self, trunk: Trunk, shape: tuple[int, int, int], classes: int):
-        super().__init__()
-        channels, *size = shape
-        if trunk == "lenet":
-            layers: list[nn.Module] = []
-            for width in (32, 64):
-                layers += [*_conv(channels, width, 5), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
-                channels, size = width, [math.ceil(s / 2) for s in size]
-        else:
-            stride = 2 if max(size) > 32 else 1
-            width = 32
-            layers = [*_conv(channels, width, 3, stride), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True), _Residual(width)]
-            size = [math.ceil(math.ceil(s / stride) / 2) for s in size]
-            while max(size) > 4:
-                wider = min(2 * width, 128)
-                layers += [*_conv(width, wider, 3, 2), nn.ReLU(), _Residual(wider)]
-                width, size = wider, [math.ceil(s / 2) for s in size]
-            channels = width
-        # Not a mean over the picture: where something is remains part of what it is.
-        self.trunk = nn.Sequential(*layers, nn.Flatten())
-        self.features = nn.Sequential(
-            nn.Linear(channels * math.prod(size), DIM, bias=False), nn.BatchNorm1d(DIM), nn.ReLU()
-        )
-        self.head = nn.Linear(DIM, classes) if classes else None
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, H, W) to (N, DIM) and (N, classes)."""
-        features = self.features(self.trunk((x - 127.5) / 127.5))
-        return features, features.new_empty(len(x), 0) if self.head is None else self.head(features)
 
 
 def train_own(
@@ -106,86 +66,91 @@ def train_own(
     images: int = 0,
     minutes: float = 0.0,
     use_labels: bool = True,
+    channels: Literal["auto", "first", "last"] = "auto",
     device: str = "cpu",
     folder: Path | None = None,
+    progress: bool = True,
 ) -> Encoder:
-    """Train an encoder on a store of pictures, or load it where it was trained before with these settings.
+    """Train an encoder on a store of any kind, or load it where it was trained before with these settings.
 
     On a CPU equal stores, settings and numbers of threads give equal weights; another machine may round otherwise, so
     to compare across machines copy the folder and use `load_own`.
 
     Args:
-        store: of pictures of any size and number of channels. A tenth of it is held out, to report what was learnt.
+        store: of samples that its codec encodes as float tensors of channels and one to three axes, of any size. A
+            tenth of it is held out, to report what was learnt.
         seed: of the weights, the order and the changes.
-        images: how many pictures are shown; 0 is five times the data, at least 60,000 and at most 240,000.
+        images: how many samples are shown; 0 is five times the data, at least 60,000 and at most 240,000.
         minutes: end earlier than that, the learning rate falling in time; 0 is no limit. What is then learnt depends
             on the machine's speed.
         use_labels: False trains without the store's labels.
+        channels: where the channels of an encoded sample are; see `input_of` for the default, which is right for
+            pictures, series (T, W), volumes, clips, and audio (C, T) whose codec says `channels_last`.
         device: cpu, cuda or cuda:N.
         folder: where it is kept; by default the cache, under the store's digest and the settings.
+        progress: a bar on a terminal after three seconds.
 
     Raises:
-        ValueError: the store holds no pictures or fewer than 20, or an option is out of range.
+        ValueError: the store holds vectors, text, two sets, or fewer than 20 samples, or an option is out of range.
     """
-    codec = store.spec.codec
-    if store.spec.kind != "image" or not isinstance(codec, ImageCodec):
-        raise ValueError(f"{store.source} holds vectors; they are their own features: score them without an encoder")
+    taken = input_of(store, channels)
     if len(store) < 20:
-        raise ValueError(f"{store.source} holds {len(store)} pictures; an encoder is trained on 20 or more")
+        raise ValueError(f"{store.source} holds {len(store)} {taken.noun}s; an encoder is trained on 20 or more")
     if images < 0 or minutes < 0:
         raise ValueError(f"images is {images} and minutes {minutes}; neither is negative, and 0 is the default")
-    labelled = use_labels and "y" in store.fields and len(np.unique(store.fields["y"])) > 1
     held = max(2, round(HELD_OUT * len(store)))
-    shown = images or min(240_000, max(60_000, 5 * (len(store) - held)))
     settings = {
         "format": FORMAT,
         "store": store.digest,
         "seed": seed,
-        "images": shown,
+        "images": images or min(240_000, max(60_000, 5 * (len(store) - held))),
         "minutes": float(minutes),
-        "labels": labelled,
+        "labels": use_labels and "y" in store.fields and len(np.unique(store.fields["y"])) > 1,
         "device": torch.device(device).type,
+        **taken.settings,
     }
     if folder is None:
-        key = sha256_text(json.dumps(settings, sort_keys=True))
-        folder = cache_dir() / "encoders" / f"own-{key[:32]}"
-    if folder.exists():
-        found = load_own(folder, device=device)
-        if found.facts["settings"] != settings:
-            raise ValueError(f"{folder} holds an encoder trained with other settings or data: name another folder")
-        return found
+        folder = cache_dir() / "encoders" / f"own-{sha256_text(json.dumps(settings, sort_keys=True))[:32]}"
+    if not folder.exists():
+        _train(store, taken, settings, held, device, folder, progress)
+    found = load_own(folder, device=device, codec=store.spec.codec)
+    if found.facts["settings"] != settings:
+        raise ValueError(f"{folder} holds an encoder trained with other settings or data: name another folder")
+    return found
 
-    channels, height, width = store.spec.shape
-    shrink = max(1.0, max(height, width) / LARGEST)
-    size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
-    grey = channels == 1 and max(size) <= 32
-    trunk: Trunk = "lenet" if grey else "resnet"
-    shape = (channels, *size)
-    classes = len(store.spec.classes) if labelled else 0
+
+def _train(
+    store: Store, taken: Input, settings: dict[str, Any], held: int, device: str, folder: Path, progress: bool
+) -> None:
+    """Train by the settings and keep what came of it in the folder."""
+    classes = store.spec.classes if settings["labels"] else ()
     with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        net = OwnNet(trunk, shape, classes)
+        torch.manual_seed(settings["seed"])
+        net = network(taken.trunk, taken.shape, len(classes))
         projection = nn.Sequential(nn.Linear(DIM, DIM), nn.ReLU(), nn.Linear(DIM, 64))
-    task = _Task(store, codec, size, held, seed, device, net, None if labelled else projection)
-    report = task.train(shown, minutes)
+    unlabelled = None if settings["labels"] else projection
+    learning = Learning(store, taken, held, settings["seed"], device, net, unlabelled)
+    report = learning.train(settings["images"], settings["minutes"], progress)
+    record = {
+        "format": FORMAT,
+        "settings": settings,
+        "source": store.source,
+        "network": taken.trunk,
+        **taken.record,
+        "input": list(taken.shape),
+        "classes": list(classes),
+    }
+    _keep(folder, net, record, report)
+
+
+def _keep(folder: Path, net: nn.Module, record: dict[str, Any], report: dict[str, Any]) -> None:
+    """Write weights and note beside the folder and rename them into it."""
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     part.mkdir(parents=True)
     try:
         digest = write_tensors(part / "encoder.safetensors", net.state_dict(), "encoder weights")
-        record = {
-            "format": FORMAT,
-            "settings": settings,
-            "source": store.source,
-            "network": trunk,
-            "pictures": [channels, height, width],
-            "input": list(shape),
-            "classes": list(store.spec.classes) if labelled else [],
-            "sha256": digest,
-            **report,
-            "threads": torch.get_num_threads(),
-            "torch": str(torch.__version__),
-        }
-        write_json(part / "encoder.json", record)
+        made = {"sha256": digest, **report, "threads": torch.get_num_threads(), "torch": str(torch.__version__)}
+        write_json(part / "encoder.json", record | made)
         try:
             part.rename(folder)  # all or nothing; where another process was quicker, its encoder is the one to use
         except OSError:
@@ -193,15 +158,20 @@ def train_own(
                 raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return load_own(folder, device=device)
 
 
-def load_own(folder: str | Path, *, device: str = "cpu") -> Encoder:
+def load_own(folder: str | Path, *, device: str = "cpu", codec: Codec | None = None) -> Encoder:
     """The encoder that `train_own` left in a folder: `encoder.safetensors` and `encoder.json`.
+
+    Args:
+        folder: where it is.
+        device: cpu, cuda or cuda:N.
+        codec: of the samples that it will be given; by default the one it was trained with, from the note. Pictures
+            need none.
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is damaged.
+        ValueError: it is damaged, or it was trained on samples of another codec.
     """
     folder = Path(folder)
     note, weights = folder / "encoder.json", folder / "encoder.safetensors"
@@ -214,18 +184,7 @@ def load_own(folder: str | Path, *, device: str = "cpu") -> Encoder:
     digest = sha256(weights)
     if saved.get("sha256") != digest:
         raise ValueError(f"{weights} does not have the sha256 that {note.name} states: it is damaged or was swapped")
-    match saved:
-        case {
-            "network": "lenet" | "resnet" as trunk,
-            "pictures": [int(c), int(height), int(width)],
-            "input": [int(channels), int(h), int(w)],
-            "classes": [*names],
-            "settings": {},
-        } if 0 < c == channels <= 4096 and 0 < h <= LARGEST and 0 < w <= LARGEST and len(names) <= 100_000:
-            with torch.random.fork_rng([]):
-                net = OwnNet(trunk, (channels, h, w), len(names))
-        case _:
-            raise ValueError(f"{note} is damaged: it does not describe an encoder")
+    net, about = _described(note, saved, codec)
     try:
         fill(net, load_file(weights), f"the encoder {folder}")
     except SafetensorError as error:
@@ -233,155 +192,74 @@ def load_own(folder: str | Path, *, device: str = "cpu") -> Encoder:
     return Encoder(
         name="own",
         net=placed(net, device),
-        shape=(channels, h, w),
         dim=DIM,
-        classes=len(names),
+        classes=len(saved["classes"]),
         sha256=digest,
-        resize="none" if (h, w) == (height, width) else "area",
-        scaling="(x - 127.5) / 127.5",
-        fits=(channels, height, width),
         batch_size=256,
         facts=saved,
+        **about,
     )
+
+
+def _described(note: Path, saved: dict[str, Any], codec: Codec | None) -> tuple[OwnNet | AxesNet, dict[str, Any]]:
+    """The network that a note describes, its weights still to be filled in, and the encoder's fields that go with it.
+
+    Raises:
+        ValueError: it describes none, or one of another codec than the given one.
+    """
+    match saved:
+        case {
+            "network": "lenet" | "resnet" as trunk,
+            "pictures": [int(c), int(height), int(width)],
+            "input": [int(channels), int(h), int(w)],
+            "classes": [*names],
+            "settings": {},
+        } if c == channels and _sane((channels, h, w), names):
+            about: dict[str, Any] = {
+                "shape": (channels, h, w),
+                "fits": (channels, height, width),
+                "resize": "none" if (h, w) == (height, width) else "area",
+                "scaling": "(x - 127.5) / 127.5",
+            }
+        case {
+            "network": "residual" as trunk,
+            "sample": [*sample],
+            "input": [*shape],
+            "channels": "first" | "last" as where,
+            "codec": str(text),
+            "classes": [*names],
+            "settings": {},
+        } if _sane(shape, names) and _counts(sample, len(shape)) and tuple(shape) == taken_of(sample, where):
+            if codec is not None and written(codec) != text:
+                raise ValueError(
+                    f"{note.parent} holds an encoder of samples of another codec ({text[:100]}): train one on this data"
+                )
+            about = {
+                "shape": tuple(shape),
+                "fits": tuple(sample),
+                "codec": read_codec(json.loads(text)) if codec is None else codec,
+                "channels": where,
+                "resize": "none" if math.prod(sample) == math.prod(shape) else "area",
+                "scaling": "(codec(x) - mean of its channel) / deviation of its channel",
+            }
+        case _:
+            raise ValueError(f"{note} is damaged: it does not describe an encoder")
+    with torch.random.fork_rng([]):
+        return network(trunk, about["shape"], len(names)), about
+
+
+def _sane(shape: Sequence[int], names: Sequence[Any]) -> bool:
+    """Whether a network of this input may be built: a damaged or hostile note must not ask for all memory."""
+    if len(shape) - 1 not in LARGEST or not _counts(shape, len(shape)):
+        return False
+    return shape[0] <= 4096 and max(shape[1:]) <= LARGEST[len(shape) - 1] and len(names) <= 100_000
+
+
+def _counts(values: Sequence[Any], num: int) -> bool:
+    """Whether these are so many whole numbers above 0."""
+    return len(values) == num and all(isinstance(v, int) and v > 0 for v in values)
 
 
 def sha256_text(text: str) -> str:
     """The sha256 of a text, in hex."""
-    import hashlib
-
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-class _Task:
-    """One training: the split, the batches, the loss, and what the held-out part says."""
-
-    def __init__(
-        self,
-        store: Store,
-        codec: ImageCodec,
-        size: tuple[int, int],
-        held: int,
-        seed: int,
-        device: str,
-        net: OwnNet,
-        projection: nn.Module | None,
-    ):
-        self.x, self.y, self.codec, self.size = store.fields["x"], store.fields.get("y"), codec, size
-        self.device = torch.device(device)
-        placed(net, device)
-        self.net = net.requires_grad_(True)
-        self.projection = None if projection is None else projection.to(self.device)
-        self.random = np.random.Generator(np.random.Philox(key=[seed % 2**64, 1]))
-        self.changes = torch.Generator().manual_seed(seed % 2**63)
-        order = self.random.permutation(len(store))
-        self.test, self.rest = np.sort(order[:held]), order[held:]
-        self.queue = self.rest[:0]
-
-    def train(self, shown: int, minutes: float) -> dict[str, Any]:
-        """Show so many pictures; returns what the note says of it."""
-        batch = min(BATCH, len(self.rest))
-        steps = math.ceil(shown / batch)
-        modules = nn.ModuleList([self.net] if self.projection is None else [self.net, self.projection])
-        optimizer = torch.optim.AdamW(modules.parameters(), RATE, weight_decay=0.01)
-        start = time.perf_counter()
-        modules.train()
-        step = 0
-        for step in range(1, steps + 1):
-            spent = (time.perf_counter() - start) / 60
-            share = max((step - 1) / steps, spent / minutes if minutes else 0.0)
-            if share >= 1:
-                break
-            rate = RATE * min(share / 0.15 + 0.02, 1.0) * (1 + math.cos(math.pi * share)) / 2
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss = self._loss(self._rows(batch))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        seconds = time.perf_counter() - start
-        self.net.eval()
-        return {
-            "held_out": self._score(),
-            "shown": step * batch,
-            "seconds": round(seconds, 1),
-            "ended_by": "minutes" if step < steps else "images",
-        }
-
-    def _rows(self, batch: int) -> np.ndarray:
-        """The next rows of an endless sequence of shuffled epochs."""
-        while len(self.queue) < batch:
-            self.queue = np.concatenate([self.queue, self.random.permutation(self.rest)])
-        rows, self.queue = self.queue[:batch], self.queue[batch:]
-        return rows
-
-    def _pictures(self, rows: np.ndarray) -> Tensor:
-        x = in_bytes(self.x[rows], self.codec.low, self.codec.high).to(self.device)
-        return resized(x, self.size, "area").contiguous(memory_format=torch.channels_last)
-
-    def _labels(self, rows: np.ndarray) -> Tensor:
-        assert self.y is not None
-        return torch.from_numpy(self.y[rows]).to(self.device)
-
-    def _loss(self, rows: np.ndarray) -> Tensor:
-        x = self._pictures(rows)
-        if self.projection is None:
-            return F.cross_entropy(self.net(changed(x, self.changes, 0.5))[1], self._labels(rows))
-        views = torch.cat([changed(x, self.changes, 1.0, paint=True) for _ in range(2)])
-        return contrast(self.projection(self.net(views)[0]))
-
-    @torch.no_grad()
-    def _score(self) -> dict[str, Any]:
-        """Accuracy on the part that was held out: of the classes, or of finding a picture's other view among 100."""
-        right, count = 0, 0
-        rows = self.test[:10_000]
-        if self.projection is None:
-            for i in range(0, len(rows), 500):
-                part = rows[i : i + 500]
-                right += int((self.net(self._pictures(part))[1].argmax(1) == self._labels(part)).sum())
-                count += len(part)
-            return {"accuracy": right / count, "of": "classes", "count": count}
-        for i in range(0, len(rows), 100):
-            x = self._pictures(rows[i : i + 100])
-            one, two = (F.normalize(self.net(changed(x, self.changes, 1.0, paint=True))[0]) for _ in range(2))
-            right += int(((one @ two.T).argmax(1).cpu() == torch.arange(len(x))).sum())
-            count += len(x)
-        return {"accuracy": right / count, "of": "finding the other view of a picture among 100", "count": count}
-
-
-def changed(x: Tensor, random: torch.Generator, strength: float, *, paint: bool = False) -> Tensor:
-    """Pictures (N, C, H, W) in [0, 255], each turned, stretched and shifted a little; edges repeat.
-
-    At strength 1: within 15 degrees, a fifth of its size, a sixth of its side. With `paint` also contrast within a
-    factor of 1.4 about each picture's mean, brightness within a tenth of the range, and a square of half the side
-    covered by that mean.
-    """
-    n, _, height, width = x.shape
-
-    def within(most: float) -> Tensor:
-        return (torch.rand(n, generator=random) * 2 - 1) * (most * strength)
-
-    angle, across, down = within(0.26), within(0.2).exp(), within(0.2).exp()
-    rows = [
-        torch.stack([angle.cos() * across, -angle.sin() * across * height / width, within(0.33)], 1),
-        torch.stack([angle.sin() * down * width / height, angle.cos() * down, within(0.33)], 1),
-    ]
-    grid = F.affine_grid(torch.stack(rows, 1).to(x.device), list(x.shape), align_corners=False)
-    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
-    if not paint:
-        return x
-    mean = x.mean((1, 2, 3), keepdim=True)
-    factor, offset = within(0.34).exp(), within(25.0)
-    x = (x - mean) * factor.to(x.device)[:, None, None, None] + mean + offset.to(x.device)[:, None, None, None]
-    top = (torch.rand(n, 1, generator=random) * height * 1.5 - height / 2).to(x.device)
-    left = (torch.rand(n, 1, generator=random) * width * 1.5 - width / 2).to(x.device)
-    y, z = torch.arange(height, device=x.device)[None], torch.arange(width, device=x.device)[None]
-    tall, wide = (y >= top) & (y < top + height / 2), (z >= left) & (z < left + width / 2)
-    return torch.where(tall[:, None, :, None] & wide[:, None, None, :], mean, x)
-
-
-def contrast(z: Tensor) -> Tensor:
-    """NT-Xent (eq. 1): rows i and i + N of (2N, d) are two views of a picture; every other row is to be unlike them."""
-    z = F.normalize(z)
-    n = len(z) // 2
-    likeness = (z @ z.T / TEMPERATURE).masked_fill(torch.eye(2 * n, dtype=torch.bool, device=z.device), -torch.inf)
-    return F.cross_entropy(likeness, torch.arange(2 * n, device=z.device).roll(n))

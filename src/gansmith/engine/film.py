@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import doctor, show
+from .. import doctor
 from ..data import DataSpec, open_store
 from ..model.draw import draw_samples
 from ..recipe import Batch
+from ..show import save, show_of, side_by_side
 from ..use.sheets import film_labels
 from .session import At, Session
 from .tuning import build_feed
 
-FILM_SAMPLES = 64
 SHOWN_SOURCES = 16
 FRAMES = 24
 """Pictures of a film: spread evenly over the images of the budget, or over its minutes."""
@@ -56,10 +56,11 @@ class Film:
         try:
             if given:
                 image = show_sources(self.s.spec, self.sources, [(given, samples) for given, samples, _ in ways])
-                show.save(image, path.with_suffix(".png"))
+                save(image, path.with_suffix(".png"))
             else:
                 real = self.s.store.fields.get("x", samples)
-                show.frame(samples, self.s.spec.made(given)[1], real, path, columns=8 if self.labels else 0)
+                shown = self.s.spec.made(given)[1]
+                show_of(shown.kind).moment(samples, shown, real, path, columns=8 if self.labels else 0)
         except OSError as error:
             self.s.say(f"could not write a picture: {error}; training goes on")
 
@@ -70,7 +71,7 @@ class Film:
             if self.labels:
                 return f"the same {len(self.labels['label'])} samples, a class a row"
             return f"the same {film_samples(spec)} samples"
-        target = " | target" if spec.kind == "pairs" and len(recipe.given(self.sources)) == 1 else ""
+        target = " | target" if show_of(spec.kind).aligned and len(recipe.given(self.sources)) == 1 else ""
         whose = "held-out" if self.s.options.validation else "training"
         return f"the same {whose} pictures (source | result{target})"
 
@@ -114,8 +115,8 @@ def _sources(s: Session) -> Batch:
 
 
 def film_samples(spec: DataSpec) -> int:
-    """How many samples a moment of the film shows: pictures and texts one by one, points and rows as a crowd."""
-    return FILM_SAMPLES if spec.pictures or spec.kind == "text" else 2_000
+    """How many samples a moment of the film shows."""
+    return show_of(spec.kind).film
 
 
 def show_sources(spec: DataSpec, rows: Batch, ways: Sequence[tuple[Batch, np.ndarray]]) -> Image.Image:
@@ -123,13 +124,8 @@ def show_sources(spec: DataSpec, rows: Batch, ways: Sequence[tuple[Batch, np.nda
     columns = []
     for given, made in ways:
         name, kind = spec.made(given)
-        columns += [_seen(spec.parts[k], spec.parts[k].codec.decode(v)) for k, v in given.items()]
-        columns.append(_seen(kind, made))
-        if spec.kind == "pairs" and len(ways) == 1:
-            columns.append(_seen(kind, kind.codec.decode(rows[name])))
-    return show.strips(columns, repeat=2)
-
-
-def _seen(spec: DataSpec, samples: np.ndarray) -> np.ndarray:
-    saved = spec.codec.to_json()
-    return show.to_8_bit(samples, (float(saved["low"]), float(saved["high"])))
+        columns += [(spec.parts[k].codec.decode(v), spec.parts[k]) for k, v in given.items()]
+        columns.append((made, kind))
+        if show_of(spec.kind).aligned and len(ways) == 1:
+            columns.append((kind.codec.decode(rows[name]), kind))
+    return side_by_side(columns, repeat=2)

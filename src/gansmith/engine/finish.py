@@ -8,6 +8,7 @@ from .. import show
 from ..judge.watch import earlier_scores
 from ..model.saved import model_images
 from ..run import Run
+from ..show.words import count
 from .film import Film
 from .session import Session
 
@@ -43,7 +44,7 @@ def summary(s: Session, film: Film) -> str:
     path, images = s.run.path, s.at.images
     pictures = any((path / "samples").glob("*.png"))
     rate = images / s.at.seconds if s.at.seconds else 0.0
-    out = {"table": "rows.csv", "text": "lines.txt"}.get(s.spec.kind, "grid.png")
+    out = show.show_of(s.spec.kind).out
     use = f"sample {path} -n 64 --out {out}" if s.recipe.from_noise else f"apply {path} INPUT --out OUT"
     return (
         f"done: {images:,} images in {s.at.seconds:.0f} s ({rate:,.0f} a second)\n"
@@ -53,7 +54,7 @@ def summary(s: Session, film: Film) -> str:
         f"  {path}/model/      the generator{_chosen(path, images, s.recipe.chosen_by)}\n"
         f"next: gansmith {use}\n"
         f"      gansmith info {path}\n"
-        f"      gansmith train --resume --out {path} --images {_round(2 * images)}"
+        f"      gansmith train --resume --out {path} --images {count(2 * images)}"
     )
 
 
@@ -62,11 +63,3 @@ def _chosen(run: Path, images: int, name: str) -> str:
     lines = earlier_scores(run, images + 1) if name else []
     best = [line for line in lines if line["best"] and line["scores"].get(name) is not None][-1:]
     return f" at {best[0]['images']:,} images, of the lowest {name}: {best[0]['scores'][name]:.4g}" if best else ""
-
-
-def _round(images: int) -> str:
-    """About so many, as one would type it."""
-    for size, letter in ((10**6, "M"), (10**3, "k")):
-        if images >= size:
-            return f"{float(f'{images / size:.2g}'):g}{letter}"
-    return str(images)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from .._version import __version__
-from ..data import DataSpec, Store
+from ..data import DataSpec, Store, read_spec
 from ..machine import tame_allocator
 from ..model.saved import build_recipe, recipe_record
 from ..options import Count, TrainOptions
@@ -123,7 +123,7 @@ def resume(
     torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
     with joined(str(saved["device"])) as (ranks, device):
         store = reopen(run, options, ranks)
-        spec = DataSpec.from_json(run.record["data"]["spec"])
+        spec = read_spec(run.record["data"]["spec"])
         tame_allocator()
         nets = initial_networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))

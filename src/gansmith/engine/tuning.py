@@ -196,7 +196,8 @@ def choose_setting(
     holds what a run would hold, and the run's own networks had better not be there yet.
     """
     precisions = ("fp32", "bf16") if options.precision == "auto" else (options.precision,)
-    layouts = {"auto": (False, True), "nchw": (False,), "nhwc": (True,)}[options.layout] if spec.pictures else (False,)
+    pixels = spec.codec.channels_last and len(spec.shape) == 3
+    layouts = {"auto": (False, True), "nchw": (False,), "nhwc": (True,)}[options.layout] if pixels else (False,)
     threads = torch.get_num_threads()
 
     def timed(candidates: list[Candidate]) -> dict[Candidate, float]:

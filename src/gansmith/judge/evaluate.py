@@ -13,29 +13,30 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
-
-from ..data import Store, open_store
-from ..data.table import TableCodec
+from ..data import Store, kind_of, open_store
 from ..encoders import Encoder
 from ..files import write_json
-from ..model.ask import Asked
 from ..model.ask import asked as ask
 from ..model.draw import Weights
 from ..model.model import Model
 from ..model.saved import load
-from ..options import DataOptions, Size
+from ..options import DataOptions
 from ..recipe import EMPTY, Recipe
 from ..run import Run
-from .judges import TRAINING, Judge, Source, as_store, container, rows_of
+from .judge import Judge, Judgement, JudgeOptions, build_judge, judge_of
 from .protocol import Protocol, Scores, read_scores
-from .text import TextJudge
-from .words import better, flags_of, sentences
+from .real import Source, Split, as_store, container, random_of, reread_store
+from .words import sentences
+
+_UNFLAGGED = (
+    "THE CONTROL WAS NOT FLAGGED: a replay of training samples passes these copying tests, so they say nothing about "
+    "the model"
+)
 
 
 def evaluate(
@@ -45,7 +46,7 @@ def evaluate(
     metrics: Sequence[str] = (),
     n: int = 10_000,
     reference: int = 10_000,
-    training: int = TRAINING,
+    training: int = 20_000,
     encoder: str | Encoder = "own",
     resize: str = "tf1-bilinear",
     weights: Weights = "ema",
@@ -63,7 +64,7 @@ def evaluate(
     Args:
         run: its directory, or the folder of a saved model, or a model; for the last two `data` must be given.
         data: what to hold it against; by default the data it was trained on.
-        metrics: groups of `ALL_METRICS` (of text: of `judge_text.METRICS`); by default those that fit the data.
+        metrics: groups of scores (`Judge.groups` of the kind of data); by default those that fit the data.
         n: samples of the model, of the floor and of the control.
         reference: real samples, drawn at random from the data.
         training: training samples among which near copies are looked for.
@@ -84,52 +85,10 @@ def evaluate(
         FileNotFoundError: there is no such run, model, data or weights.
         ValueError: options that do not fit.
     """
-    began = time.perf_counter()
-    model, path, store, options, about = _model(run, data, checkpoint, recipe)
-    judge: Judge | TextJudge
-    if store.spec.kind == "text":
-        judged = open_store(data, options, progress=False) if path is not None and data is not None else None
-        judge = TextJudge(store, judged=judged, metrics=metrics, n=n, reference=reference, seed=reference_seed, say=say)
-        judge.attach(model.weights(weights))
-    else:
-        judge = Judge(
-            store,
-            data=None if path is None else data,
-            options=options,
-            metrics=metrics,
-            n=n,
-            reference=reference,
-            training=training,
-            encoder=encoder,
-            resize=resize,
-            seed=reference_seed,
-            target=target,
-            device=device,
-            say=say,
-        )
-    if model.spec.kind != "table" and model.spec.shape != store.spec.shape:
-        raise ValueError(f"the model makes samples of {model.spec.shape}, {store.source} holds {store.spec.shape}")
-    protocol = judge.protocol(weights=weights, checkpoint=checkpoint, sample_seed=seed)
-    place, kept = None, None
-    if path is not None:
-        place = path / "scores" / f"{model.images:012d}-{weights}-{protocol.short}.json"
-        if place.is_file() and not fresh:
-            with contextlib.suppress(ValueError):
-                kept = read_scores(place)
-        if kept is not None and set(judge.metrics) <= set(kept.run.get("metrics", ())):
-            say(f"these scores were there: {place}")
-            return kept
-    say(f"drawing {judge.num:,} samples of {model.recipe_name} after {model.images:,} images")
-    wanted = None if isinstance(judge, TextJudge) else ask(model.to(device), judge.num, seed, weights)
-    given = EMPTY if wanted is None else wanted.given
-    samples = model.to(device).stored(judge.num, seed=seed, weights=weights, given=given)
-    scores = _scores(judge, samples, protocol, about | {"images": model.images}, began, wanted)
-    if place is not None:
-        if kept is not None:
-            scores = _joined(kept, scores)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_json(place, scores.to_json())
-    return scores
+    options = JudgeOptions(metrics=tuple(metrics), encoder=encoder, resize=resize, target=target, device=device)
+    split = Split(n=n, reference=reference, training=training, seed=reference_seed)
+    subject = _subject(run, data, checkpoint, recipe)
+    return _evaluate(subject, _Sampling(weights=weights, checkpoint=checkpoint, seed=seed), split, options, fresh, say)
 
 
 def evaluate_sets(
@@ -140,7 +99,7 @@ def evaluate_sets(
     metrics: Sequence[str] = (),
     n: int = 10_000,
     reference: int = 10_000,
-    training: int = TRAINING,
+    training: int = 20_000,
     encoder: str | Encoder = "own",
     resize: str = "tf1-bilinear",
     seed: int = 0,
@@ -160,138 +119,147 @@ def evaluate_sets(
     began = time.perf_counter()
     truth = open_store(real, options, progress=False)
     made = as_store(fake, options, truth)
-    text = truth.spec.kind == made.spec.kind == "text"
-    if not text and (truth.spec.shape != made.spec.shape or truth.fields["x"].dtype != made.fields["x"].dtype):
-        raise ValueError(
-            f"{truth.source} holds {container(truth)}, {made.source} holds {container(made)}: a score would measure "
-            "the difference; pass --size, or convert one of them"
-        )
-    judge: Judge | TextJudge
-    if text:
-        judge = TextJudge(
-            truth, metrics=metrics, n=n, reference=reference, seed=reference_seed, num_fake=len(made), say=say
-        )
-    else:
-        judge = Judge(
-            truth,
-            metrics=metrics,
-            n=n,
-            reference=reference,
-            training=training,
-            encoder=encoder,
-            resize=resize,
-            seed=reference_seed,
-            num_fake=len(made),
-            device=device,
-            say=say,
-        )
-    first, second = _suffixes(real), _suffixes(fake)
+    split = Split(n=n, reference=reference, training=training, seed=reference_seed, num_fake=len(made))
+    judging = JudgeOptions(metrics=tuple(metrics), encoder=encoder, resize=resize, device=device)
+    judge = _judge_of_sets(truth, made, split, judging, say)
+    first, second = _suffixes(real, judge.suffixes), _suffixes(fake, judge.suffixes)
     if first and second and first != second:
         judge.notes.append(
             f"files of another kind: {', '.join(first)} against {', '.join(second)}; compression alone moves a score"
         )
     for store in (truth, made):
         judge.notes += [f"{store.source}: {note}" for note in store.notes if "made" in note or "read with" in note]
-    rows = np.random.Generator(np.random.Philox(key=[seed % 2**64, 10])).permutation(len(made))[: judge.num]
+    rows = random_of(seed, 10).permutation(len(made))[: judge.real.num]
     protocol = judge.protocol(weights="", checkpoint="files", sample_seed=seed)
     about = {"recipe": "files", "fields": {}, "seed": seed, "data": truth.source, "source": made.source, "images": 0}
-    samples = rows_of(made, rows)
-    if text:
-        samples = made.spec.codec.decode(torch.from_numpy(samples))
-    scores = _scores(judge, samples, protocol, about, began)
+    scores = _score(judge, judge.score(judge.decoded(made, rows)), protocol, about, began)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, scores.to_json())
     return scores
 
 
-def _scores(
-    judge: Judge | TextJudge,
-    samples: np.ndarray,
-    protocol: Protocol,
-    about: Mapping[str, Any],
-    began: float,
-    wanted: Asked | None = None,
+def _judge_of_sets(
+    real: Store, fake: Store, split: Split, options: JudgeOptions, say: Callable[[str], object]
+) -> Judge:
+    """The judge of one set of samples against another. Raises `ValueError` if they cannot be compared."""
+    if real.spec.kind != fake.spec.kind or not judge_of(real.spec.kind).comparable(real, fake):
+        raise ValueError(
+            f"{real.source} holds {container(real)}, {fake.source} holds {container(fake)}: a score would measure "
+            "the difference; pass --size, or convert one of them"
+        )
+    return build_judge(real, split=split, options=options, say=say)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sampling:
+    """How a model's samples are drawn."""
+
+    weights: Weights
+    checkpoint: Literal["last", "best"]
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """A model that is scored, and what it is held against."""
+
+    model: Model
+    path: Path | None
+    """Its run's directory, if it has one."""
+    store: Store
+    """The data it was trained on."""
+    data: Source | None
+    """Other data that it is held against."""
+    packing: DataOptions
+    about: dict[str, Any]
+    """What the scores say of it: `Scores.run`."""
+
+
+def _evaluate(
+    subject: _Subject,
+    sampling: _Sampling,
+    split: Split,
+    options: JudgeOptions,
+    fresh: bool,
+    say: Callable[[str], object],
 ) -> Scores:
-    floor, control, floor_more = judge.yardsticks()
-    judge.say("scoring the model")
-    if wanted is None or isinstance(judge, TextJudge):
-        values, more = judge.score(samples)
-    else:
-        codes = int(wanted.values.max()) + 1 if wanted.kind == "code" else 0
-        values, more = judge.score(samples, wanted.values, codes)
-    if "asked" in more:
-        name = more["asked"]["name"]
-        control[name] = more["asked"]["control"]
-        if math.isfinite(more["asked"]["real"]):
-            floor[name] = more["asked"]["real"]
-    classes = list(judge.spec.classes)
-    if isinstance(judge, TextJudge):
-        flags = judge.flags(values, floor, control)
-    else:
-        flags = flags_of(values, floor, control, more, classes)
-    notes = list(judge.notes)
-    dim = protocol.encoder_features
-    if judge.num <= dim and judge.frechet in values:
-        notes.append(
-            f"{judge.num:,} samples of {dim} features: a Frechet distance is mostly bias there; read {judge.kernel}"
-        )
-    elif judge.num < 1_000:
-        notes.append(f"only {judge.num:,} samples: scores are noisy, and small differences mean nothing")
-    if flags.get("control_flagged") == "no":
-        notes.insert(
-            0,
-            "THE CONTROL WAS NOT FLAGGED: a replay of training samples passes these copying tests, so they say nothing "
-            "about the model",
-        )
+    """Score a model, unless that was done under this protocol; what is new is written into its run."""
+    began = time.perf_counter()
+    model, weights = subject.model, sampling.weights
+    judge = build_judge(
+        subject.store, data=subject.data, packing=subject.packing, split=split, options=options, say=say
+    )
+    protocol = judge.protocol(weights=weights, checkpoint=sampling.checkpoint, sample_seed=sampling.seed)
+    place, kept = None, None
+    if subject.path is not None:
+        place = subject.path / "scores" / f"{model.images:012d}-{weights}-{protocol.short}.json"
+        if place.is_file() and not fresh:
+            with contextlib.suppress(ValueError):
+                kept = read_scores(place)
+        if kept is not None and set(judge.metrics) <= set(kept.run.get("metrics", ())):
+            say(f"these scores were there: {place}")
+            return kept
+    num = judge.real.num
+    say(f"drawing {num:,} samples of {model.recipe_name} after {model.images:,} images")
+    asked = ask(model.to(options.device), num, sampling.seed, weights)
+    given = EMPTY if asked is None else asked.given
+    samples = model.stored(num, seed=sampling.seed, weights=weights, given=given)
+    about = subject.about | {"images": model.images}
+    say("scoring the model")
+    scores = _score(judge, judge.score(samples, asked, model.weights(weights)), protocol, about, began)
+    if place is not None:
+        scores = scores if kept is None else _merged(kept, scores)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_json(place, scores.to_json())
+    return scores
+
+
+def _score(judge: Judge, judgement: Judgement, protocol: Protocol, about: Mapping[str, Any], began: float) -> Scores:
+    """The scores of some samples beside those of floor and control, with all that says how to read them."""
+    floor, control = judge.yardsticks()
+    values, real, replay = judgement.values, dict(floor.values), dict(control.values)
+    by_class: tuple[float, ...] = ()
+    if (obeyed := judgement.obedience) is not None:
+        replay[obeyed.name], by_class = obeyed.agreement.control, obeyed.agreement.by_class
+        if math.isfinite(obeyed.real):
+            real[obeyed.name] = obeyed.real
+    flags = judge.flags(judgement, real, replay)
+    unflagged = [_UNFLAGGED] if flags.get("control_flagged") == "no" else []
     return Scores(
         scores=values,
-        floor={k: floor[k] for k in values if k in floor},
-        control={k: control[k] for k in values if k in control},
-        better={k: better(k) for k in values},
+        floor={k: real[k] for k in values if k in real},
+        control={k: replay[k] for k in values if k in replay},
+        better={k: judge.direction(k) for k in values},
         flags=flags,
-        reading=tuple(sentences(judge, values, floor, flags, more)),
-        notes=tuple(notes),
+        reading=tuple(sentences(judge, judgement, real, flags)),
+        notes=(*unflagged, *judge.notes, *judgement.notes, *judge.warnings(judgement)),
         protocol=protocol,
         run={**about, "metrics": list(judge.metrics)},
-        class_histogram=tuple(more.get("shares", ())),
-        class_histogram_floor=tuple(floor_more.get("shares", ())),
-        by_class=tuple(None if math.isnan(v) else v for v in more.get("asked", {}).get("by_class", ())),
-        closest=tuple((i, j, d) for i, j, d in more.get("closest", [])),
+        class_histogram=judgement.shares,
+        class_histogram_floor=floor.shares,
+        by_class=tuple(None if math.isnan(v) else v for v in by_class),
+        closest=judgement.closest,
         seconds=round(time.perf_counter() - began, 2),
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
 
 
-def _model(
+def _subject(
     run: str | Path | Run | Model, data: Source | None, checkpoint: str, recipe: type[Recipe] | None
-) -> tuple[Model, Path | None, Store, DataOptions, dict[str, Any]]:
-    """The model, its run's directory if it has one, the data it was trained on, and what it is."""
+) -> _Subject:
+    """The model of a run, or a model without one, and the data it was trained on."""
     if isinstance(run, Run):
         run = run.path
     if isinstance(run, Model) or not (Path(run) / "run.json").is_file():
-        model = run if isinstance(run, Model) else load(run, recipe)
-        if data is None:
-            raise ValueError("a model without its run does not say where its data is: pass data (--data)")
-        shape = model.spec.shape
-        options = DataOptions(size=Size((shape[1], shape[2]) if model.spec.kind == "image" else (0, 0)))
-        about = {"recipe": model.recipe_name, "fields": _fields(model.recipe), "seed": 0, "data": str(data)[:200]}
-        store = open_store(data, options, progress=False)
-        if isinstance(model.spec.codec, TableCodec):
-            store = as_store(data, options, dataclasses.replace(store, spec=model.spec))
-        return model, None, store, options, about
+        return _model_alone(run if isinstance(run, Model) else load(run, recipe), data)
     found = Run(run)
     if checkpoint == "best" and not (found.path / "best" / "model.json").is_file():
         raise FileNotFoundError(f"{found.path} has no best checkpoint: train with --evaluate-every to keep one")
     model = load(found.path / "best" if checkpoint == "best" else found.path, recipe)
     saved, record = found.record["options"], found.record["data"]
-    options = DataOptions(
-        data_dir=Path(saved["data_dir"]) if saved.get("data_dir") else None,
-        size=Size(saved["size"]),
-        columns=str(saved.get("columns", "")),
-        **{k: saved[k] for k in ("fit", "resample", "channels")},
-        **{k: v for k, v in saved.items() if k.startswith("text_")},
-    )
+    names = {f.name for f in dataclasses.fields(DataOptions)} & {k for k, v in saved.items() if v is not None}
+    options = DataOptions(**{name: saved[name] for name in names})
     if (Path(record["store"]) / "manifest.json").is_file():
         store = Store.open(record["store"])
     else:
@@ -310,24 +278,33 @@ def _model(
         "batch_size": int(saved["batch_size"]),
         "seconds": round(float(found.progress()["seconds"]), 1),
     }
-    return model, found.path, store, options, about
+    return _Subject(model=model, path=found.path, store=store, data=data, packing=options, about=about)
 
 
-def _fields(recipe: Recipe) -> dict[str, Any]:
-    return json.loads(json.dumps(dataclasses.asdict(recipe), default=str))
+def _model_alone(model: Model, data: Source | None) -> _Subject:
+    """A model without its run: `data` stands for what it was trained on."""
+    if data is None:
+        raise ValueError("a model without its run does not say where its data is: pass data (--data)")
+    options = kind_of(model.spec.kind).alike(DataOptions(), {}, model.spec)
+    packed = open_store(data, options, progress=False)
+    again = reread_store(data, dataclasses.replace(packed, spec=model.spec))
+    store = packed if again is None else again
+    if model.spec.shape != store.spec.shape:
+        raise ValueError(f"the model makes samples of {model.spec.shape}, {store.source} holds {store.spec.shape}")
+    fields = json.loads(json.dumps(dataclasses.asdict(model.recipe), default=str))
+    about = {"recipe": model.recipe_name, "fields": fields, "seed": 0, "data": str(data)[:200]}
+    return _Subject(model=model, path=None, store=store, data=None, packing=options, about=about)
 
 
-def _suffixes(source: Source) -> list[str]:
-    """The kinds of files in a folder, of which the most frequent is told."""
+def _suffixes(source: Source, known: Collection[str]) -> list[str]:
+    """The suffixes of a folder's files, of those that a judge knows."""
     if not isinstance(source, str | Path) or not Path(source).is_dir():
         return []
-    pictures = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
     counts = Counter(p.suffix.lower().replace(".jpeg", ".jpg") for p in Path(source).rglob("*") if p.suffix)
-    found = sorted(suffix for suffix in counts if suffix in pictures or suffix == ".jpg")
-    return found
+    return sorted(suffix for suffix in counts if suffix in known)
 
 
-def _joined(kept: Scores, new: Scores) -> Scores:
+def _merged(kept: Scores, new: Scores) -> Scores:
     """Scores of the same samples under the same protocol, of two choices of metrics."""
     names = ("scores", "floor", "control", "better", "flags")
     values: dict[str, Any] = {name: {**getattr(kept, name), **getattr(new, name)} for name in names}

@@ -24,9 +24,9 @@ class Protocol:
     """Everything that decides a score beside the model."""
 
     metrics_version: int = METRICS_VERSION
-    """Of the metrics' definitions and settings."""
+    """Version of the metrics' definitions and settings."""
     kind: str
-    """`image`, `vector` or `text`."""
+    """The kind of data: `image`, `vector`, `table`, `text` ..."""
     container: str
     """What one sample is, on both sides: dtype and shape, such as `uint8 28x28x1`."""
     packing: str
@@ -40,11 +40,11 @@ class Protocol:
     reference_order: str = "random"
     """Rows are drawn at random: files are often sorted, and their first rows are another distribution."""
     reference_seed: int
-    """Draws the rows."""
+    """The seed that draws the real rows."""
     num_real: int
-    """Real samples."""
+    """How many real samples the others are held against."""
     num_fake: int
-    """Samples of the model, of the floor and of the control alike: a Frechet distance falls with their number."""
+    """How many samples of model, floor and control alike: a Frechet distance falls with their number."""
     held_out: str
     """Where the real samples of the floor come from."""
     held_out_seen: bool
@@ -56,19 +56,19 @@ class Protocol:
     encoder: str
     """The network whose features are compared; `none` for vectors."""
     encoder_sha256: str
-    """Of its weights."""
+    """The sha256 of the encoder's weights; empty where it has none."""
     encoder_resize: str
-    """How pictures come to its size."""
+    """How pictures come to the encoder's size."""
     encoder_antialias: bool
     """Whether that resize antialiases."""
     encoder_input: str
-    """What it takes: CxHxW."""
+    """Shape of one sample that the encoder takes, such as CxHxW."""
     encoder_scaling: str
-    """What it does first to values in [0, 255]."""
+    """What the encoder does first to its input, as a formula."""
     encoder_features: int
-    """How many features it gives."""
+    """How many features a sample has."""
     encoder_dtype: str = "float32"
-    """Of its arithmetic."""
+    """The type of numbers that the encoder computes with."""
     encoder_tf32: bool = False
     """Whether a GPU may shorten its products to TF32."""
     weights: str
@@ -76,19 +76,19 @@ class Protocol:
     checkpoint: str
     """`last`, `best` (chosen by its score: flattering), or `files`."""
     truncation: str = "none"
-    """Of the latent."""
+    """Truncation of the latent."""
     batch_norm: str = "eval"
     """Mode of the generator's normalisation when it samples."""
     class_prior: str = "as the recipe draws"
-    """Of the labels that a conditional model is given."""
+    """How the labels that a conditional model is given are drawn."""
     sample_seed: int
-    """Draws the model's samples. Recorded; another one moves a score by noise alone."""
+    """The seed that draws the model's samples. Recorded; another one moves a score by noise alone."""
     encoder_batch: int = 0
-    """Pictures encoded at once. Recorded; it moves the last bits."""
+    """Samples encoded at once. Recorded; it moves the last bits."""
     device: str = "cpu"
-    """Recorded; it moves the last bits."""
+    """The device that encodes. Recorded; it moves the last bits."""
     versions: str = ""
-    """Of gansmith and PyTorch. Recorded."""
+    """Versions of gansmith and PyTorch. Recorded."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` turns back into an equal record."""
@@ -145,11 +145,11 @@ class Scores:
     """The scores of one model under one protocol, with the floor and the control that say how to read them."""
 
     scores: dict[str, float]
-    """Of the model, by name. A Frechet distance is FID only on Inception in the paper's layout, else FD-<encoder>."""
+    """Scores of the model, by name. FID is a Frechet distance on Inception in the paper's layout alone, else FD-..."""
     floor: dict[str, float]
-    """Of held-out real samples: what a perfect model would reach."""
+    """Scores of held-out real samples: what a perfect model would reach."""
     control: dict[str, float]
-    """Of a replay of training samples: a perfect copier."""
+    """Scores of a replay of training samples: what a perfect copier would reach."""
     better: dict[str, str]
     """`lower`, `higher`, `floor` (near the floor is best) or empty, by name."""
     flags: dict[str, str]
@@ -172,9 +172,9 @@ class Scores:
     """The samples nearest to a training sample: (index of the sample, row of the training store, distance). Sample i
     is drawn again by the seed of the protocol."""
     seconds: float = 0.0
-    """It took."""
+    """Seconds the evaluation took."""
     created: str = ""
-    """When, in UTC."""
+    """When the scores were made, in UTC."""
 
     @property
     def file_name(self) -> str:

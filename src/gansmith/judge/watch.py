@@ -14,11 +14,12 @@ from torch import nn
 
 from ..data import Codec, Store
 from ..encoders import Encoder
+from ..files import write_atomically
 from ..model.draw import draw_samples
 from ..recipe import Recipe
-from .judges import Judge, toy_of
-from .text import NLL, ORACLE_NLL, TextJudge
-from .words import better, number
+from .judge import JudgeOptions, build_judge, judge_of
+from .real import Split
+from .words import number
 
 
 class Watch:
@@ -36,26 +37,27 @@ class Watch:
     ) -> None:
         """Trains the own encoder where it was not yet; leaves the process's random state as it was.
 
-        `codec` decodes the samples: the recipe's own, where it is not the one the store proposes.
+        `n`: samples that are scored; a kind whose scores cost more takes fewer. `codec` decodes the samples: the
+        recipe's own, where it is not the one the store proposes. Raises `ValueError` for data that no judge scores.
         """
         self.run, self.path = run, run / "scores" / "training.jsonl"
         self.codec = store.spec.codec if codec is None else codec
-        self.judge: Judge | TextJudge
-        if store.spec.kind == "text":
-            self.judge = TextJudge(store, n=min(n, 500), reference=5_000, say=say)
-            self.name = ORACLE_NLL if self.judge.oracle is not None else NLL
-            return
+        options = JudgeOptions(watching=True, encoder=encoder)
         with torch.random.fork_rng([]):
-            groups = {"image": ("fd", "prdc", "diversity", "classes"), "table": ("trends", "shapes")}.get(
-                store.spec.kind, ("fd", "sliced")
-            )
-            chosen = (*groups, "modes") if toy_of(store) else groups
-            self.judge = Judge(store, metrics=chosen, n=n, reference=5_000, training=1_000, encoder=encoder, say=say)
-        self.name = self.judge.frechet if store.spec.kind != "table" else "pair trends"
+            split = Split(n=min(n, judge_of(store.spec.kind).most_watched), reference=5_000, training=1_000)
+            self.judge = build_judge(store, split=split, options=options, say=say)
+        self.name = self.judge.headline
 
     def look(self, recipe: Recipe, nets: nn.ModuleDict, images: int, seed: int) -> tuple[str, bool]:
         """Score these networks; append the line. Returns it in words, and whether no earlier one was as good."""
-        return evaluate_nets(self, recipe, nets, images, seed)
+        judge = self.judge
+        with torch.random.fork_rng([]):
+            encoded = draw_samples(recipe, nets, judge.real.num, seed)
+            values = judge.score(self.codec.decode(encoded), nets=nets).values
+        higher = judge.direction(self.name) == "higher"
+        best = note_scores(self.run, images, values, self.name, judge.real.num, higher=higher)
+        shown = ", ".join(f"{k} {number(v)}" for k, v in values.items())
+        return f"at {images:,} images ({judge.real.num:,} samples): {shown}{' (best so far)' if best else ''}", best
 
 
 def earlier_scores(run: Path, images: int) -> list[dict[str, Any]]:
@@ -72,29 +74,22 @@ def earlier_scores(run: Path, images: int) -> list[dict[str, Any]]:
     return found
 
 
-def note_scores(run: Path, images: int, values: Mapping[str, float], key: str, count: int) -> bool:
-    """Append scores taken in training, of `count` samples or rows; returns whether no earlier `key` was as good."""
+def note_scores(
+    run: Path, images: int, values: Mapping[str, float], key: str, count: int, *, higher: bool = False
+) -> bool:
+    """Append scores taken in training, of `count` samples or rows; returns whether no earlier `key` was as good.
+
+    `higher`: whether a higher `key` is better. Raises `OSError`, with the earlier lines intact, if the disk is full.
+    """
     lines = earlier_scores(run, images)
     finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
-    sign = -1 if better(key) == "higher" else 1
+    sign = -1 if higher else 1
     own = sign * values.get(key, math.nan)
     known = [v for line in lines if (v := line["scores"].get(key)) is not None]
     best = all(own < sign * v for v in known)
     line = {"images": images, "scores": finite, "best": best, "num_fake": count, "key": key}
+    text = "".join(json.dumps(entry) + "\n" for entry in [*lines, line])
     path = run / "scores" / "training.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(entry) + "\n" for entry in [*lines, line]), encoding="utf-8")
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
     return best
-
-
-def evaluate_nets(watch: Watch, recipe: Recipe, nets: nn.ModuleDict, images: int, seed: int) -> tuple[str, bool]:
-    """Score networks during training; see `Watch.look`."""
-    judge = watch.judge
-    if isinstance(judge, TextJudge):
-        judge.attach(nets)
-    with torch.random.fork_rng([]):
-        encoded = draw_samples(recipe, nets, judge.num, seed)
-        values, _ = judge.score(watch.codec.decode(encoded))
-    best = note_scores(watch.run, images, values, watch.name, judge.num)
-    shown = ", ".join(f"{k} {number(v)}" for k, v in values.items())
-    return f"at {images:,} images ({judge.num:,} samples): {shown}{' (best so far)' if best else ''}", best

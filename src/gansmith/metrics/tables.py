@@ -1,6 +1,6 @@
 """Tables: column shapes, pair trends, what a classifier learns from samples, whether they lie nearer to training rows.
 
-Rows are float64 (N, D) as `data.table` stores them: numbers as they are, categories as indices, NaN where missing;
+Rows are float64 (N, D) as the kind `table` stores them: numbers as they are, categories as indices, NaN where missing;
 `discrete` says which columns are indices. Shapes and trends are defined as in sdmetrics (DataCebo, MIT licence), and
 tested against it.
 """

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from ..data import DataSpec
 from ..recipe import EMPTY, Batch, Made, Recipe
 from .draw import Weights, apply_to, draw_samples
@@ -46,6 +47,11 @@ class Model:
         return self._networks[which]
 
     @property
+    def asks(self) -> Mapping[str, Ask]:
+        """What its samples can be asked to be: the names that `given` may have, and what each may hold."""
+        return self.recipe.asks(self.spec)
+
+    @property
     def from_noise(self) -> bool:
         """Whether samples can be drawn of nothing but noise; an imputer's of a row without a cell."""
         return self.recipe.from_noise or not self.spec.parts
@@ -66,11 +72,13 @@ class Model:
         Sample i depends on the seed and on i, not on n. `weights`: the moving average, or the raw weights of the
         last step. `given`: n rows each, or one value for all, for recipes whose samples are made of something ({"a":
         encoded pictures} for pairs and domains; `gansmith.use.translate.translate` takes them as they are), or can be
-        asked for ({"label": names of classes, or numbers into `spec.classes`}, {"code": ...} of InfoGAN, {"z": noise}).
-        Raises `ValueError` for n < 1, unknown weights, or a missing or unknown `given`.
+        asked for ({"label": names of classes, or numbers into `spec.classes`}, {"code": ...} of InfoGAN, {"z": noise}):
+        `asks` says what there is. Raises `ValueError` for n < 1, unknown weights, or a missing, unknown or misshapen
+        `given`.
         """
         _whole(n=n, seed=seed)
-        rows = _tensors(self, given, n)
+        _check_names(self, given)
+        rows = _tensors(self.spec, given, n)
         stored = self.stored(n, seed=seed, weights=weights, given=rows)
         return self.spec.made(rows)[1].codec.present(stored)
 
@@ -90,13 +98,8 @@ class Model:
         if n < 1:
             raise ValueError(f"cannot draw {n} samples: ask for at least 1")
         nets = self.weights(weights)
-        _check_rows(self.spec, given, n)
-        named = given.keys() and given.keys() < self.spec.parts.keys()
-        if self.spec.parts and not (named or (self.from_noise and not given)):
-            raise ValueError(
-                f"samples of {self.recipe_name} are made of pictures, and {sorted(given) or 'nothing'} is given: pass "
-                f"given={{'a': tensor}} (one of {', '.join(self.spec.parts)}), or use gansmith apply"
-            )
+        _check_names(self, given)
+        _check_rows(self.asks, given, n)
         drawn = draw_samples(self.recipe, nets, n, seed, given)
         return self.spec.made(given)[1].codec.decode(drawn)
 
@@ -108,17 +111,28 @@ def _whole(**numbers: Any) -> None:
             raise ValueError(f"{name} is {number!r}; it must be a whole number")
 
 
-def _tensors(model: Model, given: Mapping[str, Any], n: int) -> Batch:
-    """What samples are asked to be, as tensors of n rows. Raises `ValueError` for what the recipe cannot be asked."""
-    known = model.recipe.takes | model.spec.parts.keys()
-    if (unknown := sorted(set(given) - known)) and not model.spec.parts:  # for these `stored` has better words
-        raise ValueError(f"{model.recipe_name} cannot be given {unknown[0]!r}; it takes {sorted(known) or 'nothing'}")
+def _check_names(model: Model, given: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for what the model cannot be asked, and where the picture that it needs is not given."""
+    asks = model.asks
+    pictures = [name for name, ask in asks.items() if isinstance(ask, Picture)]
+    if pictures and (given or not model.from_noise) and len(given.keys() & set(pictures)) != 1:
+        raise ValueError(
+            f"samples of {model.recipe_name} are made of pictures, and {sorted(given) or 'nothing'} is given: pass "
+            f"given={{{pictures[0]!r}: tensor}} (one of {', '.join(pictures)}), or use gansmith apply"
+        )
+    for name in sorted(given.keys() - asks.keys()):
+        why = " as it was trained" if name in model.recipe.takes else ""
+        raise ValueError(f"{model.recipe_name} cannot be given {name!r}{why}; it takes {sorted(asks) or 'nothing'}")
+
+
+def _tensors(spec: DataSpec, given: Mapping[str, Any], n: int) -> Batch:
+    """What samples are asked to be, as tensors of n rows. Raises `ValueError` for what are no numbers or classes."""
     rows: dict[str, Tensor] = {}
     for name, values in given.items():
         if not isinstance(values, Tensor):
             found = np.asarray(values)
             if name == "label" and found.dtype.kind == "U":
-                found = np.array([label_of(model.spec, str(text)) for text in found.flat]).reshape(found.shape)
+                found = np.array([label_of(spec, str(text)) for text in found.flat]).reshape(found.shape)
             if found.dtype.kind not in "biuf":
                 raise ValueError(f"given {name!r} is {values!r:.60}; it must be numbers")
             kind = torch.float32 if found.dtype.kind == "f" else torch.int64
@@ -139,14 +153,18 @@ def label_of(spec: DataSpec, text: str) -> int:
     raise ValueError(f"label {text!r}: the classes of this model are {', '.join(spec.classes)[:300] or 'none'}")
 
 
-def _check_rows(spec: DataSpec, given: Batch, n: int) -> None:
-    """Raises `ValueError` for given tensors of another length than n, and for labels that no class has."""
+def _check_rows(asks: Mapping[str, Ask], given: Batch, n: int) -> None:
+    """Raises `ValueError` for tensors of another shape than n rows of what is asked, and for numbers out of range."""
     for name, rows in given.items():
         if len(rows) != n:
             raise ValueError(f"given {name!r} has {len(rows)} rows for {n} samples: give it a row for each")
-    y = given.get("label")
-    if y is not None and (y.is_floating_point() or y.min() < 0 or y.max() >= len(spec.classes)):
-        raise ValueError(
-            f"labels are {y.unique().tolist()[:5]}; they must be whole numbers from 0 to {len(spec.classes) - 1}, the "
-            f"classes {', '.join(spec.classes)[:200] or 'of which there are none'}"
-        )
+        match asks[name]:
+            case Class(count=count) | Choice(count=count) | Condition(count=count) as ask:
+                if rows.dim() != 1 or rows.is_floating_point() or rows.min() < 0 or rows.max() >= count:
+                    said = f"{name}s are {rows.unique().tolist()[:5]}; they must be whole numbers from 0 to {count - 1}"
+                    of = f", the classes {', '.join(ask.names)[:200]}" if isinstance(ask, Class) else ""
+                    raise ValueError(said + of)
+            case Number() | Switch() if rows.dim() != 1:
+                raise ValueError(f"given {name!r} has shape {tuple(rows.shape)}; it must be ({n},): a number a sample")
+            case Noise(size=size) | Numbers(size=size) | Rows(width=size) if tuple(rows.shape) != (n, size):
+                raise ValueError(f"given {name!r} has shape {tuple(rows.shape)}; it must be ({n}, {size})")

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from .._version import __version__
-from ..data import DataSpec
+from ..data import DataSpec, read_spec
 from ..files import read_json, sha256, write_json, write_tensors
 from ..recipe import Recipe, load_recipe
 from .draw import Weights
@@ -31,8 +31,9 @@ def recipe_record(recipe: Recipe, name: str) -> dict[str, Any]:
 def build_recipe(saved: Mapping[str, Any], recipe: type[Recipe] | None = None) -> Recipe:
     """The recipe of `recipe_record`.
 
-    A recipe from a file of yours is code, so it is never run because a model names it: pass its class.
-    Raises `ValueError` for unknown recipes and fields.
+    A recipe from a file of yours is code, so it is never run because a model names it: pass its class. A field that
+    the recipe no longer has is ignored if it was recorded at the value at which it changed nothing (`Recipe.removed`).
+    Raises `ValueError` for unknown recipes and fields, and for a removed field at another value.
     """
     name, fields = str(saved["name"]), dict(saved["fields"])
     if recipe is None:
@@ -42,8 +43,14 @@ def build_recipe(saved: Mapping[str, Any], recipe: type[Recipe] | None = None) -
                 "command line); a file named by a model is never run by itself"
             )
         recipe = load_recipe(name)
-    known = {f.name: f for f in dataclasses.fields(recipe)}
-    if unknown := sorted(set(fields) - set(known)):
+    for field, idle in recipe.removed.items():
+        if (value := fields.pop(field, idle)) != idle:
+            raise ValueError(
+                f"{name} had a field {field!r}, which is {value!r} here, and has it no longer: {recipe.instead}; or "
+                "read this with the version of gansmith that wrote it"
+            )
+    known = {f.name for f in dataclasses.fields(recipe)}
+    if unknown := sorted(set(fields) - known):
         raise ValueError(f"recipe {name} has no field {unknown[0]!r}; it has {', '.join(sorted(known))}")
     return recipe(**fields)
 
@@ -97,7 +104,7 @@ def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
     try:
         built = build_recipe(saved["recipe"], recipe)
         name = str(saved["recipe"]["name"])
-        spec = DataSpec.from_json(saved["data"])
+        spec = read_spec(saved["data"])
         accepted = {saved["sha256"], saved["previous_sha256"]}
     except (KeyError, TypeError) as error:
         raise ValueError(f"{note} is damaged: {error!r}") from error

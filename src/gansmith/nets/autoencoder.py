@@ -11,6 +11,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from . import conv, mlp
+from .shapes import picture
 
 
 class AutoEncoder(nn.Module):
@@ -25,7 +26,7 @@ class AutoEncoder(nn.Module):
         mlp.at_least_one(width=width, code=code)
         layers: list[nn.Module] = []
         self.decoder: nn.Module
-        if len(shape) == 3:
+        if picture(shape):
             sizes = conv.ladder(*shape[1:])
             widths = conv.doubling(width, max(len(sizes) - 1, 1))
             steps = list(pairwise(sizes)) or [(sizes[0], sizes[0])]  # under 8 pixels the convolution keeps the size

@@ -19,14 +19,7 @@ from torch import Tensor, nn
 
 from . import conv, dense, mlp
 from .dropout import Dropout
-
-SMALL = 12
-"""Pictures of at most so many pixels a side are taken by fully connected networks."""
-
-
-def flat(shape: tuple[int, ...]) -> bool:
-    """Whether samples of that shape are taken by fully connected networks: vectors and tiny pictures."""
-    return len(shape) == 1 or max(shape[1:]) <= SMALL
+from .shapes import flat, picture
 
 
 def chances(classes: Sequence[str], counts: Sequence[int], name: str) -> tuple[float, ...]:
@@ -106,7 +99,7 @@ def joined(z_dim: int, shape: tuple[int, ...], width: int, share: Sequence[float
     size = z_dim + len(share)
     if flat(shape):
         widths = (4 * width, 8 * width, 16 * width)
-        return Joined(mlp.Generator(size, shape, widths, bounded=len(shape) == 3), share)
+        return Joined(mlp.Generator(size, shape, widths, bounded=picture(shape)), share)
     return Joined(conv.Generator(size, shape, width), share)
 
 
@@ -152,7 +145,7 @@ class Steered(nn.Module):
             norms = [ConditionalNorm(w, classes, True) for w in widths]
             last = [conv.up(widths[-1], shape[0], rungs[-2], rungs[-1])]
         self.layers, self.norms = nn.ModuleList(layers), nn.ModuleList(norms)
-        self.last = nn.Sequential(*last, *([mlp.Tanh()] if len(shape) == 3 else []))
+        self.last = nn.Sequential(*last, *([mlp.Tanh()] if picture(shape) else []))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(N, z_dim), (N,) to (N, *shape)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import nn
 
 from . import conv, mlp
+from .shapes import picture
 
 
 def pair(
@@ -18,7 +19,7 @@ def pair(
     Pictures: `width` channels at half size, doubled at every halving up to 8 times, `norm` in G, `judge` in D.
     Vectors: three layers of 8 times `width` and no norm at all.
     """
-    if len(shape) == 3:
+    if picture(shape):
         return {"G": conv.Generator(z_dim, shape, width, norm), "D": conv.Discriminator(shape, width, judge)}
     widths = (8 * width,) * 3
     return {"G": mlp.Generator(z_dim, shape, widths, bounded=False), "D": mlp.Discriminator(shape, widths)}

@@ -204,11 +204,11 @@ def _repeat(x: Tensor, repeats: int, dim: int) -> Tensor:
 
 
 class Follower(nn.Module):
-    """A copy of a network that follows it: old weights keep the share `keep` once a step. It is never trained."""
+    """A copy of a generator that follows it: old weights keep the share `keep` once a step. It is never trained."""
 
     seen: Tensor
 
-    def __init__(self, net: nn.Module, keep: float):
+    def __init__(self, net: Generator, keep: float):
         super().__init__()
         self.net, self.keep = copy.deepcopy(net).requires_grad_(False), keep
         self.register_buffer("seen", torch.full((), -1.0))

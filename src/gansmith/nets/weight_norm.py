@@ -1,4 +1,5 @@
-"""Fully connected networks with weight normalisation: the classifier and generator of Improved GAN on MNIST.
+"""Fully connected networks with weight normalisation: the classifier and generator of Improved GAN on MNIST, and the
+game that it plays with few labels.
 
 Source: Salimans & Kingma, "Weight Normalization", 2016, arXiv:1602.07868, Eq. 2 and 4 (scales and biases set by a first
 batch); Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:1606.03498, section 5.1, and its code.
@@ -7,13 +8,15 @@ batch); Salimans et al., "Improved Techniques for Training GANs", 2016, arXiv:16
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .. import losses
+from ..step.randomness import joined, normal, of_all_ranks
 from .mlp import Tanh, at_least_one, full
 
 Blur = Callable[[Tensor], Tensor]
@@ -135,3 +138,41 @@ class Generator(nn.Module):
         for layer, norm, shift in zip(self.layers, self.norms, self.shifts, strict=True):
             z = F.softplus(norm(layer(z)) + shift)
         return self.bound(self.last(z) / 2).unflatten(1, self.shape)  # the logistic function, from [0, 1] to [-1, 1]
+
+
+# --- few labels -------------------------------------------------------------------------------------------------------
+
+
+def labelled(d: Classifier, batch: Mapping[str, Tensor]) -> Tensor:
+    """Cross-entropy of D's logits of the few labelled samples, with noise: ()."""
+    return F.cross_entropy(d(batch["labelled.x"], normal), batch["labelled.y"])
+
+
+def first_loss(d: Classifier, batch: Mapping[str, Tensor]) -> Tensor:
+    """`labelled`, after the batch's unlabelled samples have set D's scales and biases: for the very first move."""
+    rows, own = of_all_ranks(batch["x"])
+    # Each rank draws the noise of its own rows; all see all of it, or their scales would drift apart.
+    d.fit(rows, lambda x: of_all_ranks(normal(x[own]))[0])
+    return labelled(d, batch)
+
+
+def game(d: Classifier, batch: Mapping[str, Tensor], fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """D's three terms, () each, and its logits of the unlabelled samples (N, classes).
+
+    D(x) = Z / (Z + 1), Z being the sum of the exponentials of the logits, as the fake class's is held at 0: Salimans et
+    al., 2016, arXiv:1606.03498, section 5. Fakes (N, *shape) are as many as the batch has of either kind of sample.
+    """
+    # One pass: weights are normalised once, and D does not mix samples.
+    rows = torch.cat((batch["labelled.x"], batch["x"], fake))
+    of_labelled, of_real, of_fake = d(rows, each(normal, 3)).chunk(3)
+    terms = {
+        "labelled": F.cross_entropy(of_labelled, batch["labelled.y"]),
+        "real": losses.logistic_real(of_real.logsumexp(1)) / 2,
+        "fake": losses.logistic_fake(of_fake.logsumexp(1)) / 2,
+    }
+    return terms, of_real
+
+
+def matching(real: Tensor, fake: Tensor) -> Tensor:
+    """Feature matching of D's features (N, K) of real samples and of fakes, of all ranks; a feature's share: ()."""
+    return losses.feature_matching(joined(real), joined(fake)) / real.shape[1]

@@ -26,8 +26,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, no
 
 @dataclass(frozen=True, kw_only=True)
 class AAE(Recipe):
-    """Adversarial autoencoder; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     serving: ClassVar[tuple[str, ...]] = ("G", "E")
 
@@ -47,7 +45,7 @@ class AAE(Recipe):
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         widths, both, norm = (self.width, self.width), self.z_dim + self.clusters, bool(self.clusters)
         nets: dict[str, nn.Module] = {
-            "G": mlp.Generator(both, data.shape, widths, bounded=data.kind == "image", slope=0.0),
+            "G": mlp.Generator(both, data.shape, widths, bounded=data.bounded, slope=0.0),
             "E": mlp.Encoder(data.shape, widths, both, slope=0.0, batch_norm=norm, last_norm=norm),
             "D": mlp.Discriminator((self.z_dim,), widths, slope=0.0),
         }
@@ -91,8 +89,8 @@ class AAE(Recipe):
 
     def reconstruction_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 2, the reconstruction phase."""
-        made = nets["G"](torch.cat(self.encode(nets, batch["x"]), 1))
-        return {"reconstruction": losses.squared_error(made, batch["x"])}
+        again = nets["G"](torch.cat(self.encode(nets, batch["x"]), 1))
+        return {"reconstruction": losses.squared_error(again, batch["x"])}
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 2, the regularisation phase: draws of the prior are what is real."""

@@ -16,18 +16,15 @@ Expect: "D/class_real" and "D/class_fake" fall towards 0, "D/real" and "D/fake" 
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conditional
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class ACGAN(Recipe):
-    """Auxiliary classifier GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     takes: ClassVar[frozenset[str]] = frozenset({"label", "z"})
 
@@ -66,10 +63,8 @@ class ACGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """L_S + L_C: Eq. 2 and 3."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]), {"label": batch["y"]})
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        (real_scores, real_logits), (fake_scores, fake_logits) = nets["D"](batch["x"]), nets["D"](fake)
+        real, fake = judged(nets, self.sample, batch["x"], {"label": batch["y"]})
+        (real_scores, real_logits), (fake_scores, fake_logits) = real, fake
         return {
             "real": losses.logistic_real(real_scores),
             "fake": losses.logistic_fake(fake_scores),

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import losses
@@ -34,6 +33,7 @@ from ..recipe import (
     Turn,
     joined,
     normal,
+    of,
     of_all_ranks,
     uniform,
 )
@@ -41,8 +41,6 @@ from ..recipe import (
 
 @dataclass(frozen=True, kw_only=True)
 class BadGAN(Recipe):
-    """Complement generator with few labels; see the module's docstring."""
-
     serving: ClassVar[tuple[str, ...]] = ("G", "D")
 
     num_labels: int = 100
@@ -86,7 +84,7 @@ class BadGAN(Recipe):
     betas: tuple[float, float] = (0.5, 0.9999)
     """D's decay rates of Adam."""
     g_betas: tuple[float, float] = (0.0, 0.9999)
-    """G's."""
+    """G's decay rates of Adam."""
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         if len(data.classes) < 2:
@@ -135,33 +133,20 @@ class BadGAN(Recipe):
 
     def first_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """The very first batch sets D's scales and biases, then teaches it."""
-        rows, own = of_all_ranks(batch["x"])
-        # Each rank draws the noise of its own rows; all see all of it, or their scales would drift apart.
-        _d(nets).fit(rows, lambda x: of_all_ranks(normal(x[own]))[0])
-        return {"labelled": self.labelled(nets, batch)}
+        return {"labelled": weight_norm.first_loss(of(nets, "D", weight_norm.Classifier), batch)}
 
     def density_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """P's negative log-likelihood of real samples, a value of theirs."""
-        found = nets["P"](batch["x"])
-        _p(nets).observe(of_all_ranks(found)[0])
-        return {"density": -found.mean() / batch["x"][0].numel()}
-
-    def labelled(self, nets: nn.ModuleDict, batch: Batch) -> Tensor:
-        """Cross-entropy of logits of the few labelled samples."""
-        return F.cross_entropy(nets["D"](batch["labelled.x"], normal), batch["labelled.y"])
+        density = of(nets, "P", pixelcnn.PixelCNN)
+        log_prob = density(batch["x"])
+        density.observe(of_all_ranks(log_prob)[0])
+        return {"density": -log_prob.mean() / batch["x"][0].numel()}
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 4: labels, the game, and where asked for D's certainty on unlabelled samples."""
         with torch.no_grad():
             fake = self.sample(nets, len(batch["x"]))
-        # One pass: weights are normalised once, and D does not mix samples.
-        rows = torch.cat((batch["labelled.x"], batch["x"], fake))
-        told, logits, made = nets["D"](rows, weight_norm.each(normal, 3)).chunk(3)
-        terms = {
-            "labelled": F.cross_entropy(told, batch["labelled.y"]),
-            "real": losses.logistic_real(logits.logsumexp(1)) / 2,
-            "fake": losses.logistic_fake(made.logsumexp(1)) / 2,
-        }
+        terms, logits = weight_norm.game(of(nets, "D", weight_norm.Classifier), batch, fake)
         if self.entropy:
             chances = logits.log_softmax(1)
             terms["entropy"] = -self.entropy * (chances.exp() * chances).sum(1).mean()
@@ -169,31 +154,21 @@ class BadGAN(Recipe):
 
     def matching_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Feature matching (Salimans et al., section 3.1), and where asked for the pull-away term."""
-        return self.features(nets, batch, self.sample(nets, len(batch["x"])))
+        return self.feature_terms(nets, batch, self.sample(nets, len(batch["x"])))
 
     def complement_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 4: the same, and low density: log p of those samples of which it exceeds the threshold."""
         fake = self.sample(nets, len(batch["x"]))
-        over = (nets["P"](joined(fake)[: self.density_samples]) - _p(nets).low).clamp_min(0)
+        density = of(nets, "P", pixelcnn.PixelCNN)
+        over = (density(joined(fake)[: self.density_samples]) - density.low).clamp_min(0)
         likely = over.sum() / (over > 0).sum().clamp_min(1)
-        return self.features(nets, batch, fake) | {"density": self.density * likely}
+        return self.feature_terms(nets, batch, fake) | {"density": self.density * likely}
 
-    def features(self, nets: nn.ModuleDict, batch: Batch, fake: Tensor) -> Terms:
-        """What G's samples are asked for in both stages."""
-        made = _d(nets).features(fake, normal)
+    def feature_terms(self, nets: nn.ModuleDict, batch: Batch, fake: Tensor) -> Terms:
+        """G's terms of both stages: of D's features."""
+        d = of(nets, "D", weight_norm.Classifier)
+        features = d.features(fake, normal)
         with torch.no_grad():
-            real = _d(nets).features(batch["x"], normal)
-        terms = {"features": losses.feature_matching(joined(real), joined(made)) / real.shape[1]}
-        return terms | ({"pull_away": self.pull_away * losses.pull_away(joined(made))} if self.pull_away else {})
-
-
-def _d(nets: nn.ModuleDict) -> weight_norm.Classifier:
-    found = nets["D"]
-    assert isinstance(found, weight_norm.Classifier)
-    return found
-
-
-def _p(nets: nn.ModuleDict) -> pixelcnn.PixelCNN:
-    found = nets["P"]
-    assert isinstance(found, pixelcnn.PixelCNN)
-    return found
+            real = d.features(batch["x"], normal)
+        terms = {"features": weight_norm.matching(real, features)}
+        return terms | ({"pull_away": self.pull_away * losses.pull_away(joined(features))} if self.pull_away else {})

@@ -22,14 +22,12 @@ from torch import Tensor, nn
 from .. import losses
 from ..data import Uniform
 from ..nets import mlp
-from ..recipe import EMPTY, Average, Batch, DataSpec, Draw, FewLabels, Made, Recipe, Step, Terms, Turn, noise
+from ..recipe import EMPTY, Average, Batch, DataSpec, Draw, FewLabels, Made, Recipe, Step, Terms, Turn, noise, of
 from ..step.sghmc import SGHMC, Chain
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bayesian(Recipe):
-    """GAN whose weights are sampled; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     serving: ClassVar[tuple[str, ...]] = ("G", "D")
     step_class: ClassVar[type[Step]] = SGHMC
@@ -61,7 +59,7 @@ class Bayesian(Recipe):
         classes = len(data.classes) if self.num_labels else 1
         if not classes:
             raise ValueError("--num-labels: this data has no labels; leave it at 0, or give class folders")
-        widths, bounded = (self.width, self.width), data.kind == "image"
+        widths, bounded = (self.width, self.width), data.bounded
         mlp.at_least_one(generators=self.generators, discriminators=self.discriminators)
         make = [mlp.Generator(self.z_dim, data.shape, widths, bounded) for _ in range(self.generators)]
         judge = [mlp.Encoder(data.shape, widths, classes) for _ in range(self.discriminators)]
@@ -81,9 +79,10 @@ class Bayesian(Recipe):
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         """Sample i is made by generator i, and round again."""
-        z, made = noise(nets, n, self.z_dim), _members(nets, "G")
-        parts = [g(z[j :: len(made)]) for j, g in enumerate(made[: max(n, 1)])]
-        order = torch.cat([torch.arange(n, device=z.device)[j :: len(made)] for j in range(len(parts))])
+        z, generators = noise(nets, n, self.z_dim), list(of(nets, "G", nn.ModuleList))
+        count = len(generators)
+        parts = [g(z[j::count]) for j, g in enumerate(generators[: max(n, 1)])]
+        order = torch.cat([torch.arange(n, device=z.device)[j::count] for j in range(len(parts))])
         return torch.cat(parts)[order.argsort()]
 
     def gives(self) -> tuple[Made, ...]:
@@ -91,7 +90,7 @@ class Bayesian(Recipe):
 
     def apply(self, nets: nn.ModuleDict, x: Tensor, what: Made) -> Tensor:
         """The mean of what the discriminators say."""
-        return torch.stack([d(x).softmax(1) for d in _members(nets, "D")]).mean(0)
+        return torch.stack([d(x).softmax(1) for d in of(nets, "D", nn.ModuleList)]).mean(0)
 
     def weights(self, nets: nn.ModuleDict, role: str) -> Tensor:
         """Minus the log-density of the prior of all weights, a sample's share of it; up to a constant."""
@@ -100,13 +99,13 @@ class Bayesian(Recipe):
 
     def fakes(self, nets: nn.ModuleDict, n: int) -> list[Tensor]:
         """Samples (n, ...) of each generator, each of noise of its own."""
-        return [g(noise(nets, n, self.z_dim)) for g in _members(nets, "G")]
+        return [g(noise(nets, n, self.z_dim)) for g in of(nets, "G", nn.ModuleList)]
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 2, of every chain: their weights are apart, so one sum serves all."""
         with torch.no_grad():
             fakes = self.fakes(nets, len(batch["x"]))
-        judges = _members(nets, "D")
+        judges = of(nets, "D", nn.ModuleList)
         terms = {
             "real": _sum(losses.logistic_real(d(batch["x"]).logsumexp(1)) for d in judges),
             "fake": _sum(losses.logistic_fake(d(f).logsumexp(1)) for d in judges for f in fakes) / len(fakes),
@@ -118,15 +117,9 @@ class Bayesian(Recipe):
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 1, of every chain."""
-        fakes, judges = self.fakes(nets, len(batch["x"])), _members(nets, "D")
+        fakes, judges = self.fakes(nets, len(batch["x"])), of(nets, "D", nn.ModuleList)
         fooled = _sum(losses.logistic_real(d(f).logsumexp(1)) for d in judges for f in fakes)
         return {"adversarial": fooled / len(judges), "prior": self.weights(nets, "G")}
-
-
-def _members(nets: nn.ModuleDict, role: str) -> list[nn.Module]:
-    found = nets[role]
-    assert isinstance(found, nn.ModuleList)
-    return list(found)
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:

@@ -20,13 +20,11 @@ from torch import Tensor, nn
 from ..nets.autoencoder import AutoEncoder
 from ..nets.equilibrium import Equilibrium
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, of
 
 
 @dataclass(frozen=True, kw_only=True)
 class BEGAN(Recipe):
-    """Boundary equilibrium GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 64
@@ -64,22 +62,16 @@ class BEGAN(Recipe):
         """L(x) - k L(G(z)), on fakes of D's own noise."""
         with torch.no_grad():
             fake = self.sample(nets, len(batch["x"]))
-        k = self.equilibrium(nets).advance(batch["images"], self.gain)
+        k = of(nets, "K", Equilibrium).advance(batch["images"], self.gain)
         real_error, fake_error = self.reconstruction(nets, torch.cat((batch["x"], fake))).chunk(2)
-        self.equilibrium(nets).add(self.gamma * real_error.mean())
+        of(nets, "K", Equilibrium).add(self.gamma * real_error.mean())
         return {"error": real_error.mean() - k * fake_error.mean()}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """L(G(z)); k moves by gain (gamma L(x) - L(G(z))) before the next step."""
         error = self.reconstruction(nets, self.sample(nets, len(batch["x"]))).mean()
-        self.equilibrium(nets).add(-error)
+        of(nets, "K", Equilibrium).add(-error)
         return {"fake": error}
-
-    def equilibrium(self, nets: nn.ModuleDict) -> Equilibrium:
-        """The network that holds k."""
-        found = nets["K"]
-        assert isinstance(found, Equilibrium)
-        return found
 
     def reconstruction(self, nets: nn.ModuleDict, x: Tensor) -> Tensor:
         """L: mean absolute error of a value, (N, ...) to (N,)."""

@@ -12,18 +12,15 @@ Expect: "G/boundary" near 0 is a G at D's boundary; above 1, D is ahead. Ring of
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from ..losses import boundary, logistic_fake, logistic_real
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class BGAN(Recipe):
-    """Boundary-seeking GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100
@@ -49,10 +46,8 @@ class BGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Goodfellow et al., Eq. 1."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        return {"real": logistic_real(nets["D"](batch["x"])), "fake": logistic_fake(nets["D"](fake))}
+        real, fake = judged(nets, self.sample, batch["x"])
+        return {"real": logistic_real(real), "fake": logistic_fake(fake)}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """The squared log odds, from scores."""

@@ -24,8 +24,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, un
 
 @dataclass(frozen=True, kw_only=True)
 class BiGAN(Recipe):
-    """Bidirectional GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     serving: ClassVar[tuple[str, ...]] = ("G", "E")
 
@@ -42,7 +40,7 @@ class BiGAN(Recipe):
         widths = (self.width, self.width)
         size = torch.Size(data.shape).numel()
         return {
-            "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=data.kind == "image", batch_norm=True),
+            "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=data.bounded, batch_norm=True),
             "E": mlp.Encoder(data.shape, widths, self.z_dim, batch_norm=True),
             "D": mlp.Discriminator((size + self.z_dim,), widths),
         }

@@ -23,8 +23,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, u
 
 @dataclass(frozen=True, kw_only=True)
 class CGAN(Recipe):
-    """Conditional GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     takes: ClassVar[frozenset[str]] = frozenset({"label", "z"})
 
@@ -43,7 +41,7 @@ class CGAN(Recipe):
         share = conditional.chances(data.classes, data.counts, "cgan")
         widths = (4 * self.width, 8 * self.width, 16 * self.width)
         return {
-            "G": conditional.JoinedGenerator(self.z_dim, data.shape, widths, share, bounded=data.kind == "image"),
+            "G": conditional.JoinedGenerator(self.z_dim, data.shape, widths, share, bounded=data.bounded),
             "D": conditional.JoinedDiscriminator(data.shape, len(share), widths[::-1], self.dropout),
         }
 

@@ -25,8 +25,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, no
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterGAN(Recipe):
-    """GAN with a one-hot part of the noise that an encoder finds again; see the module's docstring."""
-
     serving: ClassVar[tuple[str, ...]] = ("G", "E")
 
     clusters: int = 10
@@ -74,8 +72,8 @@ class ClusterGAN(Recipe):
         return ("cluster", "picture", "latent")
 
     def apply(self, nets: nn.ModuleDict, x: Tensor, what: Made) -> Tensor:
-        found, logits = self.found(nets, x)
-        code = torch.cat((found, logits.softmax(1)), 1)
+        z, logits = self.encode(nets, x)
+        code = torch.cat((z, logits.softmax(1)), 1)
         return {"cluster": code[:, self.z_dim :], "latent": code}[what] if what != "picture" else nets["G"](code)
 
     def prior(self, nets: nn.ModuleDict, n: int) -> tuple[Tensor, Tensor]:
@@ -84,7 +82,7 @@ class ClusterGAN(Recipe):
         cluster = (uniform(z, n) * self.clusters).long()
         return torch.cat((z, F.one_hot(cluster, self.clusters).to(z.dtype)), 1), cluster
 
-    def found(self, nets: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, nets: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Tensor]:
         """What E reads off samples: the normal part (N, z_dim), and logits of clusters (N, clusters)."""
         z, logits = nets["E"](x).split((self.z_dim, self.clusters), 1)
         return z, logits
@@ -100,11 +98,11 @@ class ClusterGAN(Recipe):
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 3."""
-        z, cluster = self.prior(nets, len(batch["x"]))
-        fake = nets["G"](z)
-        found, logits = self.found(nets, fake)
+        code, cluster = self.prior(nets, len(batch["x"]))
+        fake = nets["G"](code)
+        z, logits = self.encode(nets, fake)
         return {
             "adversarial": -nets["D"](fake).mean(),
-            "noise": self.find_noise * (found - z[:, : self.z_dim]).square().mean(),
+            "noise": self.find_noise * (z - code[:, : self.z_dim]).square().mean(),
             "cluster": self.find_cluster * F.cross_entropy(logits, cluster),
         }

@@ -23,8 +23,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Draw, Recipe, Terms, Turn, Un
 
 @dataclass(frozen=True, kw_only=True)
 class CoGAN(Recipe):
-    """Coupled GANs over two sets of pictures; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"domains", "pairs"})
 
     z_dim: int = 100

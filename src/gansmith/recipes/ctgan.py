@@ -19,17 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from ..data import ByCondition, Codec, Draw, TableCodec
-from ..data.table import select
+from ..data.kinds.table.codec import select
 from ..losses import wasserstein
 from ..nets import mlp, table
 from ..penalties import wgan_gp
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, of, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class CTGAN(Recipe):
-    """Conditional GAN for tables; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"condition"})
 
@@ -83,16 +81,20 @@ class CTGAN(Recipe):
         """`given["condition"]` (n,) int64: see `TableCodec.condition`; without it as often as the data has them."""
         z = noise(nets, n, self.z_dim)
         condition = given["condition"].to(z.device) if "condition" in given else None
-        return self.row(nets, z, _g(nets).any_condition(uniform(z, n, 1)) if condition is None else condition)[1]
+        if condition is None:
+            condition = of(nets, "G", table.Generator).any_condition(uniform(z, n, 1))
+        return self.row(nets, z, condition)[1]
 
     def row(self, nets: nn.ModuleDict, z: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """G's raw outputs and what they are as a row, both (N, W)."""
-        raw = nets["G"](z, _g(nets).one_hot(condition, z))
-        return raw, _g(nets).outputs(raw, uniform(raw, *raw.shape), self.temperature)
+        g = of(nets, "G", table.Generator)
+        raw = g(z, g.one_hot(condition, z))
+        return raw, g.outputs(raw, uniform(raw, *raw.shape), self.temperature)
 
     def packed(self, nets: nn.ModuleDict, rows: Tensor, condition: Tensor) -> Tensor:
         """Rows beside their conditions, in packs, as D sees them."""
-        return table.packs(torch.cat((rows, _g(nets).one_hot(condition, rows)), 1), self.pac)
+        one_hot = of(nets, "G", table.Generator).one_hot(condition, rows)
+        return table.packs(torch.cat((rows, one_hot), 1), self.pac)
 
     def critic_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 4.4, with the penalty of arXiv:1704.00028, Eq. 3, on whole packs."""
@@ -111,11 +113,7 @@ class CTGAN(Recipe):
         n, none = len(batch["x"]), batch["x"].new_zeros(len(batch["x"]), dtype=torch.long)
         condition = batch.get("condition", none)
         raw, rows = self.row(nets, noise(nets, n, self.z_dim), condition)
-        score = -nets["D"](self.packed(nets, rows, condition)).float().mean()
-        return {"score": score} | ({"condition": _g(nets).missed(raw, condition)} if "condition" in batch else {})
-
-
-def _g(nets: nn.ModuleDict) -> table.Generator:
-    found = nets["G"]
-    assert isinstance(found, table.Generator)
-    return found
+        terms = {"score": -nets["D"](self.packed(nets, rows, condition)).float().mean()}
+        if "condition" in batch:
+            terms["condition"] = of(nets, "G", table.Generator).missed(raw, condition)
+        return terms

@@ -20,26 +20,11 @@ from torch import Tensor, nn
 from ..augment.jitter import jitter
 from ..losses import least_squares
 from ..nets import patch, pool, translator
-from ..recipe import (  # fmt: skip
-    EMPTY,
-    Adam,
-    Batch,
-    DataSpec,
-    Draw,
-    Ramp,
-    Recipe,
-    Terms,
-    Turn,
-    Unpaired,
-    of_all_ranks,
-    uniform,
-)
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Draw, Ramp, Recipe, Terms, Turn, Unpaired, of_all_ranks, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class CycleGAN(Recipe):
-    """Two translators and two discriminators on unpaired pictures; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"domains", "pairs"})
     serving: ClassVar[tuple[str, ...]] = ("G_ab", "G_ba")
     from_noise: ClassVar[bool] = False

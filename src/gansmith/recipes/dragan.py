@@ -13,19 +13,16 @@ Expect: "D/real" and "D/fake" stay close to 0.69, as D is kept flat where the da
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from ..losses import logistic_fake, logistic_real
 from ..nets.pair import pair
 from ..penalties import dragan
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class DRAGAN(Recipe):
-    """GAN with a gradient penalty around real samples; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100
@@ -55,14 +52,11 @@ class DRAGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Goodfellow et al., Eq. 1, and the penalty of section 2.3."""
-        real = batch["x"]
-        with torch.no_grad():
-            fake = self.sample(nets, len(real))
-        real_scores, fake_scores = nets["D"](torch.cat((real, fake))).chunk(2)
+        real, fake = judged(nets, self.sample, batch["x"], together=True)
         return {
-            "real": logistic_real(real_scores),
-            "fake": logistic_fake(fake_scores),
-            "penalty": self.penalty * dragan(nets["D"], real, self.deviation),
+            "real": logistic_real(real),
+            "fake": logistic_fake(fake),
+            "penalty": self.penalty * dragan(nets["D"], batch["x"], self.deviation),
         }
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:

@@ -23,8 +23,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, 
 
 @dataclass(frozen=True, kw_only=True)
 class EBGAN(Recipe):
-    """Energy-based GAN with an autoencoder and the pull-away term; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100
@@ -64,18 +62,17 @@ class EBGAN(Recipe):
         """Eq. 1."""
         with torch.no_grad():
             fake = self.sample(nets, len(batch["x"]))
-        real_energies, fake_energies = self.judged(nets, torch.cat((batch["x"], fake)))[0].chunk(2)
-        return {"real": real_energies.mean(), "fake": margin(fake_energies, self.margin)}
+        real, fake = self.energies(nets, torch.cat((batch["x"], fake)))[0].chunk(2)
+        return {"real": real.mean(), "fake": margin(fake, self.margin)}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 2 and 4."""
-        energies, codes = self.judged(nets, self.sample(nets, len(batch["x"])))
+        energies, codes = self.energies(nets, self.sample(nets, len(batch["x"])))
         terms = {"energy": energies.mean()}
         return terms | ({"variety": self.pull_away * pull_away(joined(codes))} if self.pull_away else {})
 
-    def judged(self, nets: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Tensor]:
+    def energies(self, nets: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Tensor]:
         """Energies (N,) and codes (N, code); the gradient comes through both sides of the difference."""
         again, codes = nets["D"](x)
-        return (again.float() - x.float() if again.dtype == torch.bfloat16 else again - x).square().flatten(1).mean(
-            1
-        ), codes
+        error = again.float() - x.float() if again.dtype == torch.bfloat16 else again - x
+        return error.square().flatten(1).mean(1), codes

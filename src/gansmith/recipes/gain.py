@@ -20,13 +20,11 @@ from torch import Tensor, nn
 
 from ..data import Draw, HeldOut, TableCodec
 from ..nets import table
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, uniform
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, of, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class GAIN(Recipe):
-    """Imputation GAN for tables; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"x"})
     chosen_by: ClassVar[str] = "RMSE of held-out cells"
@@ -71,66 +69,59 @@ class GAIN(Recipe):
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         """`given["x"]` (n, W): encoded rows, NaN where a cell is missing; without it every cell is."""
         like = next(nets.parameters())
-        x = given["x"].to(like) if "x" in given else like.new_full((n, _cells(nets).size), torch.nan)
-        there = ~x.isnan()
-        return torch.where(there, x, self.fill(nets, x, there)[0])
+        size = of(nets, "G", table.Imputer).cells.size
+        x = given["x"].to(like) if "x" in given else like.new_full((n, size), torch.nan)
+        known = ~x.isnan()
+        return torch.where(known, x, self.fill(nets, x, known)[0])
 
-    def fill(self, nets: nn.ModuleDict, x: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-        """What G makes of rows of which the cells `there` are known, and the same as logits (N, W). Eq. 2."""
-        known = torch.where(there, x.nan_to_num(), self.spread * uniform(x, *x.shape))
-        logits = nets["G"](known, there.to(x.dtype))
+    def fill(self, nets: nn.ModuleDict, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """What G makes of rows of which the cells `known` are there, and the same as logits (N, W). Eq. 2."""
+        noisy = torch.where(known, x.nan_to_num(), self.spread * uniform(x, *x.shape))
+        logits = nets["G"](noisy, known.to(x.dtype))
         wide = logits.float() if logits.dtype == torch.bfloat16 else logits  # near 0 and 1 bfloat16 has no gradient
         return wide.sigmoid(), wide
 
-    def guessed(self, nets: nn.ModuleDict, x: Tensor, made: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-        """D's logits that each cell was there, and which cells it was not told of. Eq. 3 and 6."""
-        told = _cells(nets).by_column(uniform(x, len(x), _cells(nets).num_columns)) < self.hint_rate
-        hint = torch.where(told, there.to(x.dtype), 0.5)
-        return nets["D"](torch.where(there, x.nan_to_num(), made), hint), ~told
+    def verdict(self, nets: nn.ModuleDict, x: Tensor, filling: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """D's logits that each cell was known, and which cells its hint left open (N, W). Eq. 3 and 6."""
+        cells = of(nets, "G", table.Imputer).cells
+        hinted = cells.by_column(uniform(x, len(x), cells.num_columns)) < self.hint_rate
+        hint = torch.where(hinted, known.to(x.dtype), 0.5)
+        return nets["D"](torch.where(known, x.nan_to_num(), filling), hint), ~hinted
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
-        """Eq. 10 and 11: the cross-entropy of the cells that D was not told of."""
+        """Eq. 10 and 11: the cross-entropy of the cells that the hint left open."""
         x = table.kept(batch)
-        there = self.there(nets, x)
+        known = self.known(nets, x)
         with torch.no_grad():
-            made, _ = self.fill(nets, x, there)
-        logits, asked = self.guessed(nets, x, made, there)
-        wrong = F.binary_cross_entropy_with_logits(logits, there.to(logits.dtype), reduction="none")
-        return {"cells": (wrong * asked).mean() / max(1 - self.hint_rate, 0.01)}
+            filling, _ = self.fill(nets, x, known)
+        logits, unhinted = self.verdict(nets, x, filling, known)
+        wrong = F.binary_cross_entropy_with_logits(logits, known.to(logits.dtype), reduction="none")
+        return {"cells": (wrong * unhinted).mean() / max(1 - self.hint_rate, 0.01)}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 12 to 14: missing cells are to pass for known ones, and known ones to come out as they are."""
-        x = table.kept(batch)
-        there = self.there(nets, x)
-        made, own = self.fill(nets, x, there)
-        logits, asked = self.guessed(nets, x, made, there)
-        fooled = F.softplus(-logits) * (asked & ~there)
+        x, g = table.kept(batch), of(nets, "G", table.Imputer)
+        known = self.known(nets, x)
+        filling, own_logits = self.fill(nets, x, known)
+        logits, unhinted = self.verdict(nets, x, filling, known)
+        fooled = F.softplus(-logits) * (unhinted & ~known)
         target = x.nan_to_num()
-        squared = (made - target).square()
-        entropy = F.binary_cross_entropy_with_logits(own, target, reduction="none")
-        missed = torch.where(_cells(nets).binary, entropy, squared) * there
+        squared = (filling - target).square()
+        entropy = F.binary_cross_entropy_with_logits(own_logits, target, reduction="none")
+        missed = torch.where(g.cells.binary, entropy, squared) * known
         return {
             "adversarial": fooled.mean() / max(1 - self.hint_rate, 0.01),
-            "reconstruction": self.alpha * missed.mean() / (_g(nets).share * (1 - self.held_out)),
+            "reconstruction": self.alpha * missed.mean() / (g.share * (1 - self.held_out)),
         }
 
-    def there(self, nets: nn.ModuleDict, x: Tensor) -> Tensor:
+    def known(self, nets: nn.ModuleDict, x: Tensor) -> Tensor:
         """Which cells are known (N, W): those that are not NaN, nor hidden to learn from a complete table."""
-        cells = _cells(nets)
-        return ~x.isnan() & (cells.by_column(uniform(x, len(x), cells.num_columns)) >= _g(nets).hidden)
+        g = of(nets, "G", table.Imputer)
+        return ~x.isnan() & (g.cells.by_column(uniform(x, len(x), g.cells.num_columns)) >= g.hidden)
 
     def errors(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Of the observed cells that losses leave out."""
-        x, known = batch["x"], table.kept(batch)
-        made, _ = self.fill(nets, known, ~known.isnan())
-        return {self.chosen_by: _cells(nets).error(made, x, known.isnan() & ~x.isnan())}
-
-
-def _cells(nets: nn.ModuleDict) -> table.Cells:
-    return _g(nets).cells
-
-
-def _g(nets: nn.ModuleDict) -> table.Imputer:
-    found = nets["G"]
-    assert isinstance(found, table.Imputer)
-    return found
+        x, rows = batch["x"], table.kept(batch)
+        filling, _ = self.fill(nets, rows, ~rows.isnan())
+        error = of(nets, "G", table.Imputer).cells.error(filling, x, rows.isnan() & ~x.isnan())
+        return {self.chosen_by: error}

@@ -24,13 +24,11 @@ from ..data import Draw, HeldOut, TableCodec
 from ..losses import relativistic
 from ..nets import mlp, table
 from ..penalties import scored, squared_norm
-from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Ramp, Recipe, Terms, Turn, noise, uniform
+from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Ramp, Recipe, Terms, Turn, noise, of, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImputeGAN(Recipe):
-    """Imputation by hiding cells, with a GAN for draws; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"table"})
     takes: ClassVar[frozenset[str]] = frozenset({"x", "draw"})
     serving: ClassVar[tuple[str, ...]] = ("G", "N")
@@ -92,48 +90,50 @@ class ImputeGAN(Recipe):
         )
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
-        """`given["x"]` (n, W): encoded rows, NaN where a cell is missing. Guesses, or draws if `"draw"` is given (n,).
-        Without rows, draws of whole rows.
+        """`given`: "x", encoded rows (n, W), NaN where a cell is missing; "draw" (n,), where it is not 0 a draw instead
+        of a guess. Without rows, draws of whole rows.
         """
-        net, like = _g(nets), next(nets.parameters())
-        x = given["x"].to(like) if "x" in given else like.new_full((n, net.cells.size), torch.nan)
-        there = ~x.isnan()
-        features, raw = net(x, there)
+        g, like = of(nets, "G", table.Completer), next(nets.parameters())
+        x = given["x"].to(like) if "x" in given else like.new_full((n, g.cells.size), torch.nan)
+        known = ~x.isnan()
+        features, raw = g(x, known)
         if "x" not in given or "draw" in given:
-            raw = self.moved(nets, features, raw)
-            noisy = -(-uniform(raw, *raw.shape).clamp(1e-6, 1 - 1e-6).log()).log()
-            raw = raw + torch.where(net.cells.binary, noisy, 0.0)  # the largest is a draw (Gumbel)
-        return torch.where(there, x, net.row(raw))
+            draw = self.draw_about(nets, features, raw)
+            gumbel = -(-uniform(raw, *raw.shape).clamp(1e-6, 1 - 1e-6).log()).log()
+            draw = draw + torch.where(g.cells.binary, gumbel, 0.0)  # the largest is a draw
+            raw = torch.where(given["draw"][:, None] != 0, draw, raw) if "draw" in given else draw
+        return torch.where(known, x, g.row(raw))
 
-    def moved(self, nets: nn.ModuleDict, features: Tensor, raw: Tensor) -> Tensor:
+    def draw_about(self, nets: nn.ModuleDict, features: Tensor, raw: Tensor) -> Tensor:
         """A draw about a guess, as raw outputs (N, W)."""
         return raw + nets["N"](features, noise(nets, len(raw), self.z_dim))
 
-    def hidden(self, nets: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Tensor]:
+    def hide_cells(self, nets: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Tensor]:
         """Which of the cells that are there stay known, and which are hidden to be guessed, each (N, W)."""
-        cells, there = _g(nets).cells, ~x.isnan()
+        cells, there = of(nets, "G", table.Completer).cells, ~x.isnan()
         rate = self.hide * uniform(x, len(x), 1)
-        asked = there & (cells.by_column(uniform(x, len(x), cells.num_columns)) < rate)
-        return there & ~asked, asked
+        hidden = there & (cells.by_column(uniform(x, len(x), cells.num_columns)) < rate)
+        return there & ~hidden, hidden
 
-    def judged(
-        self, nets: nn.ModuleDict, x: Tensor, guess: Tensor, drawn: Tensor, known: Tensor, asked: Tensor
+    def views(
+        self, nets: nn.ModuleDict, x: Tensor, guess: Tensor, draw: Tensor, known: Tensor, hidden: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What D sees: real rows, the same completed, and beside either the guess, and which cells were known and which
         hidden. Without the guess D would have to learn all that G knows before it could tell anything.
         """
-        real = torch.where(known | asked, _g(nets).standard(x), 0.0)
-        made = _g(nets).chosen(drawn, uniform(x, *x.shape), self.temperature)
-        beside = torch.cat((torch.where(asked, guess, 0.0), known.to(real.dtype), asked.to(real.dtype)), 1)
-        return real, torch.where(asked, made, real), beside
+        g = of(nets, "G", table.Completer)
+        real = torch.where(known | hidden, g.standard(x), 0.0)
+        filling = g.chosen(draw, uniform(x, *x.shape), self.temperature)
+        beside = torch.cat((torch.where(hidden, guess, 0.0), known.to(real.dtype), hidden.to(real.dtype)), 1)
+        return real, torch.where(hidden, filling, real), beside
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Real rows against their completions, in pairs; penalties on the gradient by the cells alone."""
         x = table.kept(batch)
         with torch.no_grad():
-            known, asked = self.hidden(nets, x)
+            known, hidden = self.hide_cells(nets, x)
             features, guess = nets["G"](x, known)
-            real, fake, beside = self.judged(nets, x, guess, self.moved(nets, features, guess), known, asked)
+            real, fake, beside = self.views(nets, x, guess, self.draw_about(nets, features, guess), known, hidden)
         beside = torch.cat((beside, beside))
         scores, slope = scored(lambda rows: nets["D"](torch.cat((rows, beside), 1)), torch.cat((real, fake)))
         penalty = self.gamma / 2 * squared_norm(slope)
@@ -142,35 +142,30 @@ class ImputeGAN(Recipe):
 
     def guess_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """The hidden cells."""
-        x, net = table.kept(batch), _g(nets)
-        known, asked = self.hidden(nets, x)
-        net.observe(x, known | asked, batch["images"])
-        _, guess = net(x, known)
-        return {"guess": net.missed(guess, guess, x, asked) * 2 / self.hide}  # of the share that is hidden on average
+        x, g = table.kept(batch), of(nets, "G", table.Completer)
+        known, hidden = self.hide_cells(nets, x)
+        g.observe(x, known | hidden, batch["images"])
+        _, guess = g(x, known)
+        return {"guess": g.missed(guess, guess, x, hidden) * 2 / self.hide}  # of the share that is hidden on average
 
     def draw_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Draws that D takes for real rows, and whose mean is as near to the hidden cells as the guess is."""
         x = table.kept(batch)
-        known, asked = self.hidden(nets, x)
+        known, hidden = self.hide_cells(nets, x)
         with torch.no_grad():
             features, guess = nets["G"](x, known)
-        one, two = (self.moved(nets, features, guess) for _ in range(2))
-        real, fake, beside = self.judged(nets, x, guess, one, known, asked)
+        one, two = (self.draw_about(nets, features, guess) for _ in range(2))
+        real, fake, beside = self.views(nets, x, guess, one, known, hidden)
         with torch.no_grad():
             target = nets["D"](torch.cat((real, beside), 1))
         return {
             "pairing": relativistic(nets["D"](torch.cat((fake, beside), 1)), target),
-            "mean": _g(nets).missed(one, two, x, asked) * 2 / self.hide,
+            "mean": of(nets, "G", table.Completer).missed(one, two, x, hidden) * 2 / self.hide,
         }
 
     def errors(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Of the observed cells that losses leave out."""
-        x, known = batch["x"], table.kept(batch)
-        made = self.sample(nets, len(x), {"x": known})
-        return {self.chosen_by: _g(nets).cells.error(made, x, known.isnan() & ~x.isnan())}
-
-
-def _g(nets: nn.ModuleDict) -> table.Completer:
-    found = nets["G"]
-    assert isinstance(found, table.Completer)
-    return found
+        x, rows = batch["x"], table.kept(batch)
+        guess = self.sample(nets, len(x), {"x": rows})
+        error = of(nets, "G", table.Completer).cells.error(guess, x, rows.isnan() & ~x.isnan())
+        return {self.chosen_by: error}

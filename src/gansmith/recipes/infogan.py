@@ -23,13 +23,12 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conditional, dense
+from ..nets.shapes import flat
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfoGAN(Recipe):
-    """Information maximising GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     takes: ClassVar[frozenset[str]] = frozenset({"code", "continuous", "z"})
 
@@ -64,9 +63,9 @@ class InfoGAN(Recipe):
                 "continuous codes are needed"
             )
         even = (1 / self.categories,) * self.categories
-        told = self.continuous * (2 if self.deviation == "learned" else 1)
+        numbers = self.continuous * (2 if self.deviation == "learned" else 1)
         size = self.z_dim + self.continuous
-        if conditional.flat(data.shape):
+        if flat(data.shape):
             generator = conditional.joined(size, data.shape, self.width, even)
             trunk: conditional.Trunk | dense.Trunk = conditional.Trunk(data.shape, self.width, "batch")
         else:
@@ -74,7 +73,9 @@ class InfoGAN(Recipe):
             trunk = dense.Trunk(data.shape, self.width)
         return {
             "G": generator,
-            "D": conditional.Heads(trunk, (self.categories, told) if told else (self.categories,), self.code_width),
+            "D": conditional.Heads(
+                trunk, (self.categories, numbers) if numbers else (self.categories,), self.code_width
+            ),
         }
 
     def optimizers(self) -> dict[str, Adam]:
@@ -85,9 +86,9 @@ class InfoGAN(Recipe):
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         """`given`: "code", categories (n,); "continuous", (n, codes) in [-1, 1]; "z", normal noise (n, z_dim)."""
-        return self.made(nets, n, given)[0]
+        return self.coded_samples(nets, n, given)[0]
 
-    def made(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> tuple[Tensor, Tensor, Tensor]:
+    def coded_samples(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> tuple[Tensor, Tensor, Tensor]:
         """Samples, their categories (n,) and their continuous codes (n, codes)."""
         z = torch.erf(given.get("z", noise(nets, n, self.z_dim)) / math.sqrt(2))  # uniform in (-1, 1)
         code = given.get("code", (uniform(z, n) * self.categories).long())
@@ -97,22 +98,21 @@ class InfoGAN(Recipe):
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 6, D's and Q's side: the layers that they share move for both."""
         with torch.no_grad():
-            fake, *codes = self.made(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        real_scores, (fake_scores, *told) = nets["D"](batch["x"])[0], nets["D"](fake)
+            fake, *codes = self.coded_samples(nets, len(batch["x"]))
+        real_scores, (fake_scores, *readings) = nets["D"](batch["x"])[0], nets["D"](fake)  # two passes: see `judged`
         adversarial = {"real": losses.logistic_real(real_scores), "fake": losses.logistic_fake(fake_scores)}
-        return adversarial | self.information(told, codes)
+        return adversarial | self.information(readings, codes)
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 6, G's side, non-saturating."""
-        fake, *codes = self.made(nets, len(batch["x"]))
-        scores, *told = nets["D"](fake)
-        return {"adversarial": losses.logistic_real(scores)} | self.information(told, codes)
+        fake, *codes = self.coded_samples(nets, len(batch["x"]))
+        scores, *readings = nets["D"](fake)
+        return {"adversarial": losses.logistic_real(scores)} | self.information(readings, codes)
 
-    def information(self, told: list[Tensor], codes: list[Tensor]) -> Terms:
+    def information(self, readings: list[Tensor], codes: list[Tensor]) -> Terms:
         """-L_I without the codes' entropy: what Q makes of the samples, against the codes (Eq. 5)."""
-        terms = {"code": self.info_weight * losses.cross_entropy(told[0], codes[0])}
+        terms = {"code": self.info_weight * losses.cross_entropy(readings[0], codes[0])}
         if not self.continuous:
             return terms
-        mean, *wide = told[1].split(self.continuous, 1)
-        return terms | {"continuous": self.continuous_weight * losses.gaussian(mean, codes[1], *wide)}
+        mean, *log_deviation = readings[1].split(self.continuous, 1)
+        return terms | {"continuous": self.continuous_weight * losses.gaussian(mean, codes[1], *log_deviation)}

@@ -11,18 +11,15 @@ Expect: "D/real" and "D/fake" stay below 0.125, where D cannot tell. Ring of 8 G
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from ..losses import least_squares
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class LSGAN(Recipe):
-    """Least squares GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100
@@ -54,14 +51,8 @@ class LSGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 2, D's line."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        real_scores, fake_scores = nets["D"](batch["x"]), nets["D"](fake)
-        return {
-            "real": least_squares(real_scores, self.real_label),
-            "fake": least_squares(fake_scores, self.fake_label),
-        }
+        real, fake = judged(nets, self.sample, batch["x"])
+        return {"real": least_squares(real, self.real_label), "fake": least_squares(fake, self.fake_label)}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 2, G's line."""

@@ -13,18 +13,16 @@ Expect: "D/real" and "D/fake" as of `gan`. Ring of 8 Gaussians, width 8, z_dim 2
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conv, mlp
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..nets.shapes import picture
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class PacGAN(Recipe):
-    """GAN with packing; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     pack: int = 2
@@ -47,7 +45,7 @@ class PacGAN(Recipe):
         if self.pack < 1:
             raise ValueError(f"pack is {self.pack}: D judges at least 1 sample at a time")
         joined = (self.pack * data.shape[0], *data.shape[1:])
-        if data.kind == "image":
+        if picture(data.shape):
             return {
                 "G": conv.Generator(self.z_dim, data.shape, self.width, self.norm),
                 "D": conv.Discriminator(joined, self.width, self.norm),
@@ -77,11 +75,8 @@ class PacGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Goodfellow et al., Eq. 1, of packs."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        real_scores, fake_scores = nets["D"](self.packed(batch["x"])), nets["D"](self.packed(fake))
-        return {"real": losses.logistic_real(real_scores), "fake": losses.logistic_fake(fake_scores)}
+        real, fake = judged(nets, self.sample, batch["x"], view=self.packed)
+        return {"real": losses.logistic_real(real), "fake": losses.logistic_fake(fake)}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Goodfellow et al., section 3: non-saturating."""

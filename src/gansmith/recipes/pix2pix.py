@@ -26,8 +26,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Ramp, Recipe, Terms, Turn, un
 
 @dataclass(frozen=True, kw_only=True)
 class Pix2Pix(Recipe):
-    """Conditional GAN on pairs of pictures, a to b; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"pairs"})
     from_noise: ClassVar[bool] = False
 

@@ -26,8 +26,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, u
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectionGAN(Recipe):
-    """cGAN with projection discriminator; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     takes: ClassVar[frozenset[str]] = frozenset({"label", "z"})
 

@@ -23,15 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import relativistic
-from ..nets import conv, mlp, resnet
+from ..nets import conv, mlp, resnet, shapes
 from ..penalties import scored, squared_norm
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Ramp, Recipe, Terms, Turn, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class R3GAN(Recipe):
-    """Relativistic pairing GAN with R1 and R2; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 64
@@ -57,15 +55,14 @@ class R3GAN(Recipe):
     """Adam's decay rates, of both networks."""
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
-        image = data.kind == "image"
-        if self.nets in ("conv", "resnet") and not image:
+        if self.nets in ("conv", "resnet") and not shapes.picture(data.shape):
             raise ValueError(
                 f"r3gan's {self.nets} takes pictures; the data are vectors: leave nets at auto, or say mlp"
             )
-        if not image or self.flat(data.shape):
+        if self.flat(data.shape):
             widths = (8 * self.width,) * 3
             return {
-                "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=image),
+                "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=data.bounded),
                 "D": mlp.Discriminator(data.shape, widths),
             }
         if self.nets == "resnet":
@@ -78,9 +75,9 @@ class R3GAN(Recipe):
             "D": conv.Discriminator(data.shape, self.width, norm="none"),
         }
 
-    def flat(self, shape: torch.Size | tuple[int, ...]) -> bool:
-        """Whether pictures of this shape (C, H, W) are taken for plain vectors."""
-        return self.nets == "mlp" or (self.nets == "auto" and max(shape[1:]) <= 12)
+    def flat(self, shape: tuple[int, ...]) -> bool:
+        """Whether samples of this shape, (C, H, W) or (D,), are taken by fully connected networks."""
+        return self.nets == "mlp" or (self.nets == "auto" and shapes.flat(shape))
 
     def optimizers(self) -> dict[str, Adam]:
         burn_in = self.burn_in_images
@@ -95,7 +92,7 @@ class R3GAN(Recipe):
 
     def weight(self, shape: torch.Size) -> float:
         """The gamma that is right for samples of this shape, by measure."""
-        if len(shape) == 1:
+        if not shapes.picture(shape):
             return 0.1
         return (0.01 if self.flat(shape) else 0.001) * shape.numel()
 

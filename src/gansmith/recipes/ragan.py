@@ -17,13 +17,11 @@ from torch import Tensor, nn
 
 from ..losses import relativistic_average
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class RaGAN(Recipe):
-    """Relativistic average GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100
@@ -52,10 +50,8 @@ class RaGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Algorithm 2, D's step."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        return {"average": relativistic_average(joined(nets["D"](batch["x"])), joined(nets["D"](fake)))}
+        real, fake = judged(nets, self.sample, batch["x"])
+        return {"average": relativistic_average(joined(real), joined(fake))}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Algorithm 2, G's step: both of its terms, the one of real samples too."""

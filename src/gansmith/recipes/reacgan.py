@@ -28,8 +28,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, 
 
 @dataclass(frozen=True, kw_only=True)
 class ReACGAN(Recipe):
-    """Rebooted auxiliary classifier GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     takes: ClassVar[frozenset[str]] = frozenset({"label", "z"})
 

@@ -16,13 +16,11 @@ from torch import Tensor, nn
 
 from ..losses import relativistic
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class RSGAN(Recipe):
-    """Relativistic standard GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100
@@ -48,10 +46,7 @@ class RSGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 9."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        return {"pairing": relativistic(nets["D"](batch["x"]), nets["D"](fake))}
+        return {"pairing": relativistic(*judged(nets, self.sample, batch["x"]))}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 10: the real scores take part, though G cannot change them."""

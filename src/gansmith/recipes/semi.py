@@ -14,33 +14,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import losses
 from ..nets import weight_norm
-from ..recipe import (
-    EMPTY,
-    Adam,
-    Average,
-    Batch,
-    DataSpec,
-    FewLabels,
-    Made,
-    Recipe,
-    Terms,
-    Turn,
-    joined,
-    normal,
-    of_all_ranks,
-    uniform,
-)
+from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, FewLabels, Made, Recipe, Terms, Turn, normal, of, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class Semi(Recipe):
-    """Feature matching with few labels; see the module's docstring."""
-
     serving: ClassVar[tuple[str, ...]] = ("G", "D")
 
     num_labels: int = 100
@@ -103,39 +84,21 @@ class Semi(Recipe):
 
     def first_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """The very first batch sets D's scales and biases, then teaches it."""
-        rows, own = of_all_ranks(batch["x"])
-        # Each rank draws the noise of its own rows; all see all of it, or their scales would drift apart.
-        _d(nets).fit(rows, lambda x: of_all_ranks(normal(x[own]))[0])
-        return {"labelled": self.labelled(nets, batch)}
-
-    def labelled(self, nets: nn.ModuleDict, batch: Batch) -> Tensor:
-        """Cross-entropy of logits of the few labelled samples."""
-        return F.cross_entropy(nets["D"](batch["labelled.x"], normal), batch["labelled.y"])
+        return {"labelled": weight_norm.first_loss(of(nets, "D", weight_norm.Classifier), batch)}
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
-        """Section 5: D(x) = Z / (Z + 1), Z being the sum of the exponentials of the K logits."""
+        """Section 5."""
+        d = of(nets, "D", weight_norm.Classifier)
         if not self.unlabelled:
-            return {"labelled": self.labelled(nets, batch)}
+            return {"labelled": weight_norm.labelled(d, batch)}
         with torch.no_grad():
             fake = self.sample(nets, len(batch["x"]))
-        # One pass: weights are normalised once, and D does not mix samples.
-        rows = torch.cat((batch["labelled.x"], batch["x"], fake))
-        told, real, made = nets["D"](rows, weight_norm.each(normal, 3)).chunk(3)
-        return {
-            "labelled": F.cross_entropy(told, batch["labelled.y"]),
-            "real": self.unlabelled * losses.logistic_real(real.logsumexp(1)) / 2,
-            "fake": self.unlabelled * losses.logistic_fake(made.logsumexp(1)) / 2,
-        }
+        terms, _ = weight_norm.game(d, batch, fake)
+        return terms | {name: self.unlabelled * terms[name] for name in ("real", "fake")}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Section 3.1: the last hidden layer is to have the same mean on fakes as on real samples."""
+        d = of(nets, "D", weight_norm.Classifier)
         with torch.no_grad():
-            real = _d(nets).features(batch["x"], normal)
-        made = _d(nets).features(self.sample(nets, len(real)), normal)
-        return {"features": losses.feature_matching(joined(real), joined(made)) / real.shape[1]}
-
-
-def _d(nets: nn.ModuleDict) -> weight_norm.Classifier:
-    found = nets["D"]
-    assert isinstance(found, weight_norm.Classifier)
-    return found
+            real = d.features(batch["x"], normal)
+        return {"features": weight_norm.matching(real, d.features(self.sample(nets, len(real)), normal))}

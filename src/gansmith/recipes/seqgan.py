@@ -18,13 +18,11 @@ from torch import Tensor, nn
 from .. import losses
 from ..data import TextCodec
 from ..nets import sequence
-from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn, uniform
+from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn, judged, of, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeqGAN(Recipe):
-    """Sequence GAN with policy gradient; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"text"})
     takes: ClassVar[frozenset[str]] = frozenset({"temperature"})
 
@@ -61,11 +59,9 @@ class SeqGAN(Recipe):
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         assert isinstance(data.codec, TextCodec)
         words, (length,), end = len(data.codec.vocabulary), data.shape, data.codec.end
-        nets: dict[str, nn.Module] = {
-            "G": sequence.Generator(words, length, self.embedding, self.hidden, end=end),
-            "D": sequence.Discriminator(words, length, 2 * self.embedding, self.width, self.dropout),
-        }
-        return nets | ({"R": sequence.Follower(nets["G"], self.rollout_keep)} if self.rollout_keep else {})
+        g = sequence.Generator(words, length, self.embedding, self.hidden, end=end)
+        d = sequence.Discriminator(words, length, 2 * self.embedding, self.width, self.dropout)
+        return {"G": g, "D": d} | ({"R": sequence.Follower(g, self.rollout_keep)} if self.rollout_keep else {})
 
     def optimizers(self) -> dict[str, Adam]:
         return {"G": Adam(self.g_lr, (0.9, 0.999)), "D": Adam(self.d_lr, (0.9, 0.999))}
@@ -82,51 +78,42 @@ class SeqGAN(Recipe):
         return Average(half_life=0)  # G itself is sampled: few steps of the last stage change much
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
-        return _g(nets)(uniform(_g(nets).head.weight, n, _g(nets).length), given.get("temperature"))
+        g = of(nets, "G", sequence.Generator)
+        return g(uniform(g.head.weight, n, g.length), given.get("temperature"))
 
     def likelihood_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Negative log-likelihood of real lines, a token."""
-        return {"nll": -_g(nets).log_prob(batch["x"]).sum(1).mean() / batch["x"].shape[1]}
+        lines = batch["x"]
+        return {"nll": -of(nets, "G", sequence.Generator).log_prob(lines).sum(1).mean() / lines.shape[1]}
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 5."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        real_scores, fake_scores = nets["D"](torch.cat((batch["x"], fake))).chunk(2)
-        decay = torch.stack([p.square().sum() for p in _d(nets).head.parameters()]).sum() / 2
+        real, fake = judged(nets, self.sample, batch["x"], together=True)
+        head = of(nets, "D", sequence.Discriminator).head
+        decay = torch.stack([p.square().sum() for p in head.parameters()]).sum() / 2
         return {
-            "real": losses.logistic_real(real_scores),
-            "fake": losses.logistic_fake(fake_scores),
+            "real": losses.logistic_real(real),
+            "fake": losses.logistic_fake(fake),
             "decay": self.penalty * decay,
         }
 
     def policy_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 8, summed over tokens: its gradient is that of minus the expected reward."""
+        g = of(nets, "G", sequence.Generator)
         with torch.no_grad():
-            if isinstance(follower := dict(nets.items()).get("R"), sequence.Follower):
-                follower.follow(_g(nets), batch["step"])
+            if self.rollout_keep:
+                of(nets, "R", sequence.Follower).follow(g, batch["step"])
             lines = self.sample(nets, len(batch["x"]))
             rewards = self.rewards(nets, lines)
         # Not a mean over tokens: beside Adam's moments of the first stage that step would be too small to matter.
-        return {"policy": -(_g(nets).log_prob(lines) * rewards).sum(1).mean()}
+        return {"policy": -(g.log_prob(lines) * rewards).sum(1).mean()}
 
     def rewards(self, nets: nn.ModuleDict, lines: Tensor) -> Tensor:
         """Eq. 4: of each token (N, T) of lines (N, T), how real D finds lines that begin as this one up to it."""
         (n, length), first = lines.shape, 0 if self.baseline else 1
-        policy = _g(nets, "R") if self.rollout_keep else _g(nets)
+        policy = of(nets, "R", sequence.Follower).net if self.rollout_keep else of(nets, "G", sequence.Generator)
         ways = policy.rollouts(lines, uniform(policy.head.weight, n, self.rollouts, length - first, length), first)
-        before = _d(nets).certain(ways.flatten(0, 2)).sigmoid().view(n, self.rollouts, -1).mean(1)
-        found = torch.cat((before, _d(nets).certain(lines).sigmoid()[:, None]), 1)
-        return found.diff(dim=1) if self.baseline else found
-
-
-def _g(nets: nn.ModuleDict, role: str = "G") -> sequence.Generator:
-    net = nets[role].net if role == "R" else nets[role]
-    assert isinstance(net, sequence.Generator)
-    return net
-
-
-def _d(nets: nn.ModuleDict) -> sequence.Discriminator:
-    net = nets["D"]
-    assert isinstance(net, sequence.Discriminator)
-    return net
+        d = of(nets, "D", sequence.Discriminator)
+        before = d.certain(ways.flatten(0, 2)).sigmoid().view(n, self.rollouts, -1).mean(1)
+        rewards = torch.cat((before, d.certain(lines).sigmoid()[:, None]), 1)
+        return rewards.diff(dim=1) if self.baseline else rewards

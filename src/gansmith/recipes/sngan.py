@@ -12,19 +12,16 @@ Expect: "D/real" and "D/fake" close to 1: D cannot be steep. Ring of 8 Gaussians
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from ..losses import hinge_fake, hinge_real
 from ..nets.pair import pair
 from ..nets.spectral import normalised
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class SNGAN(Recipe):
-    """Spectrally normalised GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 128
@@ -53,11 +50,8 @@ class SNGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 16."""
-        real = batch["x"]
-        with torch.no_grad():
-            fake = self.sample(nets, len(real))
-        real_scores, fake_scores = nets["D"](torch.cat((real, fake))).chunk(2)
-        return {"real": hinge_real(real_scores), "fake": hinge_fake(fake_scores)}
+        real, fake = judged(nets, self.sample, batch["x"], together=True)
+        return {"real": hinge_real(real), "fake": hinge_fake(fake)}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """G's loss beside the hinge is the plain score."""

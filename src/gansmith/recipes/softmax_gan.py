@@ -16,13 +16,11 @@ from torch import Tensor, nn
 
 from ..losses import softmax_all, softmax_real
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, joined, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxGAN(Recipe):
-    """GAN of one softmax over the batch; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100
@@ -51,10 +49,8 @@ class SoftmaxGAN(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Cross-entropy with a target of 1 / |B+| on each real sample."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        return {"softmax": softmax_real(joined(nets["D"](batch["x"])), joined(nets["D"](fake)))}
+        real, fake = judged(nets, self.sample, batch["x"])
+        return {"softmax": softmax_real(joined(real), joined(fake))}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Cross-entropy with a target of 1 / |B| on every sample, on fresh scores of the D that has just moved."""

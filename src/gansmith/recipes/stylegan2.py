@@ -17,6 +17,7 @@ Expect: "D/real" and "D/fake" between 0.5 and 0.65, "D/r1" falls slowly. Digits,
     has 15.7, 17.7 (docs/tables.md). With 1e-3, the default until then, next to nothing was learned at 20,000 images.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -24,17 +25,16 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
+from ..asks import Ask, Class, Number
 from ..augment.ada import ADA
 from ..augment.build import build
 from ..nets import stylegan
 from ..penalties import PathLength, path_lengths, zero_centred
-from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
+from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn, noise, of, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class StyleGAN2(Recipe):
-    """StyleGAN2 with ADA; see the module's docstring."""
-
     takes: ClassVar[frozenset[str]] = frozenset({"truncation", "label"})
 
     z_dim: int = 128
@@ -117,7 +117,7 @@ class StyleGAN2(Recipe):
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
         """`given`: "truncation", psi (n,), else the recipe's; "label", classes (n,), else they are drawn evenly."""
-        g = generator(nets)
+        g = of(nets, "G", stylegan.Generator)
         z, y = noise(nets, n, self.z_dim), given.get("label")
         if y is not None and not g.mapping.classes:
             raise ValueError("this stylegan2 was trained without labels: train with --labels use to choose one")
@@ -126,9 +126,14 @@ class StyleGAN2(Recipe):
         psi = given.get("truncation", z.new_full((n,), self.truncation))
         return g(z, y, noise(nets, n, g.noise_size), psi)
 
+    def asks(self, data: DataSpec) -> Mapping[str, Ask]:
+        about = "psi: below 1 fewer odd pictures and less variety."
+        asks: dict[str, Ask] = {"truncation": Number(low=0.0, high=2.0, default=self.truncation, help=about)}
+        return asks | ({"label": Class(names=data.classes)} if self.labels == "use" and data.classes else {})
+
     def styles(self, nets: nn.ModuleDict, n: int, y: Tensor | None) -> Tensor:
         """A style for each layer (n, styles, z_dim), mixed from two at a random layer (Karras et al., 2019, 3.1)."""
-        g = generator(nets)
+        g = of(nets, "G", stylegan.Generator)
         w = g.mapping(noise(nets, n, self.z_dim), y)[:, None].expand(-1, g.styles, -1)
         if not self.mixing:
             return w
@@ -157,16 +162,16 @@ class StyleGAN2(Recipe):
         """R1 at augmented real pictures, for all the steps that it is not taken at."""
         y, gamma = self.labels_of(batch), self.gamma or max(1e-5 * batch["x"][0, 0].numel(), 1.0)
         with torch.no_grad():
-            shown = nets["A"](batch["x"])
-        r1 = zero_centred(lambda x: nets["D"](x, y), shown)
+            augmented = nets["A"](batch["x"])
+        r1 = zero_centred(lambda x: nets["D"](x, y), augmented)
         return {"r1": gamma / 2 * self.r1_every * r1}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Non-saturating logistic loss; the centre of the styles follows them."""
         y = self.labels_of(batch)
-        w = self.styles(nets, len(batch["x"]), y)
-        generator(nets).centre.advance(batch["images"])
-        generator(nets).centre.add(w[:, 0])
+        w, centre = self.styles(nets, len(batch["x"]), y), of(nets, "G", stylegan.Generator).centre
+        centre.advance(batch["images"])
+        centre.add(w[:, 0])
         scores = nets["D"](nets["A"](self.fakes(nets, w)), y)
         return {"adversarial": losses.logistic_real(scores)}
 
@@ -179,19 +184,12 @@ class StyleGAN2(Recipe):
 
     def fakes(self, nets: nn.ModuleDict, w: Tensor) -> Tensor:
         """Pictures of these styles with fresh noise."""
-        g = generator(nets)
+        g = of(nets, "G", stylegan.Generator)
         return g.synthesis(w, noise(nets, len(w), g.noise_size))
 
     def labels_of(self, batch: Batch) -> Tensor | None:
         """The batch's labels if they are to be used."""
         return batch["y"] if self.labels == "use" else None
-
-
-def generator(nets: nn.ModuleDict) -> stylegan.Generator:
-    """G, by its type."""
-    g = nets["G"]
-    assert isinstance(g, stylegan.Generator)
-    return g
 
 
 def paper_f() -> StyleGAN2:

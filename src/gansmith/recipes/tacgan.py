@@ -13,18 +13,15 @@ Expect: "D/twin" follows "D/class_fake", and "G/twin" is about minus "G/class". 
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conditional
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, uniform
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
 class TACGAN(Recipe):
-    """Twin auxiliary classifiers GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     takes: ClassVar[frozenset[str]] = frozenset({"label", "z"})
 
@@ -64,10 +61,8 @@ class TACGAN(Recipe):
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """D's, C's and the twin's side of V_TAC."""
         y, c = batch["y"], self.class_weight
-        with torch.no_grad():
-            fake = self.sample(nets, len(y), {"label": y})
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        (real_scores, real_logits, _), (fake_scores, fake_logits, twin) = nets["D"](batch["x"]), nets["D"](fake)
+        real, fake = judged(nets, self.sample, batch["x"], {"label": y})
+        (real_scores, real_logits, _), (fake_scores, fake_logits, twin) = real, fake
         return {
             "real": losses.logistic_real(real_scores),
             "fake": losses.logistic_fake(fake_scores),

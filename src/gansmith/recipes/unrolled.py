@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..losses import logistic_fake, logistic_real
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Step, Terms, Turn, joined, noise
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Step, Terms, Turn, joined, judged, noise, of
 
 
 class Moments(nn.Module):
@@ -31,11 +31,11 @@ class Moments(nn.Module):
 
     def forward(self, weights: list[Tensor]) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """Means of gradients and of their squares, as the weights, and how often it moved, ()."""
-        kept = [self.adam.state[w] if self.adam else {} for w in weights]
-        if not all(kept):
+        states = [self.adam.state[w] if self.adam else {} for w in weights]
+        if not all(states):
             zeros = [torch.zeros_like(w) for w in weights]
             return zeros, zeros, torch.zeros((), device=weights[0].device)
-        return [k["exp_avg"] for k in kept], [k["exp_avg_sq"] for k in kept], kept[0]["step"]
+        return [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states], states[0]["step"]
 
 
 class Unrolling(Step):
@@ -43,15 +43,11 @@ class Unrolling(Step):
 
     def __init__(self, nets: nn.ModuleDict, *rest: Any, **options: Any) -> None:
         super().__init__(nets, *rest, **options)
-        moments = nets["moments"]
-        assert isinstance(moments, Moments)
-        moments.adam = self.optimizers["D"]
+        of(nets, "moments", Moments).adam = self.optimizers["D"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unrolled(Recipe):
-    """GAN whose G sees D's next moves; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
     step_class: ClassVar[type[Step]] = Unrolling
 
@@ -85,24 +81,22 @@ class Unrolled(Recipe):
 
     def discriminator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Goodfellow et al., 2014, Eq. 1: D itself moves as ever (Eq. 11)."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        real_scores, fake_scores = nets["D"](torch.cat((batch["x"], fake))).chunk(2)
-        return {"real": logistic_real(real_scores), "fake": logistic_fake(fake_scores)}
+        real, fake = judged(nets, self.sample, batch["x"], together=True)
+        return {"real": logistic_real(real), "fake": logistic_fake(fake)}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Eq. 10: minus D's loss after its moves in foresight, which are functions of G; on the batch of all ranks."""
         both = torch.cat((joined(batch["x"]), joined(self.sample(nets, len(batch["x"])))))
         weights: dict[str, Tensor] = dict(nets["D"].named_parameters())
-        first, second, moved = nets["moments"](list(weights.values()))
+        first, second, count = nets["moments"](list(weights.values()))
         rate, (fast, slow), eps = self.lr * self.lr_ratio, self.betas, self.optimizers()["D"].eps
         for _ in range(self.moves):
             slopes = torch.autograd.grad(self.error(nets, weights, both), list(weights.values()), create_graph=True)
             first = [m.lerp(g, 1 - fast) for m, g in zip(first, slopes, strict=True)]
             second = [v.lerp(g * g, 1 - slow) for v, g in zip(second, slopes, strict=True)]
-            moved = moved + 1
+            count = count + 1
             weights = {
-                k: w - rate * (m / _seen(fast, moved)) / (_root(v / _seen(slow, moved)) + eps)
+                k: w - rate * (m / _correction(fast, count)) / (_root(v / _correction(slow, count)) + eps)
                 for (k, w), m, v in zip(weights.items(), first, second, strict=True)
             }
         return {"foreseen": -self.error(nets, weights, both)}
@@ -113,8 +107,8 @@ class Unrolled(Recipe):
         return logistic_real(real_scores) + logistic_fake(fake_scores)
 
 
-def _seen(beta: float, moves: Tensor) -> Tensor:
-    """1 - beta^moves, the weight of all that a moving average from 0 has seen, to all digits of float32."""
+def _correction(beta: float, moves: Tensor) -> Tensor:
+    """Adam's: 1 - beta^moves, the weight of all that a moving average from 0 has seen, to all digits of float32."""
     return -torch.expm1(moves * (math.log(beta) if beta else -math.inf))
 
 

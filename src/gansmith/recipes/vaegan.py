@@ -20,13 +20,11 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..nets import conv
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, noise, normal
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Made, Recipe, Terms, Turn, noise, normal, of
 
 
 @dataclass(frozen=True, kw_only=True)
 class VAEGAN(Recipe):
-    """Variational autoencoder with a learned similarity; see the module's docstring."""
-
     serving: ClassVar[tuple[str, ...]] = ("G", "E")
 
     z_dim: int = 128
@@ -68,10 +66,10 @@ class VAEGAN(Recipe):
         mean, _ = nets["E"](x).chunk(2, 1)
         return mean if what == "latent" else nets["G"](mean)
 
-    def likeness(self, nets: nn.ModuleDict, made: Tensor, real: Tensor) -> Tensor:
+    def likeness(self, nets: nn.ModuleDict, fake: Tensor, real: Tensor) -> Tensor:
         """Eq. 7: minus the log-likelihood of D's features of x, given those of its reconstruction."""
-        features = _d(nets).layers
-        return losses.squared_error(features(made), features(real).detach())
+        features = of(nets, "D", conv.Discriminator).layers
+        return losses.squared_error(features(fake), features(real).detach())
 
     def posterior(self, nets: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A draw of q(z|x), its mean and its log-variance, (N, z_dim) each."""
@@ -90,10 +88,10 @@ class VAEGAN(Recipe):
         """Algorithm 1: likeness, and fooling D with reconstructions and with samples."""
         with torch.no_grad():
             z, _, _ = self.posterior(nets, batch["x"])
-        made = nets["G"](z)
+        again = nets["G"](z)
         return {
-            "likeness": self.similarity * self.likeness(nets, made, batch["x"]),
-            "reconstruction": losses.logistic_real(nets["D"](made)),
+            "likeness": self.similarity * self.likeness(nets, again, batch["x"]),
+            "reconstruction": losses.logistic_real(nets["D"](again)),
             "sample": losses.logistic_real(nets["D"](self.sample(nets, len(z)))),
         }
 
@@ -101,15 +99,9 @@ class VAEGAN(Recipe):
         """Eq. 5 with the reconstructions of Algorithm 1; D learns nothing of the likeness (section 3.2)."""
         with torch.no_grad():
             z, _, _ = self.posterior(nets, batch["x"])
-            made, fake = nets["G"](z), self.sample(nets, len(z))
+            again, fake = nets["G"](z), self.sample(nets, len(z))
         return {
             "real": losses.logistic_real(nets["D"](batch["x"])),
-            "reconstruction": losses.logistic_fake(nets["D"](made)),
+            "reconstruction": losses.logistic_fake(nets["D"](again)),
             "fake": losses.logistic_fake(nets["D"](fake)),
         }
-
-
-def _d(nets: nn.ModuleDict) -> conv.Discriminator:
-    found = nets["D"]
-    assert isinstance(found, conv.Discriminator)
-    return found

@@ -11,20 +11,18 @@ Expect: "D/gap", minus the distance in units of the critic, rises towards 0. It 
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from ..losses import wasserstein
 from ..nets import mlp
 from ..nets.initial import initialise
 from ..nets.pair import pair
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
+from ..nets.shapes import picture
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, judged, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class WGAN(Recipe):
-    """Wasserstein GAN with clipped weights; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 100
@@ -42,7 +40,7 @@ class WGAN(Recipe):
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
         nets = pair(self.z_dim, data.shape, self.width)
-        if data.kind == "vector":  # clipped layers shrink what they pass on: a third one would see its bias alone
+        if not picture(data.shape):  # clipped layers shrink what they pass on: a third one would see its bias alone
             nets["D"] = mlp.Discriminator(data.shape, (8 * self.width,) * 2)
         initialise(nets["D"], "normal")  # biases start at 0, or clipping would leave them at its bounds
         return nets
@@ -58,10 +56,7 @@ class WGAN(Recipe):
 
     def critic_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Algorithm 1, line 5; line 7 is the optimiser's bound."""
-        with torch.no_grad():
-            fake = self.sample(nets, len(batch["x"]))
-        # Two passes: batch norm over a mixed batch would tell D the share of fakes in it.
-        return {"gap": wasserstein(nets["D"](batch["x"]), nets["D"](fake))}
+        return {"gap": wasserstein(*judged(nets, self.sample, batch["x"]))}
 
     def generator_loss(self, nets: nn.ModuleDict, batch: Batch) -> Terms:
         """Algorithm 1, line 10."""

@@ -23,8 +23,6 @@ from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
 
 @dataclass(frozen=True, kw_only=True)
 class WGANDiv(Recipe):
-    """Wasserstein divergence GAN; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 128

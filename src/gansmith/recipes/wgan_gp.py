@@ -16,14 +16,13 @@ from torch import Tensor, nn
 
 from ..losses import wasserstein
 from ..nets import conv, mlp
+from ..nets.shapes import picture
 from ..penalties import wgan_gp
 from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class WGANGP(Recipe):
-    """Wasserstein GAN with gradient penalty; see the module's docstring."""
-
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "vector"})
 
     z_dim: int = 128
@@ -40,7 +39,7 @@ class WGANGP(Recipe):
     """Adam's decay rates, of both networks."""
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
-        if data.kind == "vector":
+        if not picture(data.shape):
             widths = (8 * self.width,) * 3
             return {
                 "G": mlp.Generator(self.z_dim, data.shape, widths, bounded=False, slope=0.0),

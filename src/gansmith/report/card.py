@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ..data import kind_of
 from ..files import read_json
 from .facts import Facts
 from .markup import Child, bullets, pairs, tag
-from .words import kind, recipe_name, recorded, said, source_name
+from .words import recipe_name, recorded, said, source_name
 
 
 def section(facts: Facts) -> Child:
@@ -21,7 +22,7 @@ def section(facts: Facts) -> Child:
         pairs(
             [
                 ("what it is", f"a generative adversarial network, recipe {recipe_name(record)}"),
-                ("what it makes", kind(facts.spec)),
+                ("what it makes", kind_of(facts.spec.kind).words(facts.spec)),
                 ("trained on", f"{recorded(record, 'data', 'count')} samples of {source_name(record)}"),
                 ("shown", f"{said(used)} images, with repetition"),
                 ("weights", "moving average (default) and raw, both saved"),

@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 from torch import nn
 
-from ..data import DataSpec
+from ..data import kind_of, read_spec
 from ..model.saved import build_recipe
 from ..options import TrainOptions
 from ..recipe import Recipe
 from ..run import Run
 from ..show import reading
+from ..show.words import duration
 from .layers import layers
 
 
@@ -33,17 +34,14 @@ def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None
     _networks(run, build_recipe(saved, recipe), console)
 
 
-_KINDS = {"pairs": "pairs of images", "domains": "images a domain", "table": "rows", "text": "lines"}
-
-
 def _what(run: Run) -> list[tuple[str, str]]:
     record = run.record
     data, setting = record["data"], record["setting"]
-    spec = DataSpec.from_json(data["spec"])
+    spec = read_spec(data["spec"])
     fields = ", ".join(f"{k}={v}" for k, v in record["recipe"]["fields"].items())
     shape = "x".join(map(str, spec.shape))
     classes = f", {len(spec.classes)} classes" if spec.classes else ""
-    what = _KINDS.get(spec.kind, f"{spec.kind}s")
+    what = kind_of(spec.kind).samples
     layout = " channels-last" if setting["channels_last"] else ""
     return [
         ("run", str(run.path)),
@@ -62,15 +60,7 @@ def _how_far(run: Run) -> list[tuple[str, str]]:
     state = "finished" if progress["finished"] else "not finished"
     saved = run.checkpoints()
     last = f"; the last checkpoint is at {saved[-1].meta['images']:,}" if saved else "; no checkpoint yet"
-    return [("progress", f"{images:,}{of} images in {_clock(seconds)}{rate}; {state}{last}")]
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    return [("progress", f"{images:,}{of} images in {duration(seconds)}{rate}; {state}{last}")]
 
 
 def _how_it_goes(run: Run) -> list[tuple[str, str]]:
@@ -83,7 +73,7 @@ def _how_it_goes(run: Run) -> list[tuple[str, str]]:
 
 
 def _networks(run: Run, recipe: Recipe, console: Console) -> None:
-    spec = DataSpec.from_json(run.record["data"]["spec"])
+    spec = read_spec(run.record["data"]["spec"])
     with torch.random.fork_rng([]):
         nets = nn.ModuleDict(recipe.networks(spec))
     total = 0

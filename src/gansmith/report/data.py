@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..data import kind_of
 from .facts import Facts
 from .markup import Child, pairs, tag
-from .words import entry, kind, recorded, said
+from .words import entry, recorded, said
 
 _BARS = 40
 
@@ -20,7 +21,7 @@ def section(facts: Facts) -> Child:
     rows: list[tuple[str, Child]] = [
         ("source", recorded(record, "data", "source")),
         ("samples", recorded(record, "data", "count")),
-        ("each one of", kind(spec)),
+        ("each one of", kind_of(spec.kind).words(spec)),
         ("classes", f"{len(spec.classes):,}" if spec.classes else "none"),
         ("codec", said(spec.codec.to_json())),
         ("digest", tag("code", recorded(record, "data", "digest"))),

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from .. import catalog, doctor, show
-from ..data import DataSpec, Store
+from .. import catalog, doctor
+from ..data import DataSpec, Store, read_spec
 from ..files import read_json
+from ..model.draw import draw_samples
 from ..model.saved import build_recipe, load
 from ..recipe import Recipe, load_recipe
 from ..run import Run
-from .inline import grid_size
+from ..show import Near, Show, reading, show_of
 from .neighbours import Neighbours, search
 from .spaced import spaced
 from .words import entry
@@ -40,6 +42,8 @@ class Drawn:
     images: int
     """After how many images the model was saved."""
     averaged: np.ndarray
+    encoded: Tensor
+    """The same as they left the network."""
     raw: np.ndarray
     """The same latents by the weights of the last step."""
 
@@ -50,6 +54,8 @@ class Facts:
 
     run: Run
     spec: DataSpec
+    show: Show
+    """Of what is drawn."""
     seed: int
     show_data: bool
     progress: dict[str, Any]
@@ -79,51 +85,31 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
     """Raises `ValueError` if the run is damaged, `FileNotFoundError` if there is no `recipe_file`."""
     record, missing, warnings = run.record, list[str](), list[str]()
     try:
-        saved, spec = record["recipe"], DataSpec.from_json(record["data"]["spec"])
+        saved, spec = record["recipe"], read_spec(record["data"]["spec"])
         name = str(saved["name"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"{run.path / 'run.json'} is damaged: it lacks {error}") from error
-
     # A recipe of the user's own is code: neither run nor read because a run names it.
     own = load_recipe(str(recipe_file)) if recipe_file else None
-    page, recipe, networks = None, None, dict[str, Network]()
-    if name.endswith(".py") and own is None:
-        missing.append(
-            f"The recipe is a file of one's own, {name}: nothing was drawn without it. Add --recipe-file {name}."
-        )
-    else:
-        try:
-            page = catalog.describe(str(recipe_file) if recipe_file else name)
-            recipe = build_recipe(saved, own)
-            networks = _counted(recipe, spec)
-        except Exception as error:  # code of the user's, or fields of the wrong type from a file: it may be anything
-            recipe = None
-            missing.append(f"The recipe cannot be used: {error}")
+    page, recipe, networks = _recipe(saved, name, spec, own, recipe_file, missing)
+    drawn_alone = recipe is not None and recipe.from_noise  # of two sets of pictures too: a pair of the same noise
+    show = show_of((spec.made(())[1] if drawn_alone else spec).kind)
     # What is made of sources is shown as it was drawn during training, beside them.
-    drawn = _draw(run, own, spec, seed, missing) if recipe is not None and not spec.parts else None
+    drawn = _draw(run, own, spec, show, seed, missing) if recipe is not None and not spec.parts else None
     store = _data(record, missing)
     neighbours = None
     if drawn is not None and store is not None:
-        # Columns have no common unit, cells may be missing, and distances between token numbers say nothing.
-        neighbours = search(drawn.averaged[:512], store) if spec.kind not in ("table", "text") else None
-        warnings += _seen(drawn.averaged, spec, store) if spec.kind != "text" else []
+        near = show.near(spec)
+        neighbours = search(drawn.averaged[:512], store, near) if isinstance(near, Near) else None
+        warnings += _seen(drawn.encoded, spec, store)
     progress, log = _progress(run)
-    if not progress["finished"]:
-        warnings.append(
-            "Training has not finished: this is how it stood when the page was made. To go on: "
-            f"gansmith train --resume --out {shlex.quote(str(run.path))}"
-        )
-    warnings += [s for s in show.reading(log) if "training broke" in s]
-    if store is not None and store.quarantined:
-        warnings.append(
-            f"{len(store.quarantined):,} files or rows were left out of the training data, the first: "
-            f"{store.quarantined[0].name} ({store.quarantined[0].reason})"
-        )
+    warnings += _unsound(run, progress, log, store)
     scores = _scores(run, warnings)
     warnings += _flagged(scores)
     return Facts(
         run=run,
         spec=spec,
+        show=show,
         seed=seed,
         show_data=show_data,
         progress=progress,
@@ -140,6 +126,47 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
     )
 
 
+def _recipe(
+    saved: Mapping[str, Any],
+    name: str,
+    spec: DataSpec,
+    own: type[Recipe] | None,
+    recipe_file: Path | None,
+    missing: list[str],
+) -> tuple[catalog.RecipePage | None, Recipe | None, dict[str, Network]]:
+    """What the recipe says of itself, the recipe, and its networks counted; less of it where it cannot be used."""
+    if name.endswith(".py") and own is None:
+        missing.append(
+            f"The recipe is a file of one's own, {name}: nothing was drawn without it. Add --recipe-file {name}."
+        )
+        return None, None, {}
+    page = None
+    try:
+        page = catalog.describe(str(recipe_file) if recipe_file else name)
+        recipe = build_recipe(saved, own)
+        return page, recipe, _counted(recipe, spec)
+    except Exception as error:  # code of the user's, or fields of the wrong type from a file: it may be anything
+        missing.append(f"The recipe cannot be used: {error}")
+    return page, None, {}
+
+
+def _unsound(run: Run, progress: Mapping[str, Any], log: Sequence[Mapping[str, Any]], store: Store | None) -> list[str]:
+    """What to look out for in how it was trained."""
+    found = []
+    if not progress["finished"]:
+        found.append(
+            "Training has not finished: this is how it stood when the page was made. To go on: "
+            f"gansmith train --resume --out {shlex.quote(str(run.path))}"
+        )
+    found += [s for s in reading(log) if "training broke" in s]
+    if store is not None and store.quarantined:
+        found.append(
+            f"{len(store.quarantined):,} files or rows were left out of the training data, the first: "
+            f"{store.quarantined[0].name} ({store.quarantined[0].reason})"
+        )
+    return found
+
+
 def _counted(recipe: Recipe, spec: DataSpec) -> dict[str, Network]:
     """Its networks, counted without memory for them."""
     with torch.device("meta"):
@@ -154,20 +181,20 @@ def _counted(recipe: Recipe, spec: DataSpec) -> dict[str, Network]:
     }
 
 
-def _draw(run: Run, own: type[Recipe] | None, spec: DataSpec, seed: int, missing: list[str]) -> Drawn | None:
+def _draw(
+    run: Run, own: type[Recipe] | None, spec: DataSpec, show: Show, seed: int, missing: list[str]
+) -> Drawn | None:
     try:
         model = load(run.path, own)
     except (OSError, ValueError) as error:
         missing.append(f"There is no model to draw from: {error}")
         return None
-    # More than are shown, to look for the nearest among them; raw ones are only shown.
-    averaged = raw = 24 if spec.kind == "text" else 2_000
-    if spec.kind == "image":
-        raw = grid_size(spec)
-        averaged = max(raw, 256 if max(spec.shape[-2:]) <= 64 else 32)
+    averaged, raw = show.reported(spec)
+    encoded = draw_samples(model.recipe, model.weights("ema"), averaged, seed)
     return Drawn(
         images=model.images,
-        averaged=model.stored(averaged, seed=seed),
+        averaged=spec.codec.decode(encoded),
+        encoded=encoded,
         raw=model.stored(raw, seed=seed, weights="raw"),
     )
 
@@ -197,11 +224,10 @@ def _progress(run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return progress, log
 
 
-def _seen(samples: np.ndarray, spec: DataSpec, store: Store) -> list[str]:
-    """What the doctor sees in the samples."""
+def _seen(fake: Tensor, spec: DataSpec, store: Store) -> list[str]:
+    """What the doctor sees in encoded samples."""
     real = np.array(store.fields["x"][spaced(len(store), 256)])
-    encode = spec.codec.encode
-    found = doctor.look(encode(torch.from_numpy(samples[:256])), encode(torch.from_numpy(real)))
+    found = doctor.look(fake[:256], spec.codec.encode(torch.from_numpy(real)))
     return [f"{text[0].upper()}{text[1:]}." for text in found.values()]
 
 

@@ -1,84 +1,101 @@
-"""Samples of fixed latents through training: the frames that were kept, and the film made of them."""
+"""Samples of fixed latents through training: the moments that were kept, and the film made of them."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from .. import show
 from ..run import Run
+from ..show import Media
 from .facts import Facts
-from .inline import encoded, img, shrunk
+from .inline import embed, encoded, img, shrunk
 from .markup import Child, Html, figure, tag
 from .spaced import spaced
 
+LEFT_OUT = "Left out: the frames show the training data, too."
 _FILM_BYTES = 1_800_000
+_MIMES = {
+    ".png": "image/png",
+    ".txt": "text/plain",
+    ".gif": "image/gif",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+}
+"""What moments are, by the suffixes that `Show.moment` may give them."""
 
 
 def section(facts: Facts) -> Child:
     """A few moments side by side, and the film of all."""
-    if texts := text_frames(facts.run):
-        moments = [texts[i] for i in spaced(len(texts), 6)]
-        return [figure(lines(path.read_text(encoding="utf-8").splitlines()[:5]), when(path)) for path in moments]
-    kept = frames(facts.run)
+    kept = moments(facts.run)
     if not kept:
         return tag("p", "No frames yet: they come while the run trains.")
-    if facts.spec.kind != "image" and not facts.show_data:
-        return tag("p", "Left out: the frames of points and columns show the training data, too.")
-    moments = [kept[i] for i in spaced(len(kept), 6)]
-    strip = tag(
-        "div",
-        [figure(still(path, 240, f"samples after {when(path)}", facts), when(path)) for path in moments],
-        class_="strip",
-    )
-    if len(kept) == 1:
+    if facts.show.reveals and not facts.show_data:
+        return tag("p", LEFT_OUT)
+    chosen = [kept[i] for i in spaced(len(kept), 6)]
+    figures = [
+        figure(moment(path, f"samples after {when(path)}", facts, side=240, rows=5), when(path)) for path in chosen
+    ]
+    if kept[-1].suffix == ".txt":
+        return figures
+    strip = tag("div", figures, class_="strip")
+    stills = [path for path in kept if path.suffix == ".png"]
+    if len(stills) < 2:
         return strip
     film = figure(
-        _film(kept, "film of samples of fixed latents through training", _class(facts)),
-        f"The same latents through training, {len(kept)} moments, averaged weights.",
+        _film(stills, "film of samples of fixed latents through training", _class(facts)),
+        f"The same latents through training, {len(stills)} moments, averaged weights.",
         class_="film",
     )
     return tag("div", film, strip, class_="through")
 
 
-def frames(run: Run) -> list[Path]:
-    """The frames of the film that can be read: one may be cut short by a full disk."""
+def moments(run: Run) -> list[Path]:
+    """The moments of the film that can be read: one may be cut short by a full disk."""
     found = []
-    for path in sorted((run.path / "samples").glob("*.png")):
-        try:
-            with Image.open(path) as image:
-                image.verify()
-        except (OSError, SyntaxError):
+    for path in sorted((run.path / "samples").glob("[!.]*")):
+        if path.suffix not in _MIMES:
             continue
+        if path.suffix in (".png", ".gif"):
+            try:
+                with Image.open(path) as image:
+                    image.verify()
+            except (OSError, SyntaxError):
+                continue
         found.append(path)
     return found
 
 
-def text_frames(run: Run) -> list[Path]:
-    """The frames of a run on text: a file of lines each."""
-    return sorted((run.path / "samples").glob("*.txt"))
+def when(path: Path) -> str:
+    """When a moment was drawn."""
+    return f"{int(path.stem):,} images" if path.stem.isdigit() else path.stem
 
 
-def lines(texts: Iterable[str]) -> Html:
-    """Texts as a list, a line each."""
-    return tag("ul", [tag("li", text) for text in texts])
+def moment(path: Path, alt: str, facts: Facts, *, side: int, rows: int) -> list[Html]:
+    """A moment inside the page: a picture no side longer than `side`, the first `rows` lines, or a player."""
+    mime = _MIMES[path.suffix]
+    if mime == "image/png":
+        return [img(_opened(path, side), alt, made=True, class_=_class(facts))]
+    data = path.read_bytes()
+    if mime == "text/plain":
+        data = "\n".join(data.decode("utf-8", "replace").splitlines()[:rows]).encode()
+    return embed([Media(mime=mime, data=data, alt=alt, size=_size(path))])
 
 
-def when(frame: Path) -> str:
-    """At what moment a frame was drawn."""
-    return f"{int(frame.stem):,} images" if frame.stem.isdigit() else frame.stem
-
-
-def still(frame: Path, side: int, alt: str, facts: Facts) -> Html:
-    """A frame inside the page."""
-    return img(_opened(frame, side), alt, made=True, class_=_class(facts))
+def _size(path: Path) -> tuple[int, int] | None:
+    if path.suffix != ".gif":
+        return None
+    with Image.open(path) as image:
+        return image.size
 
 
 def _class(facts: Facts) -> str:
-    return "" if facts.spec.kind == "image" else "chart"
+    return "chart" if facts.show.chart else ""
 
 
 def _film(kept: Sequence[Path], alt: str, class_: str) -> Html:

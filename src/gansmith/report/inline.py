@@ -1,17 +1,16 @@
-"""Pictures inside the page, as data URIs."""
+"""Pictures, players and lines inside the page, as data URIs."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image, PngImagePlugin
 
 from .. import show
-from ..data import DataSpec
-from .markup import Html, tag
+from ..show import Media
+from .markup import Html, bullets, tag
 
 _JPEG_FROM = 120_000
 """Bytes of PNG from which JPEG is taken."""
@@ -40,8 +39,7 @@ def img(image: Image.Image, alt: str, *, most: int = 1_280, made: bool = False, 
 
 def encoded(data: bytes, kind: str, alt: str, size: tuple[int, int], class_: str) -> Html:
     """The bytes of a picture file inside the page; `kind` is png, jpeg or gif, `size` (width, height)."""
-    uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return tag("img", src=uri, alt=alt, width=str(size[0]), height=str(size[1]), class_=class_)
+    return tag("img", src=_uri(f"image/{kind}", data), alt=alt, width=str(size[0]), height=str(size[1]), class_=class_)
 
 
 def shrunk(image: Image.Image, most: int, how: Image.Resampling) -> Image.Image:
@@ -52,24 +50,28 @@ def shrunk(image: Image.Image, most: int, how: Image.Resampling) -> Image.Image:
     return image.resize((max(round(image.width * scale), 1), max(round(image.height * scale), 1)), how)
 
 
-def grid_size(spec: DataSpec) -> int:
-    """Samples in a sheet: a square number, at most 64, of pictures that make a grid of about 1,000 pixels at most."""
-    return min(max(1_024 // max(spec.shape[-2:]), 2), 8) ** 2
+_CLASSES = {"photo": "", "pixels": "px", "chart": "chart"}
 
 
-def sheet(samples: np.ndarray, spec: DataSpec, real: np.ndarray, alt: str, *, made: bool = True) -> Html:
-    """Many samples in one picture: a grid, or points over `real` ones."""
-    if spec.kind == "image":
-        class_ = "px" if max(spec.shape[-2:]) < 64 else ""
-        samples = samples[: grid_size(spec)]
-    else:
-        class_ = "chart"
-    return img(show.sheet(samples, spec, real), alt, made=made, class_=class_)
+def embed(media: Sequence[Media], most: int = 1_280) -> list[Html]:
+    """Media inside the page: pictures no side longer than `most`, players, lines; other kinds of files are named."""
+    return [_embedded(one, most) for one in media]
 
 
-def singles(images: np.ndarray, spec: DataSpec, alt: Sequence[str], *, made: bool) -> Iterator[Html]:
-    """Pictures each on its own, small."""
-    saved = spec.codec.to_json()
-    for picture, text in zip(show.to_8_bit(images, (float(saved["low"]), float(saved["high"]))), alt, strict=True):
-        image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-        yield img(image, text, most=128, made=made, class_="px" if max(image.size) < 96 else "")
+def _embedded(media: Media, most: int) -> Html:
+    match media.mime.split("/"):
+        case ["image", "png" | "jpeg"]:
+            with Image.open(io.BytesIO(media.data)) as image:
+                marked = "Comment" in image.info or "comment" in image.info
+                return img(image, media.alt, most=most, made=marked, class_=_CLASSES[media.look])
+        case ["image", "gif" as kind]:
+            return encoded(media.data, kind, media.alt, media.size or (most, most), _CLASSES[media.look])
+        case ["audio" | "video" as player, _]:
+            return tag(player, src=_uri(media.mime, media.data), controls="", title=media.alt)
+        case ["text", "plain"]:
+            return bullets(media.data.decode("utf-8").split("\n"))
+    return tag("p", f"{media.alt} ({media.mime}, {len(media.data):,} bytes)")
+
+
+def _uri(mime: str, data: bytes) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"

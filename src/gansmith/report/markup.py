@@ -51,9 +51,9 @@ def pairs(rows: Iterable[tuple[str, Child]]) -> Html:
     return tag("dl", [[tag("dt", name), tag("dd", value)] for name, value in rows])
 
 
-def figure(picture: Html, *caption: Child, class_: str = "") -> Html:
-    """A picture with its caption below."""
-    return tag("figure", picture, tag("figcaption", *caption), class_=class_)
+def figure(content: Child, *caption: Child, class_: str = "") -> Html:
+    """A picture, or whatever is looked at, with its caption below."""
+    return tag("figure", content, tag("figcaption", *caption), class_=class_)
 
 
 def bullets(lines: Iterable[Child], **attributes: str) -> Html:

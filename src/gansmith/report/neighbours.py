@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..data import Store
 from ..metrics import nearest_training
+from ..show import Near
 from .spaced import spaced
 
 SHOWN = 6
@@ -22,17 +23,14 @@ _READ_BYTES = 2**31
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """Samples and their nearest training samples.
-
-    Distances are root mean squares in shares of the range for pictures, Euclidean for vectors.
-    """
+    """Samples and their nearest training samples, by the distance that `Show.near` says."""
 
     samples: np.ndarray
     """Rows of the samples drawn, those shown: first as drawn, then the nearest."""
     training: np.ndarray
     """(len(samples), 3) rows of the training data."""
     distances: np.ndarray
-    """Beside them."""
+    """Distances to those training rows (len(samples), 3)."""
     of_samples: np.ndarray
     """To the nearest, of every sample drawn (N,)."""
     of_training: np.ndarray
@@ -41,19 +39,19 @@ class Neighbours:
     """Training samples searched."""
 
 
-def search(samples: np.ndarray, store: Store) -> Neighbours | None:
-    """The nearest training samples, a slice of the data at a time, so that any size is searched in little memory."""
+def search(samples: np.ndarray, store: Store, near: Near) -> Neighbours | None:
+    """The nearest training samples, a slice of the data at a time, so that any size is searched in little memory.
+
+    None if there are too few to be searched.
+    """
     x = store.fields["x"]
     if len(x) <= _NEAREST + 1:
         return None
-    saved = store.spec.codec.to_json()
-    image = store.spec.kind == "image"
-    low, high = (float(saved["low"]), float(saved["high"])) if image else (0.0, 1.0)
 
     def flat(part: np.ndarray) -> Tensor:
         """(N, d), so scaled that Euclidean distances are those of `Neighbours`."""
-        values = torch.from_numpy(np.array(part)).to(torch.float32).flatten(1).sub_(low).div_(high - low)
-        return values.div_(values.shape[1] ** 0.5) if image else values
+        values = torch.from_numpy(np.array(part)).to(torch.float32).flatten(1).div_(near.scale)
+        return values.div_(values.shape[1] ** 0.5) if near.mean else values
 
     rows = spaced(len(x), max(_READ_BYTES // x[:1].nbytes, 1_000))
     witnesses = spaced(len(rows), 128)  # positions in rows

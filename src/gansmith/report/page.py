@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from .._version import __version__
+from ..data import kind_of
+from ..show.words import duration
 from . import card, curves, data, film, made, nearest, networks, recipe, samples, scores
 from .facts import Facts
 from .markup import Html, box, prose, tag
 from .style import STYLE
-from .words import clock, kind, recipe_name, recorded, source_name
+from .words import recipe_name, recorded, source_name
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
 _SECTIONS = (
     ("samples", "Samples", samples.section),
     ("film", "Through training", film.section),
@@ -68,13 +72,13 @@ def _key_facts(facts: Facts) -> Html:
     total = sum(net.parameters for net in facts.networks.values())
     cells = [
         ("Images shown", f"{images:,}", "finished" if progress["finished"] else "not finished"),
-        ("Training time", clock(seconds), rate),
+        ("Training time", duration(seconds), rate),
         (
             "Generator",
             f"{served:,}" if served else "unknown",
             f"parameters, of {total:,}" if total else "parameters",
         ),
-        ("Training data", recorded(record, "data", "count"), kind(facts.spec)),
+        ("Training data", recorded(record, "data", "count"), kind_of(facts.spec.kind).words(facts.spec)),
         (
             "Machine",
             f"{recorded(record, 'setting', 'device')}, {recorded(record, 'setting', 'precision')}",

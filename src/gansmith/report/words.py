@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..data import DataSpec
-
 
 def said(value: Any) -> str:
     """A value of a JSON file in words."""
@@ -56,24 +54,3 @@ def source_name(record: Mapping[str, Any]) -> str:
     """The source as given; of a path the last part, for the rest is nobody's business."""
     source = recorded(record, "data", "source")
     return Path(source).name or source if "/" in source else source
-
-
-def kind(spec: DataSpec) -> str:
-    """What the samples are: pictures, 32x32, 3 channels."""
-    if spec.kind == "vector":
-        return f"vectors of {spec.shape[0]:,}"
-    if spec.kind == "table":
-        return f"rows of a table, encoded as {spec.shape[0]:,} numbers"
-    if spec.kind == "text":
-        return f"lines of text of at most {spec.shape[0]:,} tokens"
-    channels, height, width = spec.shape
-    return f"pictures, {height}x{width}, {channels} channel{'s' if channels > 1 else ''}"
-
-
-def clock(seconds: float) -> str:
-    """A duration, to the second."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours:,} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

@@ -1,30 +1,31 @@
-"""Pictures of a run: grids of samples, point clouds, the curves of the terms, the film. NumPy and Pillow, no torch.
+"""What a person sees: samples of each kind as pictures, files and media; the curves of the terms, the film.
 
-Every picture of samples says in its metadata that a model made it; `save` is the one place that writes them.
+Every picture of samples says in its metadata that a model made it. NumPy and Pillow; no HTML.
 """
 
-from ..show.curves import curves
-from ..show.files import COMMENT, SOFTWARE, frame, save, save_lines, save_singles
-from ..show.film import film
-from ..show.grid import grid, sheet, strips, to_8_bit
-from ..show.plots import marginals, scatter
-from ..show.trends import FEW, reading, terms_of
+from .beside import side_by_side
+from .curves import curves
+from .files import COMMENT, SOFTWARE, save
+from .film import film
+from .grid import grid, strips, to_8_bit
+from .show import Look, Media, Near, Show, show_of
+from .trends import FEW, reading, terms_of
 
 __all__ = [
     "COMMENT",
     "FEW",
     "SOFTWARE",
+    "Look",
+    "Media",
+    "Near",
+    "Show",
     "curves",
     "film",
-    "frame",
     "grid",
-    "marginals",
     "reading",
     "save",
-    "save_lines",
-    "save_singles",
-    "scatter",
-    "sheet",
+    "show_of",
+    "side_by_side",
     "strips",
     "terms_of",
     "to_8_bit",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,35 @@ def curves(log: Sequence[Mapping[str, Any]], path: Path) -> None:
     write_png(shrunk(image, over), path, {"Software": SOFTWARE})
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Axes:
+    """Where values lie on the picture."""
+
+    box: tuple[int, int, int, int]
+    """Left, top, right, bottom in pixels."""
+    images: np.ndarray
+    """(T,) images shown, the horizontal axis."""
+    low: float
+    high: float
+    logarithmic: bool
+
+    def x(self, images: np.ndarray) -> np.ndarray:
+        """Pixels of numbers of images."""
+        first, last = self.images[0], self.images[-1]
+        return self.box[0] + (images - first) / max(last - first, 1e-9) * (self.box[2] - self.box[0])
+
+    def y(self, values: np.ndarray) -> np.ndarray:
+        """Pixels of values."""
+        transform = np.log10 if self.logarithmic else np.asarray
+        low, high = transform(self.low), transform(self.high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.box[3] - (transform(values) - low) / (high - low) * (self.box[3] - self.box[1])
+
+
+_Shown = list[tuple[str, np.ndarray, tuple[int, int, int]]]
+"""Name, values (T,) and colour of each line."""
+
+
 def _panel(
     image: Image.Image,
     box: tuple[int, int, int, int],
@@ -65,35 +95,15 @@ def _panel(
 ) -> None:
     x0, y0, x1, y1 = box
     draw = ImageDraw.Draw(image)
-    shown: list[tuple[str, np.ndarray, tuple[int, int, int]]] = [
-        (name, values, COLOURS[i % len(COLOURS)]) for i, (name, values) in enumerate(terms.items())
-    ]
+    shown: _Shown = [(name, values, COLOURS[i % len(COLOURS)]) for i, (name, values) in enumerate(terms.items())]
     if len(terms) > 1:
         shown.append(("sum", np.sum(list(terms.values()), axis=0), INK))
     finite = np.concatenate([v[np.isfinite(v)] for _, v, _ in shown])
     finite = finite if len(finite) else np.zeros(1)
     logarithmic = _wants_log(finite)
     low, high = _limits(finite, logarithmic)
-    transform = np.log10 if logarithmic else np.asarray
-
-    def px(n: np.ndarray) -> np.ndarray:
-        return x0 + (n - images[0]) / max(images[-1] - images[0], 1e-9) * (x1 - x0)
-
-    def py(values: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return y1 - (transform(values) - transform(low)) / (transform(high) - transform(low)) * (y1 - y0)
-
-    ticks = log_ticks(low, high) if logarithmic else round_ticks(low, high, 5)
-    for value in ticks:
-        y = float(py(np.asarray(value)))
-        draw.line((x0, y, x1, y), fill=GREY if value == 0 else FAINT, width=over)
-        put_text(draw, (x0 - 8 * over, y), tick_number(value), 11 * over, GREY, "rm")
-    for value in round_ticks(float(images[0]), float(images[-1]), 8) if len(images) > 1 else [float(images[0])]:
-        x = float(px(np.asarray(value)))
-        draw.line((x, y1, x, y1 + 4 * over), fill=GREY, width=over)
-        put_text(draw, (x, y1 + 7 * over), tick_number(value), 11 * over, GREY, "mt")
-    if last:
-        put_text(draw, (x1, y1 + 22 * over), "images shown", 11 * over, GREY, "rt")
+    axes = _Axes(box=box, images=images, low=low, high=high, logarithmic=logarithmic)
+    _ticks(draw, axes, over, last=last)
 
     # Lines are drawn on a layer of their own, so that what leaves the limits is cut at the frame.
     layer = image.crop(box)
@@ -102,12 +112,38 @@ def _panel(
         for _, values, colour in shown:
             drawn = values if faint else _smooth(values)
             tone = tuple(round(255 - (255 - c) * 0.25) for c in colour) if faint else colour
-            _line(pen, px(images) - x0, py(drawn) - y0, tone, over * (1 if faint else 2), (y1 - y0))
+            _line(pen, axes.x(images) - x0, axes.y(drawn) - y0, tone, over * (1 if faint else 2), (y1 - y0))
     image.paste(layer, (x0, y0))
     draw.line((x0, y0, x0, y1), fill=GREY, width=over)
     draw.line((x0, y1, x1, y1), fill=GREY, width=over)
 
-    at = x0
+    _legend(draw, (x0, y0), turn, shown, over)
+    notes = ["logarithmic scale"] if logarithmic else []
+    if cut := int(np.count_nonzero((finite < low) | (finite > high))):
+        notes.append(f"{cut:,} of {len(finite):,} values outside")
+    put_text(draw, (x1, y0 - 16 * over), ", ".join(notes), 11 * over, GREY, "rm")
+
+
+def _ticks(draw: ImageDraw.ImageDraw, axes: _Axes, over: int, *, last: bool) -> None:
+    """Round numbers along both axes; under the last panel also what the lower one is."""
+    x0, _, x1, y1 = axes.box
+    for value in log_ticks(axes.low, axes.high) if axes.logarithmic else round_ticks(axes.low, axes.high, 5):
+        y = float(axes.y(np.asarray(value)))
+        draw.line((x0, y, x1, y), fill=GREY if value == 0 else FAINT, width=over)
+        put_text(draw, (x0 - 8 * over, y), tick_number(value), 11 * over, GREY, "rm")
+    first, end = float(axes.images[0]), float(axes.images[-1])
+    for value in round_ticks(first, end, 8) if len(axes.images) > 1 else [first]:
+        x = float(axes.x(np.asarray(value)))
+        draw.line((x, y1, x, y1 + 4 * over), fill=GREY, width=over)
+        put_text(draw, (x, y1 + 7 * over), tick_number(value), 11 * over, GREY, "mt")
+    if last:
+        put_text(draw, (x1, y1 + 22 * over), "images shown", 11 * over, GREY, "rt")
+
+
+def _legend(draw: ImageDraw.ImageDraw, place: tuple[int, int], turn: str, shown: _Shown, over: int) -> None:
+    """Above the panel: whose steps, and each line's name with its newest value."""
+    at: float
+    at, y0 = place
     title = f"{turn} steps"
     put_text(draw, (at, y0 - 16 * over), title, 14 * over, INK, "lm")
     at += text_width(title, 14 * over) + 22 * over
@@ -117,10 +153,6 @@ def _panel(
         draw.line((at, y0 - 16 * over, at + 16 * over, y0 - 16 * over), fill=colour, width=3 * over)
         put_text(draw, (at + 21 * over, y0 - 16 * over), label, 12 * over, INK, "lm")
         at += text_width(label, 12 * over) + 40 * over
-    notes = ["logarithmic scale"] if logarithmic else []
-    if cut := int(np.count_nonzero((finite < low) | (finite > high))):
-        notes.append(f"{cut:,} of {len(finite):,} values outside")
-    put_text(draw, (x1, y0 - 16 * over), ", ".join(notes), 11 * over, GREY, "rm")
 
 
 def _wants_log(values: np.ndarray) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..files import write_atomically
 from .drawing import INK, PAPER, put_text
 from .files import COMMENT
 
@@ -51,12 +51,6 @@ def film(frames: Sequence[Path], out: Path, max_frames: int = 60) -> None:
     flat = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pages]
     each = int(min(max(6_000 / len(flat), 80), 400))
     durations = [each] * (len(flat) - 1) + [3_000]
+    options = {"save_all": True, "append_images": flat[1:], "duration": durations, "loop": 0}
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        flat[0].save(
-            part, "GIF", save_all=True, append_images=flat[1:], duration=durations, loop=0, comment=COMMENT.encode()
-        )
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(out, lambda part: flat[0].save(part, "GIF", comment=COMMENT.encode(), **options))

@@ -4,32 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from .drawing import SIDE
-from .plots import marginals, scatter
-
-if TYPE_CHECKING:
-    from ..data import DataSpec
-
-
-def sheet(samples: np.ndarray, spec: DataSpec, real: np.ndarray, columns: int = 0) -> Image.Image:
-    """One picture of many samples in the data's own units: a grid of pictures, a cloud of points over real ones, or
-    the columns of a table beside the real ones.
-
-    `samples` (N, H, W, C) or (N, D) as `Model.stored` returns them; `real` (M, ...) likewise, used for points and
-    columns only (a few thousand of them are enough to see, and evenly spaced ones are taken).
-    """
-    if spec.pictures:
-        saved = spec.codec.to_json()
-        return grid(samples, columns, bounds=(float(saved["low"]), float(saved["high"])))
-    every = max(len(real) // 4_000, 1)
-    if spec.kind == "table":
-        return marginals(samples, np.asarray(real[::every]), spec.codec.columns)  # ty: ignore[missing-attribute]
-    return scatter(samples, np.asarray(real[::every]))
 
 
 def to_8_bit(images: np.ndarray, bounds: tuple[float, float] | None = None) -> np.ndarray:
@@ -47,6 +26,11 @@ def to_8_bit(images: np.ndarray, bounds: tuple[float, float] | None = None) -> n
         return images
     scaled = (images.astype(np.float32) - low) * (255.0 / max(high - low, 1e-12))
     return np.rint(np.nan_to_num(scaled).clip(0, 255)).astype(np.uint8)
+
+
+def image_of(picture: np.ndarray) -> Image.Image:
+    """One picture (H, W, C), as Pillow has it: grey if C is 1."""
+    return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
 
 
 def grid(
@@ -73,7 +57,7 @@ def grid(
     for i in range(n):
         y, x = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         canvas[y : y + height, x : x + width] = shown[i]
-    return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
+    return image_of(canvas)
 
 
 def strips(columns: Sequence[np.ndarray], repeat: int = 1) -> Image.Image:
@@ -88,9 +72,14 @@ def strips(columns: Sequence[np.ndarray], repeat: int = 1) -> Image.Image:
     shown = []
     for column in columns:
         for picture in column:
-            image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert(mode)
+            image = image_of(picture).convert(mode)
             if image.size != (width, height):
                 image = image.resize((width, height), Image.Resampling.NEAREST)
             shown.append(np.asarray(image).reshape(height, width, most))
     rows = np.stack(shown).reshape(len(columns), -1, height, width, most).swapaxes(0, 1)
     return grid(rows.reshape(-1, height, width, most), columns=len(columns) * repeat)
+
+
+def thinned(real: np.ndarray, most: int = 4_000) -> np.ndarray:
+    """A few thousand rows of (M, ...), evenly spaced: enough to see where they lie."""
+    return np.asarray(real[:: max(len(real) // most, 1)])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import gzip
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..data import TableCodec
-from ..data.table import cell_texts
-from ..data.tabular import codes_of, find_name, frame_of, rows_like, sniff, table_source, unique_names
+from ..data.kinds.table.cells import cell_texts
+from ..data.kinds.table.source import codes_of, find_name, frame_of, rows_like, sniff, table_source, unique_names
+from ..files import write_atomically
 from ..model.draw import Weights, draw_samples
 from ..model.model import Model
 
@@ -52,15 +54,15 @@ def complete(
     parquet = path.suffix.lower() in (".parquet", ".pq")
     if (out.suffix.lower() in (".parquet", ".pq")) != parquet:
         raise ValueError(f"{path} is completed into a file of its own kind: {out} would need another")
+    filler = functools.partial(fill, model, seed=seed, weights=weights, draw=draw)
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        done = (_parquet if parquet else _csv)(
-            model, codec, path, part, out.suffix.lower() == ".gz", seed, weights, draw
-        )
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    if parquet:
+        frame, done = _parquet(codec, path, filler)
+        write_atomically(out, lambda part: frame.to_parquet(part, index=False))
+        return done
+    data, done = _csv(codec, path, filler)
+    data = gzip.compress(data) if out.suffix.lower() == ".gz" else data
+    write_atomically(out, lambda part: part.write_bytes(data))
     return done
 
 
@@ -115,9 +117,8 @@ def _quoted(text: str, delimiter: str) -> str:
     return text if plain else '"' + text.replace('"', '""') + '"'
 
 
-def _csv(
-    model: Model, codec: TableCodec, path: Path, part: Path, zipped: bool, seed: int, weights: Weights, draw: bool
-) -> Completed:
+def _csv(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]) -> tuple[bytes, Completed]:
+    """The file's bytes with its holes filled."""
     data = path.read_bytes()
     if path.suffix.lower() == ".gz":
         data = gzip.decompress(data)
@@ -156,24 +157,21 @@ def _csv(
                 f"column {c.name.strip()}: {sum(odd.values()):,} cells such as {next(iter(odd)).strip()!r} were never "
                 "seen in training; they are left as they are"
             )
-    filled = fill(model, stored, seed=seed, weights=weights, draw=draw) if len(whole) else stored
+    filled = fill(stored) if len(whole) else stored
     for j, (c, place) in enumerate(zip(codec.columns, places, strict=True)):
         at = np.flatnonzero(holes[:, j])
         for k, cell in zip(at, cell_texts(c, filled[at, j]), strict=True):
             rows[whole[k]][0][place] = _quoted(cell, delimiter)
     result = mark + "".join(delimiter.join(cells) + end for cells, end in rows).encode()
-    part.write_bytes(gzip.compress(result) if zipped else result)
     counts = {c.name.strip(): int(holes[:, j].sum()) for j, c in enumerate(codec.columns) if holes[:, j].any()}
-    return Completed(rows=len(whole), filled=counts, notes=tuple(notes))
+    return result, Completed(rows=len(whole), filled=counts, notes=tuple(notes))
 
 
-def _parquet(
-    model: Model, codec: TableCodec, path: Path, part: Path, zipped: bool, seed: int, weights: Weights, draw: bool
-) -> Completed:
-    del zipped
+def _parquet(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]) -> tuple[Any, Completed]:
+    """The table as a DataFrame with its holes filled."""
     frame = frame_of(table_source(path))
     stored, notes = rows_like(path, codec)
-    values = codec.present(fill(model, stored, seed=seed, weights=weights, draw=draw))
+    values = codec.present(fill(stored))
     counts = {}
     for c in codec.columns:
         name = find_name(c.name, [str(n) for n in frame.columns])
@@ -181,5 +179,4 @@ def _parquet(
         if holes.any():
             frame.loc[holes, name] = values[c.name][holes]
             counts[c.name.strip()] = int(holes.sum())
-    frame.to_parquet(part, index=False)
-    return Completed(rows=len(frame), filled=counts, notes=tuple(notes))
+    return frame, Completed(rows=len(frame), filled=counts, notes=tuple(notes))

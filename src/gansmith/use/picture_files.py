@@ -6,8 +6,7 @@ Names, sizes and metadata of the files are kept; what cannot be used is listed, 
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +15,8 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence, PngImagePlugin
 
 from ..data import DataSpec
-from ..data.pictures import Bad, Header, Target, decode, open_picture, quiet
+from ..data.kinds.image.decode import Bad, Header, Target, decode, open_picture, quiet
+from ..files import write_atomically
 from ..model.draw import Weights
 from ..model.model import Model
 from ..show import COMMENT, SOFTWARE
@@ -100,21 +100,7 @@ def _pictures(
     _check_writable(after)
     _check_writable(before)
     files, failed, ignored = picture_paths(source)
-    whole = source.is_dir()
-    if whole and out.suffix.lower() in _WRITTEN and not out.is_dir():
-        raise ValueError(f"--out {out}: {source} is a folder, so name a folder")
-    if whole and out.resolve() == source.resolve():
-        raise ValueError(f"--out {out} is the folder of the input: name another")
-    single = not whole and not out.is_dir() and out.suffix != ""
-    if single and out.suffix.lower() not in _WRITTEN:
-        raise ValueError(f"--out {out}: name a folder, or a file that ends in {', '.join(_WRITTEN)}")
-    places = {name: out if single else out / name for _, name in files}
-    taken = [place for place in places.values() if place.exists()]
-    if existing == "refuse" and (taken or (whole and out.is_dir() and any(out.iterdir()))):
-        raise FileExistsError(
-            f"{taken[0] if taken else out} is there already: pass another --out, --existing skip to go on where an "
-            "earlier call stopped, or --existing replace"
-        )
+    places = _places(source, out, [name for _, name in files], existing)
     written: list[Path] = []
     kept: list[Path] = []
     used: dict[Path, str] = {}
@@ -152,6 +138,26 @@ def _pictures(
         listed = "; ".join(f"{name}: {reason}" for name, reason in failed[:3])
         raise ValueError(f"nothing in {source} can be used: {listed or 'there are no pictures'}")
     return Applied(written=tuple(written), kept=tuple(kept), failed=tuple(failed), ignored=tuple(ignored))
+
+
+def _places(source: Path, out: Path, names: Sequence[str], existing: Existing) -> dict[str, Path]:
+    """Where the result of each file goes. Raises `ValueError`, `FileExistsError` for an `out` that cannot take them."""
+    whole = source.is_dir()
+    if whole and out.suffix.lower() in _WRITTEN and not out.is_dir():
+        raise ValueError(f"--out {out}: {source} is a folder, so name a folder")
+    if whole and out.resolve() == source.resolve():
+        raise ValueError(f"--out {out} is the folder of the input: name another")
+    single = not whole and not out.is_dir() and out.suffix != ""
+    if single and out.suffix.lower() not in _WRITTEN:
+        raise ValueError(f"--out {out}: name a folder, or a file that ends in {', '.join(_WRITTEN)}")
+    places = {name: out if single else out / name for name in names}
+    taken = [place for place in places.values() if place.exists()]
+    if existing == "refuse" and (taken or (whole and out.is_dir() and any(out.iterdir()))):
+        raise FileExistsError(
+            f"{taken[0] if taken else out} is there already: pass another --out, --existing skip to go on where an "
+            "earlier call stopped, or --existing replace"
+        )
+    return places
 
 
 def _check_writable(spec: DataSpec) -> None:
@@ -274,9 +280,6 @@ def _save(image: Image.Image, place: Path, kind: str, known: dict[str, Any]) -> 
         options.pop("dpi", None)
         options["quality"] = 95
     place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        image.save(part, kind, **options)
-        part.replace(place)
-    finally:
-        part.unlink(missing_ok=True)
+    file = io.BytesIO()  # Pillow's JPEG writer takes no notice of a disk that is full after half of a file
+    image.save(file, kind, **options)
+    write_atomically(place, lambda part: part.write_bytes(file.getvalue()))

@@ -6,21 +6,20 @@ The data is a folder or file of pictures, or anything else that `train --data` t
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..data import ImageCodec, open_store
-from ..data.listing import Folder, printable
-from ..data.pictures import SUFFIXES, Bad, Target, decode, quiet
+from ..data import kind_of, open_store
+from ..data.kind import Files
+from ..files import write_atomically
 from ..metrics.clusters import matched
 from ..model.draw import Weights, apply_to
 from ..model.model import Model
-from ..options import DataOptions, Size
+from ..options import DataOptions
 from ..recipe import Made
 
 ROWS = 2_000
@@ -60,9 +59,8 @@ def predict(
     recipe gives no such thing.
     """
     path = Path(source)
-    folder = path.is_dir() and not (path / "manifest.json").is_file()
-    single = path.is_file() and path.suffix.lower() in SUFFIXES
-    read = _files(model, path) if model.spec.kind == "image" and (folder or single) else _stored(model, source, options)
+    files = None if (path / "manifest.json").is_file() else kind_of(model.spec.kind).files(path, model.spec)
+    read = _stored(model, source, options) if files is None else files
     found = []
     for rows in read.chunks:
         x = model.spec.codec.encode(torch.from_numpy(rows)).contiguous()
@@ -83,57 +81,10 @@ def predict(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Read:
-    """A source: its samples in chunks as they are stored, and what is known of them."""
-
-    names: tuple[str, ...]
-    chunks: Sequence[np.ndarray]
-    labels: np.ndarray | None
-    classes: tuple[str, ...]
-    failed: Sequence[tuple[str, str]]
-
-
-def _files(model: Model, path: Path) -> _Read:
-    """Picture files; sub-folders are their classes, as for training."""
-    assert isinstance(model.spec.codec, ImageCodec)
-    channels, height, width = model.spec.shape
-    target = Target(
-        height=height,
-        width=width,
-        channels=channels,
-        dtype=model.spec.codec.dtype,
-        fit="crop",
-        resample="lanczos",
-    )
-    listing = Folder(path).listing() if path.is_dir() else None
-    names = [path.name] if listing is None else list(listing.names)
-    failed = [(q.name, q.reason) for q in listing.quarantined] if listing else []
-    used, rows = [], []
-    with quiet():
-        for i, name in enumerate(names):
-            try:
-                rows.append(decode((path / name if listing else path).read_bytes(), target))
-                used.append(i)
-            except (Bad, OSError) as error:
-                failed.append((printable(name), str(error)))
-    if not rows:
-        listed = "; ".join(f"{name}: {reason}" for name, reason in failed[:3])
-        raise ValueError(f"no picture of {path} can be used: {listed or 'there are none'}")
-    return _Read(
-        names=tuple(printable(names[i]) for i in used),
-        chunks=[np.stack(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)],
-        labels=listing.labels[used] if listing and listing.labels is not None else None,
-        classes=listing.classes if listing else (),
-        failed=failed,
-    )
-
-
-def _stored(model: Model, source: str | Path, options: DataOptions) -> _Read:
+def _stored(model: Model, source: str | Path, options: DataOptions) -> Files:
     """Any other source, packed as for training, in the size of training."""
     spec = model.spec
-    if spec.kind == "image" and tuple(options.size) == (0, 0):
-        options = replace(options, size=Size((spec.shape[1], spec.shape[2])))
+    options = kind_of(spec.kind).alike(options, {}, spec)
     store = open_store(str(source), options, progress=False)
     if store.spec.kind != spec.kind or store.spec.shape != spec.shape:
         raise ValueError(
@@ -141,12 +92,12 @@ def _stored(model: Model, source: str | Path, options: DataOptions) -> _Read:
             f"{spec.kind}, {spec.shape}"
         )
     x = store.fields["x"]
-    return _Read(
+    return Files(
         names=tuple(map(str, range(len(x)))),
-        chunks=[np.array(x[i : i + ROWS]) for i in range(0, len(x), ROWS)],
+        chunks=(np.array(x[i : i + ROWS]) for i in range(0, len(x), ROWS)),
         labels=np.array(store.fields["y"]) if "y" in store.fields else None,
         classes=store.spec.classes,
-        failed=[(q.name, q.reason) for q in store.quarantined],
+        failed=tuple((q.name, q.reason) for q in store.quarantined),
     )
 
 
@@ -158,10 +109,9 @@ def write(found: Predicted, out: Path) -> None:
     columns: Sequence[str] = (found.what, "probability")
     if found.what == "latent":
         columns = [f"z{i}" for i in range(found.values.shape[1])]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     chosen = found.chosen
-    try:
+
+    def fill(part: Path) -> None:
         with part.open("w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file)
             lines.writerow(["file", *columns, *(["label"] if found.labels is not None else [])])
@@ -172,9 +122,9 @@ def write(found: Predicted, out: Path) -> None:
                     row = [found.classes[chosen[i]], f"{found.values[i, chosen[i]]:.4f}"]
                 told = [] if found.labels is None else [found.known[k] if (k := found.labels[i]) >= 0 else ""]
                 lines.writerow([name, *row, *told])
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, fill)
 
 
 def score(found: Predicted) -> dict[str, float]:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ..asks import Choice, Noise, Numbers
 from ..data import DataSpec
-from ..model.ask import MOST_ROWS, _field, _noise, rows_of_labels, takes_labels
+from ..model.ask import MOST_ROWS, rows_of_labels, takes_labels
 from ..model.draw import Weights
 from ..model.model import Model
 from ..recipe import EMPTY, Batch, Recipe
+from ..show import show_of
+from ..step.randomness import derive
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,14 +33,13 @@ def label_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema"
 
     Raises `ValueError` if the model takes no labels.
     """
-    if not takes_labels(model.recipe, model.weights(weights), model.spec):
+    if not takes_labels(model.recipe, model.spec):
         raise ValueError(f"{model.recipe_name} was trained without labels: there is no class to put into each row")
     columns = max(n // min(len(model.spec.classes), MOST_ROWS), 1)
     y = rows_of_labels(model.spec, columns)
     given = {"label": y}
-    if "z" in model.recipe.takes:
-        z = _noise(model.recipe, columns, seed)
-        given["z"] = z.repeat(len(y) // columns, 1)
+    if isinstance(noise := model.asks.get("z"), Noise):
+        given["z"] = _normal(columns, noise.size, seed).repeat(len(y) // columns, 1)
     samples = model.stored(len(y), seed=seed, weights=weights, given=given)
     names = ", ".join(model.spec.classes[int(k)] for k in y[::columns])
     return Sheet(samples=samples, columns=columns, what=f"a class a row: {names}")
@@ -48,10 +50,12 @@ def code_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema")
 
     All are of one noise vector, and codes that do not vary are 0. Raises `ValueError` if the model takes no codes.
     """
-    recipe = model.recipe
-    if "code" not in recipe.takes:
-        raise ValueError(f"{model.recipe_name} has no codes: --sweep code is for infogan; --sweep label for classes")
-    rows, codes = int(_field(recipe, "categories")), int(_field(recipe, "continuous"))
+    match model.asks:
+        case {"code": Choice(count=rows), "z": Noise(size=z_dim)}:
+            codes = numbers.size if isinstance(numbers := model.asks.get("continuous"), Numbers) else 0
+        case _:
+            words = "has no codes: --sweep code is for infogan; --sweep label for classes"
+            raise ValueError(f"{model.recipe_name} {words}")
     steps = max(n // (rows * max(codes, 1)), 5)
     across = torch.zeros(max(codes, 1) * steps, codes)
     for k in range(codes):
@@ -59,17 +63,22 @@ def code_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema")
     columns = len(across)
     given = {
         "code": torch.arange(rows).repeat_interleave(columns),
-        "continuous": across.repeat(rows, 1),
-        "z": _noise(recipe, 1, seed).expand(rows * columns, -1),
+        "z": _normal(1, z_dim, seed).expand(rows * columns, -1),
     }
+    if codes:
+        given["continuous"] = across.repeat(rows, 1)
     samples = model.stored(rows * columns, seed=seed, weights=weights, given=given)
     return Sheet(
         samples=samples, columns=columns, what=f"a category a row; {codes} continuous codes, each from -1 to 1"
     )
 
 
-def film_labels(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec, columns: int = 8) -> Batch:
+def film_labels(recipe: Recipe, _nets: nn.ModuleDict, spec: DataSpec, columns: int = 8) -> Batch:
     """What the pictures of a run's film are asked for: a class a row, or nothing."""
-    if not spec.pictures or not takes_labels(recipe, nets, spec):
+    if not show_of(spec.kind).apart or not takes_labels(recipe, spec):
         return EMPTY
     return {"label": rows_of_labels(spec, columns)}
+
+
+def _normal(n: int, size: int, seed: int) -> Tensor:
+    return torch.randn(n, size, generator=torch.Generator().manual_seed(derive(seed, "sweep")))

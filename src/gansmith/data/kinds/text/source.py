@@ -1,0 +1,265 @@
+"""Text as data: a line is a sample, a tokeniser makes numbers of it, and a codec carries the vocabulary.
+
+Lines become rows of T token numbers (int32). Lines that end earlier are padded with the end token, so a line's length
+is where that token first stands; where all lines are equally long there is none. Words are split at punctuation;
+scripts without spaces (Chinese, Japanese, Thai ...) are split into characters. Decoding joins tokens readably: "a
+dog ." becomes "a dog.", so spaces around punctuation are those of good writing, not those of the source.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ....options import DataOptions
+from ...arrays import file_identity
+from ...found import Report
+from ...plan import Block, Plan, even_chunks
+from .codec import END, LONGEST, UNKNOWN, Level, TextCodec, level_of, tokenise
+from .inspect import report_of_text
+from .oracle import ORACLE_LINES, Oracle, oracle_codec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the lines of a source are, and how they become numbers."""
+
+    codec: TextCodec
+    length: int
+    lines: tuple[str, ...]
+    """All lines, unusable ones too."""
+    bad: dict[int, str]
+    """Lines that are left out; those without a reason are not listed, but counted in `notes`."""
+    lengths: np.ndarray
+    """Tokens of each usable line."""
+    unknown: int
+    """Tokens of usable lines that are not in the vocabulary."""
+    words: int
+    """Different tokens before the vocabulary was limited."""
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource:
+    """Lines of text; all are held in memory while they are packed."""
+
+    kind: ClassVar[str] = "text"
+    name: str
+    identity: str
+    """Equal for equal content."""
+    read: Callable[[], list[str | bytes]]
+    """The lines; bytes are those that are not UTF-8."""
+    codec: TextCodec | None = None
+    """The codec and length, where the source knows them (`toy:oracle`)."""
+
+    def report(self, options: DataOptions, progress: bool) -> Report:
+        """What is in the lines. Never raises: what keeps training from starting is told."""
+        del progress
+        return report_of_text(self, options)
+
+    def look(self, options: DataOptions) -> Found:
+        """Read and tokenise all lines. Raises `ValueError` for options that do not fit, or if no line is usable."""
+        for name, least in (("text_min_count", 1), ("text_max_vocabulary", 1), ("text_max_length", 0)):
+            if getattr(options, name) < least:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be {least} or more")
+        given = self.read()
+        bad = {i: "not UTF-8" for i, line in enumerate(given) if isinstance(line, bytes)}
+        lines = tuple("" if isinstance(line, bytes) else line for line in given)
+        notes = []
+        level: Level = self.codec.level if self.codec else level_of(lines)
+        if self.codec is None:
+            why = "as asked for" if options.text_level != "auto" else "by its script; --text-level chooses"
+            level = level if options.text_level == "auto" else options.text_level
+            notes.append(f"tokens are {level}s ({why})")
+        lowercase = self.codec.lowercase if self.codec else options.text_lowercase
+        tokens = [tokenise(line, level, lowercase) for line in lines]
+        most = options.text_max_length or LONGEST[level]
+        empty = [i for i, line in enumerate(tokens) if not line and i not in bad]
+        long = [i for i, line in enumerate(tokens) if len(line) > most]
+        if empty:
+            notes.append(f"{len(empty):,} empty lines left out")
+        if long:
+            notes.append(f"{len(long):,} lines of more than {most} {level}s left out (--text-max-length)")
+        bad |= dict.fromkeys((*empty, *long), "")
+        good = [line for i, line in enumerate(tokens) if i not in bad]
+        if not good or (len(long) > 0.1 * len(lines) and not options.text_max_length):
+            raise ValueError(
+                f"{self.name}: {len(good):,} of {len(lines):,} lines can be used, {len(long):,} have more than {most} "
+                f"{level}s (the longest {max(map(len, tokens), default=0):,}), {len(empty):,} are empty: a line is a "
+                "sample; pass --text-max-length, or split the text into shorter lines"
+            )
+        lengths = np.array([len(line) for line in good])
+        counts = Counter(token for line in good for token in line)
+        codec = self.codec or _vocabulary(counts, level, lowercase, len(set(lengths.tolist())) == 1, options)
+        known = set(codec.vocabulary)
+        unknown = sum(n for token, n in counts.items() if token not in known)
+        if unknown:
+            share = unknown / max(int(lengths.sum()), 1)
+            notes.append(f"{len(counts) - len(known & set(counts)):,} rare {level}s ({share:.1%} of all) are {UNKNOWN}")
+        length = int(lengths.max())
+        return Found(
+            codec=codec,
+            length=length,
+            lines=lines,
+            bad=bad,
+            lengths=lengths,
+            unknown=unknown,
+            words=len(counts),
+            notes=tuple(notes),
+        )
+
+    def plan(self, options: DataOptions, digest: str, recorded: dict[str, Any], progress: bool) -> Plan:
+        """Decide what is packed. Raises `ValueError` if no line is usable."""
+        del progress
+        found = self.look(options)
+        chunks = even_chunks(len(found.lines), found.length * 4)
+
+        def payloads(wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
+            for c in wanted:
+                first, last = int(chunks[c]), int(chunks[c + 1])
+                yield c, (first, found.lines[first:last])
+
+        def decode(given: tuple[int, Sequence[str]]) -> Block:
+            first, lines = given
+            bad = {i: found.bad[first + i] for i in range(len(lines)) if first + i in found.bad}
+            rows = np.zeros((len(lines), found.length), np.int32)
+            kept = [i for i in range(len(lines)) if i not in bad]
+            rows[kept] = found.codec.numbers([lines[i] for i in kept], found.length)
+            return Block(rows, bad)
+
+        return Plan(
+            source=self.name,
+            digest=digest,
+            kind="text",
+            shape=(found.length,),
+            dtype="int32",
+            bounds=None,
+            codec=found.codec,
+            chunks=chunks,
+            payloads=payloads,
+            decode=decode,
+            name=lambda i: f"line {i + 1}",
+            options=recorded,
+            notes=found.notes,
+        )
+
+
+def _vocabulary(counts: Counter[str], level: Level, lowercase: bool, equal: bool, options: DataOptions) -> TextCodec:
+    """The most frequent tokens behind the special ones; a word that looks like a special one is that one."""
+    special = [UNKNOWN] if equal else [END, UNKNOWN]
+    ordered = sorted((t for t in counts if t not in special), key=lambda token: (-counts[token], token))
+    words = [t for t in ordered if counts[t] >= options.text_min_count][: options.text_max_vocabulary]
+    return TextCodec(
+        level=level,
+        lowercase=lowercase,
+        end=-1 if equal else 0,
+        unknown=0 if equal else 1,
+        vocabulary=(*special, *words),
+    )
+
+
+def from_lines(lines: Sequence[str] | np.ndarray) -> TextSource:
+    """A list (or array) of strings given in Python. Raises `ValueError` if something else is among them."""
+    kept = [str(line) if isinstance(line, str) else line for line in lines]
+    if odd := next((line for line in kept if not isinstance(line, str)), None):
+        raise ValueError(f"a list of text holds {type(odd).__name__} {str(odd)[:40]!r}: every sample is one string")
+    digest = hashlib.sha256(json.dumps(kept).encode()).hexdigest()
+    return TextSource(name="array", identity=digest, read=lambda: list(kept))
+
+
+def from_file(text: str) -> TextSource:
+    """`FILE` (a line a sample; also .gz), `FILE.csv#column` or `FILE.jsonl#field`.
+
+    Raises `FileNotFoundError` if it is not there, `ValueError` if there is no such column.
+    """
+    name, column = text, ""
+    if not Path(text).exists() and "#" in text:
+        name, _, column = text.rpartition("#")
+    path = Path(name)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no file {name!r}: give text:FILE, text:FILE.csv#column or text:FILE.jsonl#field"
+        )
+    suffix = Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    table = suffix in (".csv", ".tsv", ".jsonl")
+    if bool(column) != table:
+        wanted = f"text:{path}#column" if table else f"text:{path}"
+        raise ValueError(f"{text}: {'a table needs its column' if table else 'lines have no columns'}: say {wanted}")
+
+    def read() -> list[str | bytes]:
+        if not table:
+            return _lines(path)
+        whole = "\n".join(_utf8(path))
+        return list(
+            _json_column(whole, column, path) if suffix == ".jsonl" else _csv_column(whole, column, path, suffix)
+        )
+
+    return TextSource(name=f"text:{text}", identity=f"{file_identity(path)} {column}", read=read)
+
+
+def _lines(path: Path) -> list[str | bytes]:
+    """The lines of a file, gzipped or not; those that are not UTF-8 as bytes. An end of line at the end ends it."""
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError) as error:
+            raise ValueError(f"{path} is a damaged gzip file: {error}") from error
+    parts = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    found: list[str | bytes] = []
+    for part in parts[:-1] if parts and not parts[-1] else parts:
+        try:
+            found.append(part.rstrip(b"\r").decode())
+        except UnicodeDecodeError:
+            found.append(part)
+    return found
+
+
+def _utf8(path: Path) -> list[str]:
+    found = []
+    for i, line in enumerate(_lines(path), 1):
+        if isinstance(line, bytes):
+            raise ValueError(f"line {i} of {path} is not UTF-8: convert the file")
+        found.append(line)
+    return found
+
+
+def _csv_column(text: str, column: str, path: Path, suffix: str) -> Iterator[str]:
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",")
+    head = next(rows, [])
+    if column not in head:
+        raise ValueError(f"{path} has no column {column!r}; it has {', '.join(head)}")
+    at = head.index(column)
+    return (" ".join(row[at].split("\n")) if at < len(row) else "" for row in rows if row)
+
+
+def _json_column(text: str, column: str, path: Path) -> Iterator[str]:
+    for i, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)[column]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"line {i} of {path} has no field {column!r}: {error!r}") from error
+        if not isinstance(value, str):
+            raise ValueError(f"field {column!r} in line {i} of {path} is {type(value).__name__}, not text")
+        yield " ".join(value.split("\n"))
+
+
+def oracle_source() -> TextSource:
+    """`toy:oracle`: 10,000 sequences of the oracle of seed 0."""
+
+    def read() -> list[str | bytes]:
+        return [" ".join(map(str, row)) for row in Oracle.seeded(0).sample(ORACLE_LINES, seed=0).tolist()]
+
+    return TextSource(name="toy:oracle", identity="toy:oracle 1", read=read, codec=oracle_codec())
