@@ -1,19 +1,25 @@
 """How runs end: killed while they finish, diverged, stopped, out of time; and how each goes on from there."""
 
 import dataclasses
+import os
+import re
+import shlex
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.test_goldens import write_sources
 
 import gansmith
 from gansmith.cli import main
-from gansmith.engine import finish, loop, session
+from gansmith.engine import finish, log, loop, session, start
 from gansmith.files import sha256
 from gansmith.model.saved import model_images
 from gansmith.options import Count, TrainOptions
+from gansmith.recipes import gan
 from gansmith.recipes.gan import GAN
 from gansmith.run import Run
 
@@ -130,3 +136,89 @@ def test_a_session_begins_by_removing_what_a_killed_one_left(whole: Path, tmp_pa
     (out / "samples" / "000000000320.png").unlink()
     gansmith.resume(out, images=30 * BATCH)
     assert not part.exists() and Run(out).progress()["finished"]
+
+
+def test_images_alone_go_on_where_minutes_were_up_and_minutes_where_images_were(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = train(out, dataclasses.replace(OPTIONS, images=Count(0), minutes=1e-6)).progress()
+    assert 0 < done["images"] < 40 * BATCH
+    assert gansmith.resume(out, images=40 * BATCH).progress()["images"] == 40 * BATCH
+    seconds = Run(out).progress()["seconds"]
+    more = gansmith.resume(out, minutes=seconds / 60 + 1e-3).progress()
+    assert more["images"] > 40 * BATCH and more["seconds"] > seconds
+    with pytest.raises(ValueError, match="larger --images or --minutes"):
+        gansmith.resume(out, minutes=1e-6)
+
+
+def test_minutes_that_are_not_up_hold_still() -> None:
+    options = dataclasses.replace(OPTIONS, minutes=10.0)
+    for seconds, minutes in ((599.0, 10.0), (600.0, 0.0)):
+        done = {"images": 160, "seconds": seconds}
+        more = start._continued(options, 10_000, None, done)
+        assert (more.budget, more.minutes) == (10_000, minutes)
+    both = start._continued(options, 10_000, 20.0, {"images": 320, "seconds": 600.0})
+    assert (both.budget, both.minutes) == (10_000, 20.0)
+    assert start._continued(options, None, 20.0, {"images": 319, "seconds": 600.0}).budget == 320
+    assert start._continued(options, None, 20.0, {"images": 320, "seconds": 600.0}).budget == 0
+
+
+def test_a_raised_budget_is_kept_when_the_run_is_stopped_once_more(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    with monkeypatch.context() as patch:
+        interrupt(patch)
+        with pytest.raises(KeyboardInterrupt):
+            gansmith.resume(out, images=60 * BATCH)
+    assert Run(out).progress()["images"] < 60 * BATCH
+    assert gansmith.resume(out).progress()["images"] == 60 * BATCH
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C at the first line of the log."""
+    look = log.Log.look
+
+    def interrupted(self: log.Log, at: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        look(self, at)
+
+    monkeypatch.setattr(log.Log, "look", interrupted)
+
+
+COMMANDS = {
+    "gan": "--data toy:ring --width 8",
+    "seqgan": "--data lines.txt --hidden 8 --embedding 8 --width 4 --rollouts 2 --likelihood-steps 4",
+    "gain": "--data holes.csv --width 8",
+    "cyclegan": "--data domains:sides --width 4 --blocks 1 --patch 1",
+    "own recipe.py": "--data toy:ring",
+}
+
+
+@pytest.mark.parametrize("recipe", COMMANDS)
+def test_every_command_that_is_printed_works_as_printed(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sources(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    own = Path(gan.__file__).read_text().replace("from .. ", "from gansmith ").replace("from ..", "from gansmith.")
+    (tmp_path / "own recipe.py").write_text(own)
+
+    def printed(told: str) -> list[str]:
+        after = re.split("continue with:|next:", told)[1:]
+        return [line.strip() for text in after for line in text.splitlines() if line.strip().startswith("gansmith ")]
+
+    words = shlex.split(f"train '{recipe}' {COMMANDS[recipe]} --batch-size 16 --images 320 --precision fp32")
+    with monkeypatch.context() as patch:
+        interrupt(patch)
+        assert main([*words, "--out", "runs/a run"]) == 130
+    commands = printed(capsys.readouterr().err)
+    assert len(commands) == 1
+    assert main(shlex.split(commands[0])[1:]) == 0
+    commands = printed(capsys.readouterr().err)
+    assert len(commands) == 3
+    before = len(list(tmp_path.iterdir()))
+    for text in commands:
+        assert main(shlex.split(text)[1:]) == 0, text
+    assert Run("runs/a run").progress()["images"] == 640
+    assert len(list(tmp_path.iterdir())) > before, "what was sampled or applied is not there"

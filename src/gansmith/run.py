@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -88,6 +89,21 @@ class Run:
         for tensors in (self.path / "checkpoints").glob("step-*.safetensors"):
             if not tensors.with_suffix(".json").exists():  # the note is written last, and removed first
                 tensors.unlink()
+
+    def set_options(self, options: Mapping[str, Any]) -> None:
+        """Record these options of training in `run.json`: a run that goes on may have a larger budget than before."""
+        if self.record["options"] != options:
+            self.record = {**self.record, "options": dict(options)}
+            write_json(self.path / "run.json", self.record)
+
+    def how_to_resume(self, *more: object) -> str:
+        """The command that goes on with the run, to be pasted into a shell; `more` is added to it.
+
+        The file of a recipe of one's own is named, as no run makes anyone execute it.
+        """
+        recipe = str(self.record["recipe"]["name"])
+        own = [recipe] if recipe.endswith(".py") else []
+        return shlex.join(map(str, ("gansmith", "train", *own, "--resume", "--out", self.path, *more)))
 
     def lock(self, wait: float = 10.0) -> contextlib.AbstractContextManager[None]:
         """Hold the run for this process; see `held`."""

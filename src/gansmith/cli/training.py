@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -238,7 +239,7 @@ def _record(out: str, recipe: str) -> dict[str, Any]:
     if name.endswith(".py") and not recipe:
         raise ValueError(
             f"{out} was trained by a recipe of your own; to run its code, name it: "
-            f"gansmith train {name} --resume --out {out}"
+            f"{shlex.join(['gansmith', 'train', name, '--resume', '--out', out])}"
         )
     return record
 

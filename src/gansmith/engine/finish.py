@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 from pathlib import Path
 
 from .. import show
@@ -11,6 +13,8 @@ from ..run import Run
 from ..show.words import count
 from .film import Film
 from .session import Session
+
+TABLES = (".csv", ".gz", ".tsv", ".parquet", ".pq")
 
 
 def complete(s: Session, film: Film) -> None:
@@ -44,18 +48,41 @@ def summary(s: Session, film: Film) -> str:
     path, images = s.run.path, s.at.images
     pictures = any((path / "samples").glob("*.png"))
     rate = images / s.at.seconds if s.at.seconds else 0.0
-    out = show.show_of(s.spec.kind).out
-    use = f"sample {path} -n 64 --out {out}" if s.recipe.from_noise else f"apply {path} INPUT --out OUT"
     return (
         f"done: {images:,} images in {s.at.seconds:.0f} s ({rate:,.0f} a second)\n"
         f"  {path}/{'film.gif' if pictures else 'samples/'}    {film} through training"
         f"{f'; {path}/samples/ holds the frames' if pictures else ''}\n"
         f"  {path}/curves.png  the terms of each player, read for you\n"
         f"  {path}/model/      the generator{_chosen(path, images, s.recipe.chosen_by)}\n"
-        f"next: gansmith {use}\n"
-        f"      gansmith info {path}\n"
-        f"      gansmith train --resume --out {path} --images {count(2 * images)}"
+        f"next: {_use(s)}\n"
+        f"      gansmith info {shlex.quote(str(path))}\n"
+        f"      {s.run.how_to_resume('--images', count(2 * images))}"
     )
+
+
+def _use(s: Session) -> str:
+    """The command that puts the model to use, to be pasted into a shell."""
+    words = ["sample", str(s.run.path), "-n", "64", "--out", _free(show.show_of(s.spec.kind).out)]
+    if not s.recipe.from_noise:
+        given = _given(str(s.run.record["data"]["source"]))
+        stem, dot, suffix = given.name.partition(".")
+        words = ["apply", str(s.run.path), str(given), "--out", _free(f"{stem}-applied{dot}{suffix}")]
+    return shlex.join(["gansmith", *words, *(["--recipe-file", s.name] if s.name.endswith(".py") else [])])
+
+
+def _free(name: str) -> str:
+    """The name with a number, if there is such a file: lines.txt may be what was trained on."""
+    stem, dot, suffix = name.partition(".")
+    names = (f"{stem}{f'-{k}' if k > 1 else ''}{dot}{suffix}" for k in itertools.count(1))
+    return next(name for name in names if not Path(name).exists())
+
+
+def _given(source: str) -> Path:
+    """What of the training data a model that needs something can be given; INPUT where no such file is known."""
+    path = Path(source) if Path(source).exists() else Path(source.partition(":")[2] or "INPUT")
+    if path.suffix.lower() in TABLES and path.is_file():
+        return path
+    return next((path / name for name in ("a", "A", "trainA") if (path / name).is_dir()), Path("INPUT"))
 
 
 def _chosen(run: Path, images: int, name: str) -> str:

@@ -66,7 +66,7 @@ def run(s: Session, log: Log, film: Film, scores: Chosen | Watched, checkpoints:
         if stopped:
             s.say(f"{signal.Signals(stopped).name}: saving step {s.at.step:,}; a second signal exits at once")
             checkpoints.save(s.at)
-            s.say(f"stopped at {s.at.images:,} images; continue with: gansmith train --resume --out {s.run.path}")
+            s.say(f"stopped at {s.at.images:,} images; continue with: {s.run.how_to_resume()}")
         else:
             checkpoints.save(s.at, last=True)
             complete(s, film)

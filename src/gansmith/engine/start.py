@@ -97,17 +97,15 @@ def resume(
 ) -> Run:
     """Continue a run from its newest whole checkpoint, exactly as if it had never stopped.
 
-    `images` and `minutes` replace the recorded budget and must exceed what is done. `recipe` is needed only if the
-    run used a recipe file of your own. Raises as `train` does, and `ValueError` if the data is no longer the same.
+    `images` and `minutes` replace what is recorded and must exceed what is done; the run records them. One of them that
+    is not given holds still, unless the run has ended by it: `images` alone goes on where `minutes` are up. `recipe` is
+    needed only if the run used a recipe file of your own. Raises as `train` does, and `ValueError` if the data is no
+    longer the same.
     """
     run = Run(out)
     built = build_recipe(run.record["recipe"], recipe)
-    options = TrainOptions(**run.record["options"])
-    if images is not None:
-        options = dataclasses.replace(options, images=Count(images))
-    if minutes is not None:
-        options = dataclasses.replace(options, minutes=minutes)
     done = run.progress()
+    options = _continued(TrainOptions(**run.record["options"]), images, minutes, done)
     spent = options.budget and options.budget <= done["images"]
     if done["finished"] and (spent or (options.minutes and options.minutes * 60 <= done["seconds"])):
         reached = f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes"
@@ -129,8 +127,23 @@ def resume(
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
         s = Session(run, built, name, spec, store, nets, options, setting, ranks)
         with s.locked():
+            if ranks.rank == 0:  # so that it goes on to the same end if it is stopped before
+                run.set_options(_options_record(options))
             s.restore()
             return _trained(s)
+
+
+def _continued(
+    options: TrainOptions, images: int | None, minutes: float | None, done: Mapping[str, Any]
+) -> TrainOptions:
+    """The options of a run that has done so much, with these budgets; the other one is lifted where it is spent."""
+    if images is not None:
+        out_of_time = 0 < options.minutes * 60 <= done["seconds"]
+        options = dataclasses.replace(options, images=Count(images), minutes=0.0 if out_of_time else options.minutes)
+    if minutes is not None:
+        shown = images is None and minutes > 0 and 0 < options.budget <= done["images"]
+        options = dataclasses.replace(options, minutes=minutes, images=Count(0) if shown else options.images)
+    return options
 
 
 def _trained(s: Session) -> Run:
