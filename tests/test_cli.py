@@ -161,6 +161,7 @@ def test_recipes_are_listed_and_shown_in_full(capsys: pytest.CaptureFixture[str]
         ("train gan --size 3y", "'3y' is not a size: write 32, or 48x64"),
         ("train gan --precision fp8", "'fp32', 'bf16'"),
         ("train gan --seed", "--seed"),
+        ("train gan --batch-size 0", "--batch-size is 0; it must be at least 1"),
         ("sample", "RUN"),
         ("sample run --out x.jpg", "a .png for a grid"),
         ("data inspct digits", "did you mean inspect?"),
@@ -180,7 +181,6 @@ def test_what_cannot_be_understood_is_one_line_and_exits_with_2(
     [
         ("train gan --data {}/none --out {}/run", "none"),
         ("train dcgan --data toy:ring --out {}/run", "dcgan"),
-        ("train gan --out {}/run --batch-size 0", "--batch-size is 0"),
         ("train --resume --out {}/none", "no run at"),
         ("train {}/none.py", "no recipe file"),
         ("sample {}/none", "none"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import gansmith
+from gansmith.cli import main
 from gansmith.options import Count, Size
 from gansmith.recipes.cgan import CGAN
 from gansmith.recipes.gan import GAN
@@ -46,6 +47,15 @@ def test_a_value_gets_its_type(given: dict[str, Any], meant: Any) -> None:
         ({"data_dir": 3}, "it must be a path or None"),
         ({"size": "wide"}, "write 32, or 48x64"),
         ({"text_lowercase": 1}, "it must be True or False"),
+        ({"minutes": float("nan")}, "minutes is nan; it must be at least 0"),
+        ({"minutes": float("inf")}, "minutes is inf; it must be at least 0 and at most"),
+        ({"minutes": -1.0}, "minutes is -1.0; it must be at least 0"),
+        ({"minutes": 1e-320}, "float32"),
+        ({"batch_size": 10**9}, "batch_size is 1000000000; it must be at least 1 and at most 1,000,000"),
+        ({"checkpoint_every": -1}, "checkpoint_every is -1; it must be at least 0"),
+        ({"images": -1}, "images is -1; it must be at least 0"),
+        ({"keep": 0}, "keep is 0; it must be at least 1"),
+        ({"seed": 2**63}, "seed is"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
@@ -124,4 +134,21 @@ def test_a_class_is_no_recipe_and_a_dict_no_options(tmp_path: Path) -> None:
         gansmith.train(GAN, "digits", few(), out=tmp_path / "run")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"give gansmith.TrainOptions\(images="):
         gansmith.train(GAN(), "digits", {"images": 64}, out=tmp_path / "run")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e-320, 1e308])
+def test_a_recipes_numbers_are_finite_and_not_lost_in_float32(value: float) -> None:
+    with pytest.raises(ValueError, match=r"GAN: lr is .*; (it must be a finite number|training computes in float32)"):
+        GAN(lr=value)
+    with pytest.raises(ValueError, match="GAN: betas"):
+        GAN(betas=(0.5, value))
+
+
+@pytest.mark.parametrize("words", ["--minutes nan", "--minutes -3", "--lr 1e-320", "--lr nan", "--batch-size 0"])
+def test_on_the_command_line_too(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    option, value = words.split()
+    assert main(["train", "gan", "--out", str(tmp_path / "run"), option, value]) in (1, 2)
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.startswith(("gansmith: error: GAN: lr is ", f"gansmith: error: {option} is "))
     assert not (tmp_path / "run").exists()

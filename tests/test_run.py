@@ -1,6 +1,7 @@
 """The run directory: atomic, verified, refused or recovered as promised."""
 
 import json
+import os
 import pickle
 import resource
 import subprocess
@@ -161,3 +162,78 @@ def test_divergence_names_the_term_and_passes_between_processes(tmp_path: Path) 
     assert (str(again), again.step, again.term) == (str(caught.value), caught.value.step, "D/gap")
     missing = MissingExtra("nltk", "text", "BLEU")
     assert str(pickle.loads(pickle.dumps(missing))) == str(missing)
+
+
+def test_a_start_killed_before_there_was_a_run_blocks_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    for name in ("checkpoints", "samples", "model"):
+        (path / name).mkdir(parents=True)
+    (path / ".run.json.4194305.part").write_text('{"for')
+    made = Run.create(path, {})
+    assert made.record["format"] == 1 and sorted(p.name for p in path.iterdir()) == [
+        "checkpoints",
+        "model",
+        "run.json",
+        "samples",
+    ]
+    other = tmp_path / "other"
+    (other / "samples").mkdir(parents=True)
+    (other / "samples" / "mine.png").write_text("a picture of mine")
+    with pytest.raises(FileExistsError, match="neither a run nor"):
+        Run.create(other, {}, overwrite=True)
+    assert (other / "samples" / "mine.png").exists()
+
+
+def test_overwrite_removes_what_is_a_runs_and_nothing_else(run: Run, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("mine")
+    run.save(state(1), meta(1), keep=1)
+    run.append({"step": 1})
+    (run.path / "scores").mkdir()
+    (run.path / "scores" / "training.jsonl").write_text("{}\n")
+    (run.path / "notes.txt").write_text("mine too")
+    (run.path / "best").symlink_to(mine)
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        Run.create(run.path, {})
+    with run.lock(), pytest.raises(BlockingIOError, match="another process"):
+        from gansmith.run import held
+
+        with held(run.path, wait=0.0):
+            pass
+    again = Run.create(run.path, {"recipe": {"name": "other"}}, overwrite=True)
+    assert again.record["recipe"]["name"] == "other"
+    assert not again.checkpoints() and not again.log() and not (run.path / "scores").exists()
+    assert not (run.path / "best").exists() and (mine / "thesis.txt").read_text() == "mine"
+    assert (run.path / "notes.txt").read_text() == "mine too"
+    (run.path / "run.json").write_text("{torn")  # what cannot be read can be replaced
+    assert Run.create(run.path, {}, overwrite=True).path == run.path
+
+
+def test_what_killed_writers_left_is_removed_by_the_next_that_holds_the_run(run: Run) -> None:
+    dead, living = 4_194_305, os.getpid()  # above the greatest number of a process
+    (run.path / "scores").mkdir()
+    (run.path / "best").mkdir()
+    gone = [
+        run.path / "checkpoints" / f".step-0000000003.safetensors.{living}.part",  # only its holder writes there
+        run.path / "samples" / ".000000000064.txt.part",
+        run.path / "model" / "model.next.safetensors",
+        run.path / "best" / f".model.json.{dead}.part",
+        run.path / "scores" / f".training.jsonl.{dead}.part",
+        run.path / f".film.gif.{dead}.part",
+        run.path / "checkpoints" / "step-0000000003.safetensors",
+    ]
+    stay = [run.path / "scores" / f".000.json.{living}.part", run.path / ".mine.part", run.path / "movie.part"]
+    for path in gone + stay:
+        path.write_text("half")
+    run.save(state(2), meta(2), keep=2)
+    run.tidy()
+    assert [path for path in gone if path.exists()] == []
+    assert all(path.exists() for path in stay)
+    assert run.newest(print) is not None
+    for folder in ("checkpoints", "samples"):
+        for path in (run.path / folder).iterdir():
+            path.unlink()
+        (run.path / folder).rmdir()
+    run.tidy()
+    assert (run.path / "checkpoints").is_dir() and (run.path / "samples").is_dir()

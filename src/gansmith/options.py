@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from .settle import settle
+from .settle import Range, settle
 
 
 class Count(int):
@@ -61,18 +61,18 @@ class DataOptions:
     """The column of a CSV that tells series apart, where it is not the one that `data inspect` finds."""
     series_time: str = ""
     """The column of a CSV by which the steps of series are ordered: numbers or dates."""
-    series_window: int = 0
+    series_window: Annotated[int, Range(0, 1_000_000)] = 0
     """Steps of the windows that longer series are cut into, one begun at every step. 0 takes 24 of one long series, and
     leaves series that a column tells apart whole."""
     text_level: Literal["auto", "word", "character"] = "auto"
     """What a token of text is; auto takes characters for scripts that put no spaces between words."""
     text_lowercase: bool = False
     """Whether text is made lower case."""
-    text_min_count: int = 1
+    text_min_count: Annotated[int, Range(1, 1_000_000)] = 1
     """Words that occur less often are unknown ones."""
-    text_max_vocabulary: int = 20_000
+    text_max_vocabulary: Annotated[int, Range(1, 10_000_000)] = 20_000
     """Most different words; the rarest others are unknown ones."""
-    text_max_length: int = 0
+    text_max_length: Annotated[int, Range(0, 1_000_000)] = 0
     """Longest line in tokens; longer ones are left out. 0 allows 64 words or 160 characters."""
 
     def __post_init__(self) -> None:
@@ -83,16 +83,16 @@ class DataOptions:
 class TrainOptions(DataOptions):
     """What a training run is told beside the recipe."""
 
-    images: Count = Count(0)
+    images: Annotated[Count, Range(0, 10**15)] = Count(0)
     """How many images to show: training ends there. One step shows one batch, however many moves it makes. 0 means
     200k, or no limit if --minutes gives one."""
-    minutes: float = 0.0
+    minutes: Annotated[float, Range(0, 10**8)] = 0.0
     """Stop after this many minutes of training (pictures and checkpoints not counted); 0 means no limit."""
-    batch_size: int = 64
+    batch_size: Annotated[int, Range(1, 1_000_000)] = 64
     """Images per step, over all ranks and micro-batches."""
-    micro_batches: int = 1
+    micro_batches: Annotated[int, Range(1, 1_000_000)] = 1
     """Split each rank's part of the batch into so many pieces, to save memory; gradients are summed."""
-    seed: int = 0
+    seed: Annotated[int, Range(-(2**63), 2**63 - 1)] = 0
     """Fixes initial weights, order of the data and all noise."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
@@ -101,25 +101,25 @@ class TrainOptions(DataOptions):
     that is busy now and then, choose this and the layout yourself."""
     layout: Literal["auto", "nchw", "nhwc"] = "auto"
     """How pictures lie in memory: nchw by channel, nhwc by pixel (channels last). auto times a few steps in both."""
-    ranks: int = 1
+    ranks: Annotated[int, Range(0, 4_096)] = 1
     """Processes on this machine that train together, each on its part of every batch; on a CPU, each with its share of
     the cores, which small networks often use better than as many threads. 0 takes every GPU, or on a CPU times a few
     steps of 1, 2, 4 ... up to the cores and takes the quickest. Batch norm takes the statistics of all parts."""
     graphs: Literal["auto", "off", "capture", "compile"] = "auto"
     """capture records whole steps as CUDA graphs, one for each pattern of due turns, and replays them; compile compiles
     the losses; off takes every step as it is written, as does auto on a CPU. On a GPU auto captures."""
-    log_every: Count = Count(1_000)
+    log_every: Annotated[Count, Range(1, 10**15)] = Count(1_000)
     """Images between lines of log.jsonl."""
-    sample_every: Count = Count(0)
+    sample_every: Annotated[Count, Range(0, 10**15)] = Count(0)
     """Images between sample grids (frames of the film); 0 means 24 in the whole run."""
-    checkpoint_every: Count = Count(50_000)
+    checkpoint_every: Annotated[Count, Range(0, 10**15)] = Count(50_000)
     """Images between checkpoints; one is also saved every 10 minutes and at the end."""
     validation: str = ""
     """Data as for --data that is never trained on: recipes that need a source show what they make of its pictures. By
     default they show training pictures."""
-    evaluate_every: Count = Count(0)
+    evaluate_every: Annotated[Count, Range(0, 10**15)] = Count(0)
     """Images between scores of 2,000 samples during training; the best model so far is kept in best/. 0 means never."""
-    keep: int = 2
+    keep: Annotated[int, Range(1, 1_000_000)] = 2
     """How many of the newest checkpoints are kept."""
 
     @property

@@ -16,8 +16,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shlex
+import shutil
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +30,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from .files import read_json, sha256, write_atomically, write_json, write_tensors
+from .machine import alive
 
 FORMAT = 1
+TRAINED = ("checkpoints", "samples", "model")
+"""The folders that every run has."""
+_PART = re.compile(r"\..+\.(\d+)\.part")
+"""An unfinished file, and the process that writes it; see `files.write_atomically`."""
 
 
 @dataclass(frozen=True)
@@ -54,44 +62,52 @@ class Run:
             )
 
     @classmethod
-    def create(cls, path: Path, record: Mapping[str, Any]) -> Run:
-        """Make the directory of a new run. Raises `FileExistsError` if something is there already."""
-        refuse_existing(path)
-        for folder in ("checkpoints", "samples", "model"):
-            (path / folder).mkdir(parents=True, exist_ok=True)
-        write_json(path / "run.json", {"format": FORMAT, **record})
-        return cls(path)
+    def create(cls, path: Path, record: Mapping[str, Any], *, overwrite: bool = False) -> Run:
+        """Make the directory of a new run; with `overwrite` in place of a run that is there.
 
-    @contextlib.contextmanager
-    def lock(self, wait: float = 10.0) -> Generator[None]:
-        """Hold the run for this process; the lock ends with the process, however it ends.
-
-        Waits so many seconds for another to end: one that was told to stop may still be saving. Raises
-        `BlockingIOError` if another process trains it: two writers would mix their checkpoints.
+        Raises `FileExistsError` if something is there already, `BlockingIOError` if another process trains it.
         """
-        try:
-            import fcntl
-        except ImportError:  # no such locks on this system
-            yield
-            return
-        folder = os.open(self.path, os.O_RDONLY)
-        try:
-            deadline = time.monotonic() + wait
-            while True:
-                try:
-                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as error:
-                    if time.monotonic() > deadline:
-                        raise BlockingIOError(
-                            error.errno, f"another process is training {self.path}: wait for it, or stop it"
-                        ) from None
-                    time.sleep(0.1)
-                except OSError:
-                    break  # a file system that knows no locks
-            yield
-        finally:
-            os.close(folder)
+        refuse_existing(path, overwrite=overwrite)
+        path.mkdir(parents=True, exist_ok=True)
+        with held(path):
+            refuse_existing(path, overwrite=overwrite)  # it may have waited for one that came first
+            _remove_run(path)
+            write_json(path / "run.json", {"format": FORMAT, **record})
+            run = cls(path)
+            run.tidy()
+        return run
+
+    def tidy(self) -> None:
+        """Make the folders that are missing, and remove what killed writers left half done.
+
+        Only for who holds the run's lock: what is half done would else be that of a writer who is at it.
+        """
+        for name in TRAINED:
+            (self.path / name).mkdir(exist_ok=True)
+        for part in _parts(self.path):
+            part.unlink(missing_ok=True)
+        for tensors in (self.path / "checkpoints").glob("step-*.safetensors"):
+            if not tensors.with_suffix(".json").exists():  # the note is written last, and removed first
+                tensors.unlink()
+
+    def set_options(self, options: Mapping[str, Any]) -> None:
+        """Record these options of training in `run.json`: a run that goes on may have a larger budget than before."""
+        if self.record["options"] != options:
+            self.record = {**self.record, "options": dict(options)}
+            write_json(self.path / "run.json", self.record)
+
+    def how_to_resume(self, *more: object) -> str:
+        """The command that goes on with the run, to be pasted into a shell; `more` is added to it.
+
+        The file of a recipe of one's own is named, as no run makes anyone execute it.
+        """
+        recipe = str(self.record["recipe"]["name"])
+        own = [recipe] if recipe.endswith(".py") else []
+        return shlex.join(map(str, ("gansmith", "train", *own, "--resume", "--out", self.path, *more)))
+
+    def lock(self, wait: float = 10.0) -> contextlib.AbstractContextManager[None]:
+        """Hold the run for this process; see `held`."""
+        return held(self.path, wait)
 
     # --- the log ---
 
@@ -151,6 +167,11 @@ class Run:
             old.with_suffix(".safetensors").unlink(missing_ok=True)
         return Checkpoint(path, full)
 
+    def finish(self, checkpoint: Path) -> None:
+        """Note in a checkpoint that training ended there and that all that a finished run holds is written."""
+        note = checkpoint.with_suffix(".json")
+        write_json(note, {**read_json(note), "finished": True})
+
     def newest(self, say: Callable[[str], object]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The tensors and note of the newest whole checkpoint; None if none was ever saved.
 
@@ -186,9 +207,73 @@ class Run:
         return reached
 
 
-def refuse_existing(path: Path) -> None:
-    """Raises `FileExistsError` unless a new run may be made there."""
+@contextlib.contextmanager
+def held(path: Path, wait: float = 10.0) -> Generator[None]:
+    """Hold the directory of a run for this process; the lock ends with the process, however it ends.
+
+    Waits so many seconds for another to end: one that was told to stop may still be saving. Raises `BlockingIOError` if
+    another process trains it: two writers would mix their checkpoints.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise BlockingIOError(
+                        error.errno, f"another process is training {path}: wait for it, or stop it"
+                    ) from None
+                time.sleep(0.1)
+            except OSError:
+                break  # a file system that knows no locks
+        yield
+    finally:
+        os.close(folder)
+
+
+def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
+    """Raises `FileExistsError` unless a new run may be made there: with `overwrite` a run may be there already."""
     if (path / "run.json").exists():
-        raise FileExistsError(f"{path} holds a run already: pass --resume to continue it, or another --out")
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(f"{path} exists and is not an empty folder: pass another --out")
+        if not overwrite:
+            raise FileExistsError(
+                f"{path} holds a run already: pass --resume to continue it, --overwrite to train anew in its place, or "
+                "another --out"
+            )
+    elif path.exists() and not (path.is_dir() and all(_unborn(entry) for entry in path.iterdir())):
+        raise FileExistsError(f"{path} exists and is neither a run nor an empty folder: pass another --out")
+
+
+def _unborn(entry: Path) -> bool:
+    """Whether it was left by a start that was killed before there was a run."""
+    if entry.is_dir() and not entry.is_symlink():
+        return entry.name in TRAINED and not any(entry.iterdir())
+    return entry.is_file() and entry.name.startswith(".run.json.") and _PART.fullmatch(entry.name) is not None
+
+
+def _parts(path: Path) -> Iterator[Path]:
+    """Unfinished files of writers that are no more, where the caller holds the run."""
+    for name in (*TRAINED, "best"):  # only who holds the run writes there
+        yield from (path / name).glob(".*.part")
+        yield path / name / "model.next.safetensors"
+    for folder in (path, path / "scores"):  # other commands write there too: evaluate, report, sample
+        for part in folder.glob(".*.part"):
+            if (match := _PART.fullmatch(part.name)) and not alive(int(match[1])):
+                yield part
+
+
+def _remove_run(path: Path) -> None:
+    """Remove what training and its scores left, and nothing else; `run.json` last, so that it stays a run till then."""
+    for name in (*TRAINED, "best", "scores", "log.jsonl", "film.gif", "curves.png", "report.html", "run.json"):
+        entry = path / name
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)

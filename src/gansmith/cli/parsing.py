@@ -113,6 +113,9 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _RULE = re.compile(r"[─-]{5,}")
 
 
+_FIELD = re.compile(r"[A-Z]\w+: (\w+) is ")
+
+
 def _message(box: str) -> str:
     """What tyro says in the box of an error, as one line, without its help and its drawing."""
     rows = [row.strip().strip("│").strip() for row in _COLOUR.sub("", box).splitlines()]
@@ -124,6 +127,8 @@ def _message(box: str) -> str:
     text = " ".join(itertools.takewhile(lambda row: not _RULE.fullmatch(row), rows))
     if text.startswith("Error parsing "):
         option, _, what = text.removeprefix("Error parsing ").partition(": ")
+        if field := _FIELD.match(what):  # a dataclass says it of its own
+            return f"--{field[1].replace('_', '-')} is {what[field.end() :]}"
         return f"{option}: {what}"
     return text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,8 @@ def train(words: list[str]) -> int:
     options = parse(_train_arguments(page), words, f"gansmith train {page.name if page else 'RECIPE'}", _about(page))
     assert page is not None  # without a recipe the parser has printed help and left
     fields = {f.name: getattr(options.recipe, f.name) for f in dataclasses.fields(options.recipe)}
+    if options.resume and options.overwrite:
+        raise Usage("--resume continues a run and --overwrite replaces it: pass one of them")
     if options.resume:
         _check_unchanged(record, page, given, options, fields)
 
@@ -45,7 +48,7 @@ def train(words: list[str]) -> int:
             if options.out and not (options.resume or options.estimate):
                 from ..run import refuse_existing
 
-                refuse_existing(options.out)  # before anything is timed
+                refuse_existing(options.out, overwrite=options.overwrite)  # before anything is timed
             ranks = _quickest(written, options.train)
             written = [*written, "--ranks", str(ranks)]
             options = dataclasses.replace(options, train=dataclasses.replace(options.train, ranks=ranks))
@@ -73,7 +76,8 @@ def train(words: list[str]) -> int:
     else:
         # A path is recorded in full: the run may be continued from another folder.
         label = str(page.path.resolve()) if page.name.endswith(".py") else page.name
-        start.train(recipe(**fields), options.data, options.train, out=options.out, name=label)
+        made, out, anew = recipe(**fields), options.out, options.overwrite
+        start.train(made, options.data, options.train, out=out, name=label, overwrite=anew)
     if "WORLD_SIZE" in os.environ:
         # Some ranks abort while the interpreter is torn down, and torchrun then reports a failure; all is saved by now.
         sys.stdout.flush()
@@ -160,7 +164,7 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
 
     A field named like a training option is reached as `--recipe.<field>`, so neither hides the other.
     """
-    taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume", "estimate"}
+    taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume", "overwrite", "estimate"}
     fields: list[Any] = []
     for field in dataclasses.fields(catalog.options_class(page)) if page else ():
         annotation: Any = field.type
@@ -179,6 +183,7 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
         ("data", Annotated[str, arg(metavar="SRC", help=_DATA_HELP)], "digits"),
         ("out", Annotated[Path | None, arg(help="The run's directory; runs/<recipe>-<data> by default.")], None),
         ("resume", Annotated[bool, FlagCreatePairsOff, arg(help=_RESUME_HELP)], False),
+        ("overwrite", Annotated[bool, FlagCreatePairsOff, arg(help=_OVERWRITE_HELP)], False),
         ("estimate", Annotated[bool, FlagCreatePairsOff, arg(help=_ESTIMATE_HELP)], False),
         ("train", Annotated[TrainOptions, OmitArgPrefixes]),
         ("recipe", Annotated[recipe, OmitArgPrefixes]),
@@ -196,8 +201,9 @@ _DATA_HELP = (
 _RESUME_HELP = (
     "Continue the run at --out to the last bit, with its recorded options; --images or --minutes may be raised."
 )
+_OVERWRITE_HELP = "Train anew in place of the run at --out, which is removed; no other folder is ever overwritten."
 _ESTIMATE_HELP = "Take a few steps, print what the run would take (images/s, time, memory, disk), and leave no run."
-_BOOLEAN = {"--resume", "--estimate", "-h", "--help"}
+_BOOLEAN = {"--resume", "--overwrite", "--estimate", "-h", "--help"}
 
 
 def _take_recipe(words: list[str]) -> tuple[str, list[str]]:
@@ -233,7 +239,7 @@ def _record(out: str, recipe: str) -> dict[str, Any]:
     if name.endswith(".py") and not recipe:
         raise ValueError(
             f"{out} was trained by a recipe of your own; to run its code, name it: "
-            f"gansmith train {name} --resume --out {out}"
+            f"{shlex.join(['gansmith', 'train', name, '--resume', '--out', out])}"
         )
     return record
 

@@ -30,19 +30,19 @@ class Checkpoints:
         """Whether the last one is too long ago. Ranks may differ in it."""
         return time.monotonic() - self._saved > MINUTES * 60
 
-    def save(self, at: At, *, finished: bool = False) -> None:
+    def save(self, at: At, *, last: bool = False) -> None:
         """Save a checkpoint and the model. Every rank must call it.
 
-        A full disk costs this checkpoint, not the run. Raises `OSError` if it is the last one (`finished`), `Diverged`
-        if a term is not finite: a state that is lost is not saved.
+        A full disk costs this checkpoint, not the run. Raises `OSError` if it is the last one, `Diverged` if a term is
+        not finite: a state that is lost is not saved.
         """
         self.s.finite_means()
         sums = self.s.means.state()
         if self.s.ranks.rank == 0:
-            self._write(at, sums, finished)
+            self._write(at, sums, last)
         self._saved = time.monotonic()
 
-    def _write(self, at: At, sums: Mapping[str, Tensor], finished: bool) -> None:
+    def _write(self, at: At, sums: Mapping[str, Tensor], last: bool) -> None:
         s = self.s
         note = {
             "step": at.step,
@@ -50,7 +50,7 @@ class Checkpoints:
             "seconds": at.seconds,
             "moves": s.step.moves,
             "counts": s.means.counts,
-            "finished": finished,
+            "finished": False,  # `finish` says so once all is written: a run killed until then is finished by resume
         }
         try:
             s.last_checkpoint = s.run.save({**s.step.state(), **sums}, note, s.options.keep).path
@@ -59,6 +59,12 @@ class Checkpoints:
                 s.save_model("model")
         except OSError as error:
             kept = f"{s.last_checkpoint} is intact" if s.last_checkpoint else "none had been saved before"
-            if finished:
+            if last:
                 raise OSError(f"could not save step {at.step} to {s.run.path}: {error}; {kept}") from error
             s.say(f"could not save step {at.step}: {error}; {kept}. Free some space: training goes on")
+
+    def finish(self) -> None:
+        """Note that the run is finished. To be called when nothing is left to be written."""
+        if self.s.ranks.rank == 0:
+            assert self.s.last_checkpoint is not None
+            self.s.run.finish(self.s.last_checkpoint)

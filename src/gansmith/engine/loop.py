@@ -9,7 +9,7 @@ from typing import Protocol
 from ..run import Run
 from .checkpoints import Checkpoints
 from .film import Film
-from .finish import finish
+from .finish import complete, summary
 from .log import Log
 from .prepare import in_vain
 from .scores import Chosen, Watched
@@ -66,10 +66,12 @@ def run(s: Session, log: Log, film: Film, scores: Chosen | Watched, checkpoints:
         if stopped:
             s.say(f"{signal.Signals(stopped).name}: saving step {s.at.step:,}; a second signal exits at once")
             checkpoints.save(s.at)
-            s.say(f"stopped at {s.at.images:,} images; continue with: gansmith train --resume --out {s.run.path}")
+            s.say(f"stopped at {s.at.images:,} images; continue with: {s.run.how_to_resume()}")
         else:
-            checkpoints.save(s.at, finished=True)
-            finish(s, film)
+            checkpoints.save(s.at, last=True)
+            complete(s, film)
+            checkpoints.finish()
+            s.say(summary(s, film))
     if stopped == signal.SIGINT:
         raise KeyboardInterrupt
     if stopped:

@@ -86,16 +86,6 @@ def check_options(recipe: Recipe, options: TrainOptions) -> None:
         raise ValueError(
             "ranks 0 lets `gansmith train` choose how many processes it starts: here it must be at least 1"
         )
-    for what, least in (
-        ("images", 0),
-        ("batch_size", 1),
-        ("micro_batches", 1),
-        ("keep", 1),
-        ("ranks", 1),
-        ("log_every", 1),
-    ):
-        if getattr(options, what) < least:
-            raise ValueError(f"--{what.replace('_', '-')} is {getattr(options, what)}; it must be at least {least}")
     if options.evaluate_every and not recipe.from_noise and not recipe.chosen_by:
         raise ValueError(
             "--evaluate-every scores samples drawn from noise; this recipe makes its samples of what it is given: "
@@ -107,8 +97,6 @@ def check_options(recipe: Recipe, options: TrainOptions) -> None:
             f"ranks is {options.ranks}, but {world} process{'es' * (world > 1)} train: start them with `gansmith train "
             f"--ranks {options.ranks}`, or with torchrun"
         )
-    if options.minutes < 0:
-        raise ValueError(f"--minutes is {options.minutes}; it must be 0 (no limit) or more")
 
 
 def in_vain(step: Step, shown: int, budget: int) -> Iterator[str]:

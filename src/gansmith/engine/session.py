@@ -6,6 +6,7 @@ import contextlib
 import math
 import sys
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,9 +99,15 @@ class Session:
         """Print a line that stays, on the first rank."""
         self.progress.say(text)
 
-    def locked(self) -> contextlib.AbstractContextManager[None]:
-        """Hold the run, on the rank that writes it."""
-        return self.run.lock() if self.ranks.rank == 0 else contextlib.nullcontext()
+    @contextlib.contextmanager
+    def locked(self) -> Generator[None]:
+        """Hold the run, on the rank that writes it, and remove what a killed session left half done."""
+        if self.ranks.rank > 0:
+            yield
+            return
+        with self.run.lock():
+            self.run.tidy()
+            yield
 
     def advance(self, *, wait: bool) -> None:
         """Take a step and count its seconds; `wait` for the device, so that they are those of the work until here."""

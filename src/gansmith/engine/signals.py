@@ -1,4 +1,4 @@
-"""Being told to stop: Ctrl-C and SIGTERM are noted for the loop, which saves within a step and ends."""
+"""SIGINT (Ctrl-C) and SIGTERM: noted, so that the loop saves within a step and ends."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Signals:
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
         self.caught = 0
+        """The signal that this rank got, until it is agreed upon; others may have got none, or another."""
         self._since = 0.0
         self._before: dict[int, Any] = {}
         self._parent = os.getppid()
@@ -53,6 +54,6 @@ class Signals:
             self.caught = signal.SIGTERM  # torchrun was killed: nobody else will stop its workers
         self._flags[0], self._flags[1], self._flags[2] = self.caught, save, over
         torch.distributed.all_reduce(self._flags, torch.distributed.ReduceOp.MAX, group=self._group)
+        # What was caught meanwhile is not among the flags: it stays in `caught`, for the next step.
         stop, any_save, any_over = self._flags.tolist()
-        self.caught = int(stop)
-        return self.caught, bool(any_save), bool(any_over)
+        return int(stop), bool(any_save), bool(any_over)

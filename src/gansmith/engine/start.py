@@ -26,6 +26,7 @@ from ..step.ranks import Ranks, Setting, barrier, joined
 from . import loop
 from .checkpoints import Checkpoints
 from .film import Film
+from .finish import missing
 from .log import Log
 from .prepare import check_options, initial_networks, packed, reopen, spec_for
 from .scores import Chosen, Watched
@@ -40,12 +41,14 @@ def train(
     *,
     out: str | Path | None = None,
     name: str | None = None,
+    overwrite: bool = False,
 ) -> Run:
     """Train a GAN into a new run directory and return the run.
 
     `recipe`: a recipe, or the name of one (its defaults are used), or the path of a file that defines one. `data`: a
     source as on the command line, arrays, or a pandas DataFrame. `out`: the directory, `runs/<recipe>-<data>` by
     default. `name`: what to record as the recipe's name; needed only for a recipe object of your own, whose file it is.
+    `overwrite`: train in place of a run that is there already; of anything else in its folder nothing is removed.
 
     >>> import gansmith
     >>> from gansmith.recipes.gan import GAN
@@ -65,7 +68,7 @@ def train(
     path = Path(out) if out is not None else Path("runs") / f"{Path(name).stem}-{_safe(label)}"
     with joined(options.device) as (ranks, device):
         if ranks.rank == 0:
-            refuse_existing(path)
+            refuse_existing(path, overwrite=overwrite)
         store = packed(data, options, ranks)
         spec = spec_for(recipe, name, store)
         tame_allocator()
@@ -73,7 +76,7 @@ def train(
         options = within_memory(recipe, make(), store, spec, options, device, ranks)
         setting, timings = choose_setting(recipe, make, store, spec, options, device, ranks)
         record = _record(recipe, name, label, store, spec, options, setting, timings, ranks)
-        run = Run.create(path, record) if ranks.rank == 0 else None
+        run = Run.create(path, record, overwrite=overwrite) if ranks.rank == 0 else None
         barrier(ranks)
         s = Session(run or Run(path), recipe, name, spec, store, make(), options, setting, ranks)
         how = Candidate(setting, torch.get_num_threads())
@@ -94,25 +97,25 @@ def resume(
 ) -> Run:
     """Continue a run from its newest whole checkpoint, exactly as if it had never stopped.
 
-    `images` and `minutes` replace the recorded budget and must exceed what is done. `recipe` is needed only if the
-    run used a recipe file of your own. Raises as `train` does, and `ValueError` if the data is no longer the same.
+    `images` and `minutes` replace what is recorded and must exceed what is done; the run records them. One of them that
+    is not given holds still, unless the run has ended by it: `images` alone goes on where `minutes` are up. `recipe` is
+    needed only if the run used a recipe file of your own. Raises as `train` does, and `ValueError` if the data is no
+    longer the same.
     """
     run = Run(out)
-    options = TrainOptions(**run.record["options"])
-    if images is not None:
-        options = dataclasses.replace(options, images=Count(images))
-    if minutes is not None:
-        options = dataclasses.replace(options, minutes=minutes)
+    built = build_recipe(run.record["recipe"], recipe)
     done = run.progress()
+    options = _continued(TrainOptions(**run.record["options"]), images, minutes, done)
     spent = options.budget and options.budget <= done["images"]
     if done["finished"] and (spent or (options.minutes and options.minutes * 60 <= done["seconds"])):
         reached = f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes"
         if images is not None or minutes is not None:
             raise ValueError(f"{reached}: pass a larger --images or --minutes to go on")
-        # No error, so that a script may resume whatever it finds.
-        print(f"{reached} and is finished; a larger --images or --minutes goes on", file=sys.stderr)
-        return run
-    built = build_recipe(run.record["recipe"], recipe)
+        if not (lacking := missing(run, built.chosen_by)):
+            # No error, so that a script may resume whatever it finds.
+            print(f"{reached} and is finished; a larger --images or --minutes goes on", file=sys.stderr)
+            return run
+        print(f"{reached}, but {lacking} of it is missing: made again", file=sys.stderr)
     name = str(run.record["recipe"]["name"])
     saved = run.record["setting"]
     torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
@@ -124,8 +127,23 @@ def resume(
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
         s = Session(run, built, name, spec, store, nets, options, setting, ranks)
         with s.locked():
+            if ranks.rank == 0:  # so that it goes on to the same end if it is stopped before
+                run.set_options(_options_record(options))
             s.restore()
             return _trained(s)
+
+
+def _continued(
+    options: TrainOptions, images: int | None, minutes: float | None, done: Mapping[str, Any]
+) -> TrainOptions:
+    """The options of a run that has done so much, with these budgets; the other one is lifted where it is spent."""
+    if images is not None:
+        out_of_time = 0 < options.minutes * 60 <= done["seconds"]
+        options = dataclasses.replace(options, images=Count(images), minutes=0.0 if out_of_time else options.minutes)
+    if minutes is not None:
+        shown = images is None and minutes > 0 and 0 < options.budget <= done["images"]
+        options = dataclasses.replace(options, minutes=minutes, images=Count(0) if shown else options.images)
+    return options
 
 
 def _trained(s: Session) -> Run:

@@ -123,6 +123,15 @@ def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
     return Model(built, name, spec, weights, int(metadata.get("images", 0)))
 
 
+def model_images(folder: Path) -> int | None:
+    """How many images the training of the model in this folder had shown; None if there is no whole model."""
+    try:
+        with safe_open(folder / "model.safetensors", "pt") as file:
+            return int(json.loads((file.metadata() or {})["gansmith"])["images"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _networks(recipe: Recipe, spec: DataSpec, file: Any, prefix: str, path: Path) -> nn.ModuleDict:
     """The serving networks, filled with the file's tensors; built without memory first to compare the shapes."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,8 +154,7 @@ def _unsound(run: Run, progress: Mapping[str, Any], log: Sequence[Mapping[str, A
     found = []
     if not progress["finished"]:
         found.append(
-            "Training has not finished: this is how it stood when the page was made. To go on: "
-            f"gansmith train --resume --out {shlex.quote(str(run.path))}"
+            f"Training has not finished: this is how it stood when the page was made. To go on: {run.how_to_resume()}"
         )
     found += [s for s in reading(log) if "training broke" in s]
     if store is not None and store.quarantined:

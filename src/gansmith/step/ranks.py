@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import threading
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from .shared import Shared
+
+GRACE = 60.0
+"""Seconds that ranks have to save together once the process that launched them is gone."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ def joined(device: str) -> Generator[tuple[Ranks, str]]:
     if world == 1:
         yield Ranks(), device
         return
+    _watch_parent()
     if device.startswith("cuda"):  # also at resume, where rank 0's was recorded
         device = f"cuda:{local}"
         torch.cuda.set_device(local)
@@ -90,6 +97,24 @@ def joined(device: str) -> Generator[tuple[Ranks, str]]:
         torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
+
+
+def _watch_parent(grace: float = GRACE, every: float = 1.0) -> None:
+    """End this process some time after the one that launched it: a rank must not wait for others for ever.
+
+    The loop sees it too, and saves if the others are still there. What hangs, in the kernels of a GPU that wait for a
+    rank that is gone, say, is ended here.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(every)
+        time.sleep(grace)
+        print(f"gansmith: error: process {parent}, which started this one, has ended", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def barrier(ranks: Ranks) -> None:

@@ -17,10 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..machine import alive
+
 MOST = 8
 """Ranks: each reads what all have written, so many of them are better served by a ring."""
 PATIENCE = 1800.0
 """Seconds to wait for the others: as long as PyTorch's own backends do."""
+
+LOOK = 0.5
+"""Seconds of waiting between looks at whether the others are still there."""
 
 Gather = Callable[[Tensor], Tensor]
 """The tensor (...) of every rank: (world, ...), the same on all of them."""
@@ -54,7 +59,11 @@ class Shared:
     """
 
     def __init__(self, rank: int, world: int) -> None:
+        """Every rank must call it, with PyTorch's process group there already."""
         self.rank, self.world = rank, world
+        pids: list[int] = [0] * world
+        torch.distributed.all_gather_object(pids, os.getpid())
+        self._pids = pids
         self._room = 0
         self._count = 0
         self._places = torch.empty(0)
@@ -101,16 +110,28 @@ class Shared:
         return [of(rank) for rank in range(self.world)]
 
     def _wait(self) -> None:
-        """Until every rank has written its numbers."""
+        """Until every rank has written its numbers. Raises `ConnectionError` if one has ended and never will."""
         done = self._done.numpy()
         done[self.rank * 8] = self._count  # eight apart: each in a line of the cache of its own
-        began, spins = time.monotonic(), 0
+        began = looked = time.monotonic()
+        spins = 0
         while (done[::8] < self._count).any():
             spins += 1
-            if spins > 1000:
-                time.sleep(5e-5)
-                if time.monotonic() - began > PATIENCE:
-                    raise RuntimeError(f"rank {self.rank} waited {PATIENCE:.0f} s for the others: one of them is gone")
+            if spins <= 1000:
+                continue
+            time.sleep(5e-5)
+            now = time.monotonic()
+            if now - looked > LOOK:
+                looked = now
+                # Looked at in this order: a rank writes its last numbers before it ends.
+                ended = [rank for rank, pid in enumerate(self._pids) if not alive(pid)]
+                late = [rank for rank in ended if done[rank * 8] < self._count]
+                if late or now - began > PATIENCE:
+                    why = f"rank {late[0]} has ended" if late else f"nothing came for {PATIENCE:.0f} s"
+                    raise ConnectionError(
+                        f"rank {self.rank} waits in vain for the others: {why} (killed, or out of memory?); "
+                        "--resume goes on from the last checkpoint"
+                    )
 
     def _map(self, size: int) -> None:
         """Map a file large enough for two times the numbers of each rank; its name is gone when all have it."""
