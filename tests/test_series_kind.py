@@ -43,13 +43,13 @@ def small(folder: Path, text: str) -> Path:
     return path
 
 
-def long(series: int = 30, seed: int = 0) -> str:
-    """Dates, a number, a category, a static one; holes; 2 to 6 steps."""
+def long(series: int = 30, seed: int = 0, steps: tuple[int, int] = (2, 6)) -> str:
+    """Dates, a number, a category, a static one; holes; 2 to 6 steps, or as many as `steps` says."""
     random = np.random.default_rng(seed)
     lines = ["customer,date,spent,mood,town"]
     for k in range(series):
         level, town = random.normal(50, 9), "AB"[random.integers(2)]
-        for day in range(random.integers(2, 7)):
+        for day in range(random.integers(steps[0], steps[1] + 1)):
             level += random.normal()
             spent = "" if random.random() < 0.1 else f"{level:.2f}"
             lines.append(f"c{k},2024-01-{day + 1:02},{spent},{'xyz'[random.integers(3)]},{town}")
@@ -143,6 +143,18 @@ def test_bad_rows_are_named_with_their_line_and_unsorted_times_are_sorted(tmp_pa
     ).all()
 
 
+def test_series_of_one_step_are_read_like_others_and_learnt_from_by_nobody(tmp_path: Path) -> None:
+    (tmp_path / "real.csv").write_text(
+        "id,t,x\n" + "".join(f"{k},{t},{k + t / 10}\n" for k in range(9) for t in range(4))
+    )
+    store = open_store(f"series:{tmp_path / 'real.csv'}", progress=False)
+    (tmp_path / "made.csv").write_text("id,t,x\n0,0,1.5\n1,0,2.5\n")
+    again = kind_of("series").reread(str(tmp_path / "made.csv"), store.spec)
+    assert again is not None and stored_lengths(again[0]).tolist() == [1, 1]
+    with pytest.raises(ValueError, match="one step only"):
+        open_store(f"series:{tmp_path / 'made.csv'}", DataOptions(series_id="id", series_time="t"), progress=False)
+
+
 def test_equal_times_are_kept_and_said(tmp_path: Path) -> None:
     text = "id,time,x\n" + "".join(f"{k},{t},{k * 1.5 + t}\n" for k in range(25) for t in (0, 1, 1, 2))
     steps = read_series(small(tmp_path, text), DataOptions(series_id="id", series_time="time"))
@@ -200,9 +212,10 @@ def test_without_the_prefix_a_csv_is_a_table(tmp_path: Path) -> None:
 
 
 def test_the_judge_tells_good_series_from_bad_ones_and_flags_copies(tmp_path: Path) -> None:
-    path = small(tmp_path, long(200))
+    # Long enough that a random walk and a shuffled one differ by more than two halves of the walks do.
+    path = small(tmp_path, long(200, steps=(8, 12)))
     store = open_store(f"series:{path}", DataOptions(), progress=False)
-    metrics = ("course", "discriminative", "predictive", "copying")
+    metrics = ("course", "discriminative", "copying")
     judge = build_judge(store, split=Split(n=100), options=JudgeOptions(metrics=metrics, encoder=_none(store)))
     floor, control = judge.yardsticks()
     noise = judge.real.held.copy()

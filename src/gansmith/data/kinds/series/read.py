@@ -85,8 +85,11 @@ def read_series(path: Path, options: DataOptions) -> Steps:
     return of_cells(path, read_csv(path), options)
 
 
-def of_cells(path: Path, cells: Cells, options: DataOptions) -> Steps:
-    """The series of a CSV that was read. Raises as `read_series`."""
+def of_cells(path: Path, cells: Cells, options: DataOptions, *, few: bool = False) -> Steps:
+    """The series of a CSV that was read. Raises as `read_series`.
+
+    `few`: nothing is to be learnt from them, as their codec is known, so one series or series of one step will do.
+    """
     frame = dict(zip(cells.names, cells.columns, strict=True))
     forced = overrides(options.columns, cells.names)
     key, time = find_columns(path, frame, options)
@@ -120,12 +123,12 @@ def of_cells(path: Path, cells: Cells, options: DataOptions) -> Steps:
         if column is not None:
             columns.append(column)
             codes.append(codes_of(column, texts)[0] if column.type != "constant" else np.zeros(len(texts)))
-    if not order or all(c.type == "constant" for c in columns):
+    if not order or (not few and all(c.type == "constant" for c in columns)):
         raise ValueError(f"{path} has no column to learn from: {'; '.join(notes)[:500]}")
     starts = _starts([ids[i] for i in order])
     rows = np.stack(codes, 1)
     table = _Table(path, key or "series", cells.delimiter, columns, rows, starts, clock, seconds[order], tuple(bad))
-    return replace(_cut(table, options, notes, long=bool(key)), order=tuple(order))
+    return replace(_cut(table, options, notes, long=bool(key), few=few), order=tuple(order))
 
 
 @dataclass(frozen=True)
@@ -142,11 +145,11 @@ class _Table:
     bad: tuple[Quarantined, ...] = ()
 
 
-def _cut(table: _Table, options: DataOptions, notes: list[str], *, long: bool) -> Steps:
+def _cut(table: _Table, options: DataOptions, notes: list[str], *, long: bool, few: bool = False) -> Steps:
     """Whole series, or windows of them, and the codec of what they hold."""
     rows, columns, starts = table.rows, table.columns, table.starts
     counts = np.diff(starts)
-    if len(counts) and counts.max() < 2:
+    if not few and len(counts) and counts.max() < 2:
         raise ValueError(f"{table.path}: every series of {table.key} has one step only: that is a table")
     window = options.series_window or (0 if long else WINDOW)
     if window == 1:
@@ -157,7 +160,7 @@ def _cut(table: _Table, options: DataOptions, notes: list[str], *, long: bool) -
         notes.append(f"cut into {len(begins):,} windows of {window} steps, one begun at every step: they overlap")
     else:
         begins, lengths = starts[:-1], counts
-    if len(begins) < 2:
+    if not few and len(begins) < 2:
         hint = "" if counts.max() < 3 else f"; --series-window {max(2, int(counts.max()) // 2)} cuts it into windows"
         raise ValueError(f"{table.path} holds one series only, of {counts.max():,} steps: there must be more{hint}")
     changes = np.ones(rows.shape, bool)

@@ -111,7 +111,7 @@ def series_like(source: Any, codec: SeriesCodec, steps: int) -> tuple[np.ndarray
     time = find_name(clock, cells.names) if clock else ""
     guessed = find_columns(path, frame, options) if key is None or time is None else ("", "")
     options = replace(options, series_id=key or guessed[0], series_time=time or guessed[1])
-    found, notes = of_cells(path, cells, options), []
+    found, notes = of_cells(path, cells, options, few=True), []
     rows = []
     for c in codec.columns:
         name = find_name(c.name, cells.names)
