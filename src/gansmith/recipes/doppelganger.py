@@ -5,7 +5,7 @@ Source: Lin, Jain, Wang, Fanti & Sekar, "Using GANs for Sharing Networked Time S
     steps, auxiliary discriminator), appendix B and the authors' code (sizes, flags).
 Differs from the paper: a series ends within a turn of the LSTM, not only with it, so its steps need not be divisible;
     layers have PyTorch's initial weights; samples are drawn with averaged weights (`--weights raw` takes the last).
-Expect: (see below)
+Expect: "D+A/gap" falls within some hundred steps, then climbs towards 0. How good samples are is not measured yet.
 """
 
 from collections.abc import Mapping

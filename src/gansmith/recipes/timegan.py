@@ -6,7 +6,8 @@ Differs from the paper: lengths and what does not change are channels that G mak
     from real data; columns are mapped to [0, 1] over all data. In a joint step G moves `moves` times, then E and R as
     often, each on a fresh batch; the code alternates them on one batch. Where D rests, its Adam still moves by what it
     has gathered. Adam of the joint stage starts anew, as in the code. GRUs have PyTorch's initial weights.
-Expect: (see below)
+Expect: in the first stage "E+R/restored" falls, in the second "S/next", then "G+S/moments". How good samples are is
+    not measured yet.
 """
 
 from dataclasses import dataclass
