@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 from typing import Literal
 
 import torch
@@ -40,12 +41,10 @@ def apply_to(recipe: Recipe, nets: nn.ModuleDict, x: Tensor, what: Made, seed: i
 def _in_blocks(
     make: Callable[[nn.ModuleDict, int, Batch], Tensor], nets: nn.ModuleDict, n: int, seed: int, given: Batch
 ) -> Tensor:
-    modes = {net: net.training for net in nets.modules()}
-    nets.eval()
     device = next(nets.parameters()).device
     generator = torch.Generator(device)
     blocks = []
-    with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with _at_rest(nets), torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
         for start in range(0, n, BLOCK):
             rows = min(BLOCK, n - start)
             part = derive(seed, "sample", start)
@@ -55,6 +54,23 @@ def _in_blocks(
             with draws(Stream(generator, rows=BLOCK)):
                 found = make(nets, rows, rows_given)
                 blocks.append(found.to("cpu", torch.float32 if found.is_floating_point() else found.dtype))
-    for net, mode in modes.items():
-        net.training = mode
     return torch.cat(blocks)
+
+
+@contextlib.contextmanager
+def _at_rest(nets: nn.ModuleDict) -> Generator[None]:
+    """Networks in eval mode and without gradients, as a saved model has them; left as they were.
+
+    Of weights that require gradients an LSTM takes another kernel even where none are taken, so that samples of a run
+    and of its saved model would differ in the last bit.
+    """
+    modes = {net: net.training for net in nets.modules()}
+    moving = [p for p in nets.parameters() if p.requires_grad]
+    nets.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        for net, mode in modes.items():
+            net.training = mode
+        for param in moving:
+            param.requires_grad_(True)
