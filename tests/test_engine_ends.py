@@ -6,11 +6,13 @@ import re
 import shlex
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.test_goldens import write_sources
 
 import gansmith
@@ -21,7 +23,9 @@ from gansmith.model.saved import model_images
 from gansmith.options import Count, TrainOptions
 from gansmith.recipes import gan
 from gansmith.recipes.gan import GAN
+from gansmith.recipes.wgan_gp import WGANGP
 from gansmith.run import Run
+from gansmith.step.ranks import Ranks, Setting
 
 BATCH = 16
 OPTIONS = TrainOptions(
@@ -222,3 +226,71 @@ def test_every_command_that_is_printed_works_as_printed(
         assert main(shlex.split(text)[1:]) == 0, text
     assert Run("runs/a run").progress()["images"] == 640
     assert len(list(tmp_path.iterdir())) > before, "what was sampled or applied is not there"
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, images: int) -> None:
+    """The generator's loss is NaN from so many images on; by it, all of D's terms from the next step on."""
+    loss = GAN.generator_loss
+
+    def poisoned(self: GAN, nets: Any, batch: Any) -> Any:
+        terms = loss(self, nets, batch)
+        return {name: torch.where(batch["images"] < images, term, torch.nan) for name, term in terms.items()}
+
+    monkeypatch.setattr(GAN, "generator_loss", poisoned)
+
+
+@pytest.mark.parametrize("log_every", [BATCH, 1000 * BATCH])
+def test_divergence_names_what_was_first_and_advises_nothing_in_use(
+    log_every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poison(monkeypatch, 600 * BATCH)  # beyond the steps whose terms are kept
+    words = ["train", "gan", "--data", "toy:ring", "--width", "4", "--batch-size", str(BATCH), "--precision", "fp32"]
+    words += ["--images", str(700 * BATCH), "--log-every", str(log_every), "--out", str(tmp_path / "run")]
+    words += ["--sample-every", "1M"]
+    assert main(words) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "diverged" in line]
+    assert "G/adversarial became nan at step 601;" in line
+    assert "a lower --lr (now 0.0002)" in line and "--overwrite" in line
+    assert "fp32" not in line and "penalty" not in line
+    monkeypatch.undo()
+    assert main([*words[:-4], "--lr", "1e-4", "--images", "160", "--out", str(tmp_path / "run"), "--overwrite"]) == 0
+
+
+def test_advice_is_of_the_recipe_and_the_setting() -> None:
+    assert "a larger --penalty (now 10)" in log.advice(WGANGP(), Setting())
+    assert "--precision fp32 (now bf16)" in log.advice(WGANGP(), Setting(precision="bf16"))
+
+
+def test_the_first_term_that_is_not_finite_is_found_looking_back() -> None:
+    means, one, nan = log.Means(Ranks()), torch.tensor(1.0), torch.tensor(torch.nan)
+    for step in range(1, 1000):
+        means.add({"D/real": nan if step > 700 else one}, step)
+        if step % 3 == 0:
+            means.add({"G/rare": torch.tensor(torch.inf) if step == 600 else one}, step)
+    assert means.first_not_finite() == ("G/rare", 600)
+    means.clear()
+    means.add({"D/real": one, "D/fake": nan}, 1)
+    assert means.first_not_finite() == ("D/fake", 1)
+    means.clear()
+    for step in (1, 2):
+        means.add({"D/real": torch.tensor(3e38)}, step)
+    assert means.values()["D/real"] == torch.inf and means.first_not_finite() is None
+
+
+def test_auto_takes_no_setting_whose_terms_are_not_finite(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """bf16 would be ten times as fast here."""
+    loss = GAN.discriminator_loss
+
+    def brittle(self: GAN, nets: Any, batch: Any) -> Any:
+        terms = loss(self, nets, batch)
+        if torch.is_autocast_enabled("cpu"):
+            return {name: term * torch.nan for name, term in terms.items()}
+        time.sleep(0.02)
+        return terms
+
+    monkeypatch.setattr(GAN, "discriminator_loss", brittle)
+    setting = train(tmp_path / "run", dataclasses.replace(OPTIONS, precision="auto")).record["setting"]
+    assert setting["precision"] == "fp32" and not any("bf16" in name for name in setting["timings"])
+    assert "bf16" in capsys.readouterr().err

@@ -156,7 +156,7 @@ def test_divergence_names_the_term_and_passes_between_processes(tmp_path: Path) 
     from gansmith.recipe import load_recipe
 
     options = gansmith.TrainOptions(images=5_000, precision="fp32")
-    with pytest.raises(gansmith.Diverged, match=r"D/gap became nan by step .*no checkpoint") as caught:
+    with pytest.raises(gansmith.Diverged, match=r"D/gap became nan at step .*no checkpoint") as caught:
         gansmith.train(load_recipe("wgan")(lr=1e20, clip=1e30), "toy:ring", options, out=tmp_path / "run")
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.step, again.term) == (str(caught.value), caught.value.step, "D/gap")

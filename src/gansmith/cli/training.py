@@ -42,8 +42,8 @@ def train(words: list[str]) -> int:
     if options.resume:
         _check_unchanged(record, page, given, options, fields)
 
-    ranks = int(record["options"].get("ranks", 1)) if record else options.train.ranks
     if "WORLD_SIZE" not in os.environ:
+        ranks = int(record["options"].get("ranks", 1)) if record else options.train.ranks
         if ranks == 0:
             if options.out and not (options.resume or options.estimate):
                 from ..run import refuse_existing
@@ -54,7 +54,19 @@ def train(words: list[str]) -> int:
             options = dataclasses.replace(options, train=dataclasses.replace(options.train, ranks=ranks))
         if ranks > 1:
             _launch(ranks, ["train", *written, *([ESTIMATE_JSON, numbers] if numbers else [])])
+    _train_here(page, fields, options, given, numbers)
+    if "WORLD_SIZE" in os.environ:
+        # Some ranks abort while the interpreter is torn down, and torchrun then reports a failure; all is saved by now.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
 
+
+def _train_here(
+    page: catalog.RecipePage, fields: Mapping[str, Any], options: Any, given: set[str], numbers: str
+) -> None:
+    """Train, resume or estimate in this process; the numbers of an estimate go into a file, if one is named."""
     from ..engine import start
 
     recipe = recipe_of(page)
@@ -78,12 +90,6 @@ def train(words: list[str]) -> int:
         label = str(page.path.resolve()) if page.name.endswith(".py") else page.name
         made, out, anew = recipe(**fields), options.out, options.overwrite
         start.train(made, options.data, options.train, out=out, name=label, overwrite=anew)
-    if "WORLD_SIZE" in os.environ:
-        # Some ranks abort while the interpreter is torn down, and torchrun then reports a failure; all is saved by now.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
 
 
 def _quickest(words: list[str], options: TrainOptions) -> int:

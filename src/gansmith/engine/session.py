@@ -20,7 +20,7 @@ from ..recipe import Recipe
 from ..run import Run
 from ..step import graphs
 from ..step.ranks import Ranks, Setting
-from .log import Diverged, Means
+from .log import Diverged, Means, advice
 from .progress import Progress
 from .tuning import build_feed, build_step
 
@@ -112,7 +112,7 @@ class Session:
     def advance(self, *, wait: bool) -> None:
         """Take a step and count its seconds; `wait` for the device, so that they are those of the work until here."""
         began = time.perf_counter()
-        self.means.add(self.take(self.at.step, self.feed))
+        self.means.add(self.take(self.at.step, self.feed), self.at.step + 1)
         self.at.step += 1
         if wait and self.setting.device != "cpu":
             torch.cuda.synchronize()
@@ -124,9 +124,9 @@ class Session:
         Every rank must call it. Raises `Diverged` if one is not finite.
         """
         values = self.means.values()
-        for name, value in values.items():
-            if not math.isfinite(value):
-                raise Diverged(self.at.step, name, value, self.last_checkpoint)
+        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            name, step = self.means.first_not_finite() or (bad[0], self.at.step)
+            raise Diverged(step, name, values[name], self.last_checkpoint, advice(self.recipe, self.setting))
         return values
 
     def restore(self) -> None:

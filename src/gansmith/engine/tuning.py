@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import os
 import sys
 import time
@@ -26,6 +27,9 @@ from ..step.turn import Batch, Terms, Turn
 
 HEADROOM = 1.5
 """A step's peak memory over the bytes its losses keep: gradients and convolutions need the rest. Measured."""
+
+TIMED = 20
+"""Steps that are taken of each setting, at most."""
 
 
 def build_step(recipe: Recipe, nets: nn.ModuleDict, options: TrainOptions, setting: Setting, ranks: Ranks) -> Step:
@@ -193,7 +197,8 @@ def choose_setting(
 
     What wins depends on the networks, the processor and what else runs on it too much for a rule. Returns the
     milliseconds of each, too; the threads are set. `make` builds the networks, for each trial anew: while one lasts it
-    holds what a run would hold, and the run's own networks had better not be there yet.
+    holds what a run would hold, and the run's own networks had better not be there yet. A setting whose terms are not
+    finite is not chosen, unless none has finite ones.
     """
     precisions = ("fp32", "bf16") if options.precision == "auto" else (options.precision,)
     pixels = spec.codec.channels_last and len(spec.shape) == 3
@@ -220,7 +225,9 @@ def choose_setting(
         found |= together
     torch.set_num_threads(chosen.threads)
     release()
-    return chosen.setting, {str(c): round(seconds * 1e3, 3) for c, seconds in found.items()}
+    for candidate in (c for c, seconds in found.items() if math.isinf(seconds) and ranks.rank == 0):
+        print(f"setting: {candidate}: a term is not finite within {TIMED} steps", file=sys.stderr)
+    return chosen.setting, {str(c): round(seconds * 1e3, 3) for c, seconds in found.items() if math.isfinite(seconds)}
 
 
 def _time(
@@ -232,19 +239,23 @@ def _time(
     candidate: Candidate,
     ranks: Ranks,
 ) -> float:
-    """Seconds of a step."""
+    """Seconds of a step; infinitely many if a term of it is not finite."""
     release()
     torch.set_num_threads(candidate.threads)
     own = dataclasses.replace(options, batch_size=max(options.batch_size // ranks.world, 1))
     step, feed = trial(recipe, make(), store, spec, own, candidate.setting)
     batch = feed(0)
     times: list[float] = []
-    for k in range(1, 21):
+    taken: list[Tensor] = []
+    for k in range(1, TIMED + 1):
         began = time.perf_counter()
-        step.take(k, lambda _: batch)
+        terms = step.take(k, lambda _: batch)
         if candidate.setting.device != "cpu":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
+        taken += terms.values()
         if len(times) > 1 and sum(times[1:]) > 0.4:
             break
+    if not all(bool(term.isfinite()) for term in taken):
+        return math.inf
     return float(np.median(times[1:]))  # the first one sets up
