@@ -1,10 +1,10 @@
 """What the learn tests print, kept, and written into the texts that quote it.
 
-python -m benchmarks.learns [-k EXPRESSION]    # run the learn tests (or those), keep what they print, write it into texts
+python -m benchmarks.learns [-k EXPRESSION]    # run the learn tests, or those, and write what they print into texts
 python -m benchmarks.learns --text             # only write the texts anew
 
-`note` keeps a figure in `results/learns.json` while GANSMITH_RECORD is set. Each of `QUOTES` is a passage of a docstring
-with places for numbers; `tests/test_published_tables.py` fails where a passage says another number than was kept.
+`note` keeps a figure in `results/learns.json` while GANSMITH_RECORD is set. Each of `QUOTES` is a passage of a
+docstring with places for numbers; `tests/test_published_tables.py` fails where one says another number than was kept.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ class Quote:
 
 def _labels(recipe: str) -> Quote:
     passage = (
-        "of 1,000 samples {asked} % are of the class asked for, as a logistic regression of real digits sees them (it is "
-        "right on 93.4 % of held-out real ones); of the least class {least} %; with the classes exchanged {exchanged} %; "
-        "its certainty {certainty}"
+        "of 1,000 samples {asked} % are of the class asked for, as a logistic regression of real digits sees them (it "
+        "is right on 93.4 % of held-out real ones); of the least class {least} %; with the classes exchanged "
+        "{exchanged} %; its certainty {certainty}"
     )
     return Quote(RECIPES / f"{recipe}.py", passage, lambda kept: label_numbers(kept[f"labels {recipe} 0"]))
 

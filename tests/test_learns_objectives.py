@@ -51,14 +51,8 @@ MISSES = {("softmax_gan", 1)}
 
 def measured(recipe: Recipe, images: int, seed: int, out: Path) -> tuple[int, float]:
     modes, good = ring_quality(trained(recipe, "toy:ring", images, seed, out / "run").sample(2500, seed=0))
-    note(
-        "untrained" if images == 64 else "minimax" if recipe == FAILS["minimax"][0] else "ring",
-        recipe,
-        images,
-        seed,
-        modes=modes,
-        quality=good,
-    )
+    what = "untrained" if images == 64 else "minimax" if recipe == FAILS["minimax"][0] else "ring"
+    note(what, recipe, images, seed, modes=modes, quality=good)
     return modes, good
 
 
