@@ -152,6 +152,12 @@ SHORT = {
     "supervised_steps": 5,
     "burn_in": 8,
     "density_steps": 8,
+    "num_labels": 30,
+    "width": 8,
+    "max_width": 16,
+    "blocks": 1,
+    "patch": 1,
+    "hidden": 8,
 }
 """Lengths of stages in a probe, so that it sees them all, and sizes of networks, so that it is quick."""
 
