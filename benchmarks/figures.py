@@ -152,7 +152,7 @@ SHORT = {
     "supervised_steps": 5,
     "burn_in": 8,
     "density_steps": 8,
-    "num_labels": 30,
+    "num_labels": 24,
     "width": 8,
     "max_width": 16,
     "blocks": 1,
