@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ....extras import need
 from ....options import DataOptions
 from ...codec import Codec
 from ...found import Report
@@ -37,9 +38,11 @@ class Tables(Kind):
     formats = False
 
     def recognise(self, given: Given) -> Source | None:
-        """DataFrames, and files by their suffix; after the prefix any file."""
+        """DataFrames, mappings of columns, and files by their suffix; after the prefix any file."""
         if is_frame(given.value):
             return table_source(given.value)
+        if given.columns is not None:
+            return table_source(need("pandas", "tables", "columns in a mapping").DataFrame(dict(given.columns)))
         if given.prefix:
             return table_source(given.rest, given.spelt)
         return table_source(given.path) if given.path is not None and is_table(given.path) else None
@@ -67,7 +70,7 @@ class Tables(Kind):
     def reread(self, source: Any, spec: DataSpec) -> tuple[np.ndarray, list[str]] | None:
         """Another table's rows in the columns of this one, found by their names."""
         assert isinstance(spec.codec, TableCodec)
-        return rows_like(source, spec.codec)
+        return rows_like(source, spec.codec, unseen=True)
 
     def report(
         self,

@@ -209,8 +209,15 @@ def _marks(bodies: Sequence[str], delimiter: str, said: str) -> tuple[str, str, 
     if not all(groups.fullmatch(body) for body in bodies):
         return (*best, "")
     if delimiter != ",":
-        return (*best, "commas are taken for decimal marks, and may stand between thousands: {}=continuous:thousands")
-    return ",", ".", "commas are taken for marks between thousands; {}=continuous:comma takes them for decimal marks"
+        return (
+            *best,
+            "commas are decimal marks; --columns {}=continuous:thousands takes them for marks of thousands",
+        )
+    return (
+        ",",
+        ".",
+        "commas are marks of thousands; --columns {}=continuous:comma takes them for decimal marks",
+    )
 
 
 @functools.lru_cache(maxsize=64)

@@ -49,6 +49,8 @@ class Typed:
     """Which are missing, (N,) bool."""
     typed: str = ""
     """Its exact type: pandas' name of it, or `arrow ` and that of Arrow."""
+    order: tuple[Any, ...] = ()
+    """Of categories, those there are, in their order."""
     unit: str = "us"
     """Of datetimes and timedeltas: s, ms, us or ns, in which `values` are whole numbers."""
 
@@ -102,8 +104,10 @@ def _of_series(name: str, series: Any) -> Typed:
         ticks = series.to_numpy(f"{'datetime' if kind == 'M' else 'timedelta'}64[{unit}]").astype(np.int64)
         found = {"M": "datetime", "m": "timedelta"}[kind]
         return Typed(name=name, kind=found, values=ticks, gone=gone, typed=_unusual(typed), unit=unit)
+    order: tuple[Any, ...] = ()
     if typed == "category":
         typed += " ordered" if series.cat.ordered else ""
+        order = tuple(series.cat.categories)
         series, kind = series.astype(object), "O"
     if kind in "biuf":
         found = {"b": "bool", "f": "float"}.get(kind, "int")
@@ -113,7 +117,8 @@ def _of_series(name: str, series: Any) -> Typed:
     values = list(series)
     found = kind_of_values([v for v, g in zip(values, gone, strict=True) if not g])
     noted = typed if found != "str" or typed != "object" else ""
-    return _of_objects(name, values, gone, noted if typed != "str" else "", found)
+    column = _of_objects(name, values, gone, noted if typed != "str" else "", found)
+    return dataclasses.replace(column, order=order)
 
 
 def _of_objects(name: str, values: list[Any], gone: np.ndarray, typed: str, kind: str) -> Typed:
@@ -191,6 +196,12 @@ def infer_typed(values: Typed, forced: str = "", reading: Reading = CONTENT) -> 
         if column.type == "integer" and not forced:
             column = dataclasses.replace(column, type="continuous", step=0.0, decimals=0, form="point")
     column = dataclasses.replace(column, dtype=dtype, typed=values.typed)
+    if values.order and column.discrete:
+        as_text = dataclasses.replace(values, values=values.order, gone=np.zeros(len(values.order), bool))
+        rank = {t: k for k, t in enumerate(as_text.texts(Column(name="", type="category")))}
+        order = sorted(range(len(column.values)), key=lambda k: rank[column.values[k]])
+        counts = tuple(column.counts[k] for k in order)
+        column = dataclasses.replace(column, values=tuple(column.values[k] for k in order), counts=counts)
     return column, codes_of(column, texts)[0] if column.type != "constant" else np.zeros(len(texts)), note
 
 
