@@ -100,16 +100,13 @@ def of_cells(path: Path, cells: Cells, options: DataOptions, *, few: bool = Fals
     notes, lines = list(cells.notes), _lines(cells)
     bad = [Quarantined(f"line {cells.first + cells.header + int(q.name.split()[-1])}", q.reason) for q in cells.bad]
     ids = frame[key] if key else [""] * len(cells)
-    clock, seconds = None, np.arange(len(cells), dtype=np.float64)
-    if time:
-        clock, seconds = read_times(path, time, frame[time], reading)
+    unordered = None, np.arange(len(cells), dtype=np.float64)
+    clock, seconds = read_times(path, time, frame[time], reading) if time else unordered
     nameless = {i for i in range(len(cells)) if key and reading.is_missing(ids[i].strip())}
     keep = [i for i in range(len(cells)) if i not in nameless and not math.isnan(seconds[i])]
-    kept = set(keep)
-    for i in range(len(cells)):
-        if i not in kept:
-            what = f"no time: {frame[time][i].strip()!r}" if math.isnan(seconds[i]) else f"no {key}"
-            bad.append(Quarantined(f"line {lines[i]}", what))
+    for i in sorted({*range(len(cells))}.difference(keep)):
+        what = f"no time: {frame[time][i].strip()!r}" if math.isnan(seconds[i]) else f"no {key}"
+        bad.append(Quarantined(f"line {lines[i]}", what))
     order, doubles, unsorted = _order(ids, seconds, keep)
     if time and doubles:
         first = f"line {lines[doubles[0]]}: {frame[time][doubles[0]].strip()}"
@@ -268,12 +265,8 @@ def _named(path: Path, frame: dict[str, list[str]], name: str, option: str) -> s
     return found
 
 
-def _words(name: str) -> set[str]:
-    return {w.lower() for w in _WORDS.findall(name)}
-
-
 def _said(name: str, words: frozenset[str]) -> bool:
-    return bool(_words(name) & words)
+    return not words.isdisjoint(w.lower() for w in _WORDS.findall(name))
 
 
 def _ranked(frame: dict[str, list[str]], names: Sequence[frozenset[str]], fits: Callable[[str], bool]) -> list[str]:
@@ -341,8 +334,7 @@ def _starts(ids: Sequence[str]) -> np.ndarray:
 def _lines(cells: Cells) -> list[int]:
     """The line of each good row: rows of another width are in no column."""
     gone = {int(q.name.split()[-1]) for q in cells.bad}
-    lines = [i for i in range(len(cells) + len(gone)) if i not in gone]
-    return [i + cells.first + cells.header for i in lines]
+    return [i + cells.first + cells.header for i in range(len(cells) + len(gone)) if i not in gone]
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from .reading import MISSING as MISSING
 FEW_INTEGERS, MOST_VALUES = 10, 1_000
 MOST = 0.8
 """Share of cells that are numbers or dates from which on the others are worth a word."""
+_MOST_SPELLINGS = 24
+"""Different cells of a column of true and false, blanks and capitals counted."""
 _INFINITE = re.compile(r"[+-]?inf(inity)?\Z", re.IGNORECASE)
 _ID = re.compile(r"(^|[\W_])(id|uuid|guid|key|index|rowid|nr|no)\Z|^unnamed: \d+\Z|^column 1\Z", re.IGNORECASE)
 
@@ -112,6 +114,8 @@ def _constant(c: _Cells) -> Told | None:
 
 def _boolean(c: _Cells) -> Told | None:
     """True and false in any spelling; of a column that is forced any two values."""
+    if len(c.there) > _MOST_SPELLINGS and c.forced != "boolean":
+        return None
     folded: dict[str, list[str]] = {}
     for v in c.there:
         folded.setdefault(c.stripped[v].lower(), []).append(v)

@@ -75,7 +75,7 @@ class Notation:
     comma: bool = False
     """Whether the decimal mark is a comma."""
 
-    @property
+    @functools.cached_property
     def plain(self) -> bool:
         """Whether numbers are written as Python writes them."""
         return self == Notation()
@@ -203,6 +203,8 @@ def _marks(bodies: Sequence[str], delimiter: str, said: str) -> tuple[str, str, 
             best, most = (thousands, point), fit
         if most == len(bodies):
             break
+    if best[0] == "." and all(body.count(".") == 3 for body in bodies):
+        return "", ".", ""  # addresses such as 192.168.100.101
     if said or best != ("", ","):
         return (*best, "")
     groups = _shape(",", ".", False)
