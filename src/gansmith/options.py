@@ -56,7 +56,17 @@ class DataOptions:
     """Colour channels of pictures; auto takes what most of the files have."""
     columns: str = ""
     """What columns of a table or of series are, where it is not what `data inspect` says: age=category,zip=id. One of
-    continuous, integer, category, boolean, date, constant, or id, which leaves the column out."""
+    continuous, integer, category, boolean, date, constant, or id, which leaves the column out. day=date:%m/%d/%y says
+    the format; x=continuous:comma that the comma is the decimal mark, x=continuous:thousands that it groups digits."""
+    encoding: str = ""
+    """Of a CSV: utf-8, latin-1, cp1252, utf-16, gbk, shift_jis ... By default UTF-8, or what its first bytes say."""
+    header: Literal["auto", "yes", "no"] = "auto"
+    """Whether the first row of a CSV holds the names of columns; auto tells by how it differs from the rows below."""
+    missing: str = ""
+    """Cells of a table or of series that mean "not known" beside the usual ones: -,None,**. NA=value takes one of the
+    usual ones for a value."""
+    date_format: str = ""
+    """The format that columns of dates are tried in first: %d/%m/%Y."""
     series_id: str = ""
     """The column of a CSV that tells series apart, where it is not the one that `data inspect` finds."""
     series_time: str = ""

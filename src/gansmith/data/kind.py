@@ -54,11 +54,21 @@ class Given:
         return Path(text) if text and Path(text).exists() else None
 
     @functools.cached_property
+    def columns(self) -> Mapping[str, Any] | None:
+        """Of a mapping of several sequences of one length and one axis: itself, the columns of a table."""
+        value = self.value
+        if not isinstance(value, Mapping) or len(value) < 2 or any(np.ndim(v) != 1 for v in value.values()):
+            return None
+        return value if len({len(v) for v in value.values()}) == 1 and {*value} != {"x", "y"} else None
+
+    @functools.cached_property
     def arrays(self) -> Arrays | None:
         """Of an array, a mapping of arrays, .npy or .npz: its rows, labels and names, none of them read.
 
         Raises `ValueError` if it is not clear which array is which.
         """
+        if self.columns is not None:
+            return None
         if isinstance(self.value, np.ndarray | Mapping):
             return from_memory(self.value)
         if self.path is not None and self.path.is_file() and self.path.suffix.lower() in (".npy", ".npz"):

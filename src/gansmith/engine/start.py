@@ -18,6 +18,7 @@ import torch
 
 from .._version import __version__
 from ..data import DataSpec, Store, read_spec
+from ..data.origin import change_of, origin_of
 from ..files import write_atomically
 from ..machine import tame_allocator
 from ..model.saved import build_recipe, other_source, own_file, recipe_record
@@ -77,7 +78,8 @@ def train(
         make = functools.partial(initial_networks, recipe, spec, options.seed)
         options = within_memory(recipe, make(), store, spec, options, device, ranks)
         setting, timings = choose_setting(recipe, make, store, spec, options, device, ranks)
-        record = _record(recipe, name, label, store, spec, options, setting, timings, ranks)
+        origin = origin_of(str(data)) if isinstance(data, str | Path) else {}
+        record = _record(recipe, name, label, origin, store, spec, options, setting, timings, ranks)
         run = Run.create(path, record, overwrite=overwrite) if ranks.rank == 0 else None
         if run is not None and (file := own_file(type(recipe))) is not None:
             write_atomically(run.path / "recipe.py", functools.partial(shutil.copyfile, file))
@@ -133,6 +135,8 @@ def resume(
         nets = initial_networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
         s = Session(run, built, name, spec, store, nets, options, setting, ranks)
+        if changed := change_of(run.record["data"].get("origin", {})):
+            s.say(f"{changed}. This run goes on with what was packed of it at its beginning: a new one reads it anew")
         with s.locked():
             if ranks.rank == 0:  # so that it goes on to the same end if it is stopped before
                 run.set_options(_options_record(options))
@@ -177,6 +181,7 @@ def _record(
     recipe: Recipe,
     name: str,
     source: str,
+    origin: Mapping[str, Any],
     store: Store,
     spec: DataSpec,
     options: TrainOptions,
@@ -190,6 +195,7 @@ def _record(
         "options": _options_record(options),
         "data": {
             "source": source,
+            "origin": origin,
             "store": str(store.path),
             "digest": store.digest,
             "count": len(store),

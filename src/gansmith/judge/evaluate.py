@@ -32,7 +32,7 @@ from ..recipe import EMPTY, Recipe
 from ..run import Run
 from .judge import Judge, Judgement, JudgeOptions, build_judge, judge_of
 from .protocol import Protocol, Scores, read_scores
-from .real import Source, Split, as_store, container, random_of, reread_store
+from .real import LEAST, Source, Split, as_store, container, random_of, reread_store
 from .words import sentences
 
 _UNFLAGGED = (
@@ -121,6 +121,8 @@ def evaluate_sets(
     began = time.perf_counter()
     truth = open_store(real, options, progress=False)
     made = as_store(fake, options, truth)
+    if len(made) < LEAST:
+        raise ValueError(f"{made.source} holds {len(made)} samples: too few to score anything; {LEAST} are needed")
     split = Split(n=n, reference=reference, training=training, seed=reference_seed, num_fake=len(made))
     judging = JudgeOptions(metrics=tuple(metrics), encoder=encoder, resize=resize, device=device)
     judge = _judge_of_sets(truth, made, split, judging, say)

@@ -277,6 +277,8 @@ class Judge(ABC):
         if real.num < real.split.n:
             given = self.samples if real.num == real.split.num_fake else "held-out real ones"
             notes.append(f"{real.num:,} {self.samples} are scored, not {real.split.n:,}: there are no more {given}")
+        if real.judged is not real.store and real.judged.path == real.store.path:  # read in the codec of the store
+            notes += [f"{real.judged.source}: {note}" for note in real.judged.notes]
         if real.held_seen:
             notes.append(f"the floor is {real.held_name}: the model may have been trained on it{self.caution}")
         return notes
