@@ -60,9 +60,9 @@ class Given:
         Raises `ValueError` if it is not clear which array is which.
         """
         if isinstance(self.value, np.ndarray | Mapping):
-            return from_memory(self.value)
+            return from_memory(self.value, self.options.labels)
         if self.path is not None and self.path.is_file() and self.path.suffix.lower() in (".npy", ".npz"):
-            return from_file(self.path)
+            return from_file(self.path, self.options.array, self.options.labels)
         return None
 
 
@@ -263,6 +263,16 @@ def picture_options(options: DataOptions) -> dict[str, Any]:
         "antialias": options.resample != "nearest",
         "channels": options.channels,
     }
+
+
+FROM = ("labels", "split", "follow_links", "array", "encoding")
+"""Options that say which samples of a source are read, and where their labels are."""
+
+
+def picked(options: DataOptions) -> dict[str, Any]:
+    """What is read of a source, as it is recorded: only where it is not what is usual, so that digests stay."""
+    usual = DataOptions()
+    return {name: value for name in FROM if (value := getattr(options, name)) != getattr(usual, name)}
 
 
 _FOLDER = Path(__file__).parent / "kinds"

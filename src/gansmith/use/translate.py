@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ..data import DataSpec, ImageCodec
+from ..data.folders import Folder
 from ..data.kinds.image.decode import SUFFIXES, Bad, Target, decode, fit_array, quiet
-from ..data.listing import Folder, printable
+from ..data.listing import Reading, printable
 from ..model.draw import Weights, apply_to, draw_samples
 from ..model.model import Model
 
@@ -122,7 +123,7 @@ def sources(model: Model, path: Path, direction: Direction) -> tuple[dict[str, T
 def picture_paths(source: Path) -> tuple[list[tuple[Path, str]], list[tuple[str, str]], list[str]]:
     """The files of a folder (or the one file) with their names inside it, those set aside, and those ignored."""
     if source.is_dir():
-        found = Folder(source, SUFFIXES).listing()
+        found = Folder(source, SUFFIXES, Reading(labels="none", every=True)).listing()
         files = [(source / name, printable(name)) for name in found.names]
         return files, [(q.name, q.reason) for q in found.quarantined], found.ignored
     if not source.exists():

@@ -14,20 +14,21 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from ....options import DataOptions, Size
+from ....options import DataOptions, Size, Span
 from ... import listing
 from ...codec import Codec
 from ...found import Report
-from ...kind import ROWS, Files, Given, Kind, Source, picture_options
+from ...kind import FROM, ROWS, Files, Given, Kind, Source, picked, picture_options
 from ...looked import report_of_rows
 from ...plan import Plan
 from ...spec import DataSpec
 from .arrays import ArraySource
-from .codec import ImageCodec
+from .codec import ImageCodec, bounds_of
 from .decode import SUFFIXES, Depth, quiet
 from .files import read_files
+from .find import files_at, reading_of
 from .known import KNOWN, known_source
-from .source import PictureSource, files_at
+from .source import PictureSource
 
 
 class Images(Kind):
@@ -40,7 +41,7 @@ class Images(Kind):
         *KNOWN,
     )
     example = "photos/"
-    options = frozenset({"data_dir", "size", "fit", "resample", "channels"})
+    options = frozenset({"data_dir", "size", "fit", "resample", "channels", "range", *FROM})
     first = 40
     rank = 3
     suffixes = SUFFIXES
@@ -50,6 +51,12 @@ class Images(Kind):
         name, _, split = (given.rest if given.prefix else given.spelt).partition(":")
         if name in KNOWN:
             arrays = known_source(name, split or "train", given.options.data_dir, given.cache, given.progress)
+            if given.options.labels not in ("", "none"):
+                raise ValueError(
+                    f"--labels {given.options.labels}: {name} has labels of its own; write none, or nothing"
+                )
+            if given.options.labels == "none":
+                arrays = replace(arrays, y=None, classes=())
             return ArraySource(arrays=arrays)
         if (arrays := given.arrays) is not None:
             if len(arrays.x.shape) > 2:
@@ -59,7 +66,7 @@ class Images(Kind):
             return None
         if given.path is None:
             return None
-        files = files_at(given.path)
+        files = files_at(given.path, reading_of(given.options))
         return None if files is None else PictureSource(files)
 
     def source_of(self, files: listing.Files) -> Source:
@@ -81,7 +88,14 @@ class Images(Kind):
     def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
         """How pictures of other sizes and modes become those that are trained on."""
         del source
-        return picture_options(options)
+        ranged = {"range": list(options.range)} if options.range else {}
+        return picture_options(options) | ranged | picked(options)
+
+    def heeds(self, source: Source) -> frozenset[str]:
+        """Arrays have no folders, links or lists; files no arrays."""
+        if isinstance(source, ArraySource):
+            return self.options - {"split", "follow_links", "encoding"}
+        return self.options - {"array"}
 
     def decoding(self, plan: Plan) -> contextlib.AbstractContextManager[None]:
         """Pillow's warnings are kept quiet meanwhile: such files are judged one by one."""
@@ -114,7 +128,15 @@ class Images(Kind):
     def alike(self, options: DataOptions, packed: Mapping[str, Any], spec: DataSpec) -> DataOptions:
         """At the size that came out, where none was asked for."""
         kept = {name: packed[name] for name in ("fit", "resample", "channels") if name in packed}
-        return replace(options, size=Size(tuple(packed.get("size", spec.shape[1:]))), **kept)
+        usual = DataOptions()
+        own = {name: getattr(usual, name) for name in ("labels", "split", "array", "encoding")}  # of the other source
+        return replace(
+            options,
+            size=Size(tuple(packed.get("size", spec.shape[1:]))),
+            range=Span(bounds_of(cast(ImageCodec, spec.codec)) or ()),
+            **kept,
+            **own,
+        )
 
     def files(self, path: Path, spec: DataSpec) -> Files | None:
         """Picture files and folders of them; an archive, an array or a CSV is a source like any other."""

@@ -45,3 +45,13 @@ class ImageCodec(Codec):
     def to_json(self) -> dict[str, Any]:
         """The fields."""
         return {"kind": "image", "dtype": self.dtype, "low": self.low, "high": self.high}
+
+
+MOST = {"uint8": 255.0, "uint16": 65535.0}
+"""The greatest value that an integer holds."""
+
+
+def bounds_of(codec: ImageCodec) -> tuple[float, float] | None:
+    """The range of a codec of integers where it is not all that they can hold; None for any other."""
+    usual = codec.dtype == "float32" or codec.range == (0.0, MOST[codec.dtype])
+    return None if usual else codec.range

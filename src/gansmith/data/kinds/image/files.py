@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...folders import Folder
 from ...kind import Files
-from ...listing import Folder, printable
+from ...listing import Reading, printable
 from ...spec import DataSpec
 from .codec import ImageCodec
 from .decode import SUFFIXES, Bad, Target, decode, quiet
@@ -25,7 +26,7 @@ def read_files(path: Path, spec: DataSpec) -> Files:
     target = Target(
         height=height, width=width, channels=channels, dtype=spec.codec.dtype, fit="crop", resample="lanczos"
     )
-    listing = Folder(path, SUFFIXES).listing() if path.is_dir() else None
+    listing = Folder(path, SUFFIXES, Reading(every=True)).listing() if path.is_dir() else None
     names = [path.name] if listing is None else list(listing.names)
     failed = [(q.name, q.reason) for q in listing.quarantined] if listing else []
     used, rows = [], []

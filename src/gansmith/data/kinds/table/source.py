@@ -25,6 +25,7 @@ from ...arrays import file_identity, row_name
 from ...found import Report
 from ...looked import report_of_rows
 from ...plan import Block, Plan, Quarantined, even_chunks
+from .addresses import addressed
 from .codec import TableCodec
 from .column import Column, ColumnType
 from .infer import COMMA, DECIMAL, codes_of, infer_text, infer_typed, shortest
@@ -251,6 +252,7 @@ def read_table(source: TableSource, columns: str = "") -> tuple[TableCodec, np.n
         for name, texts in zip(cells.names, cells.columns, strict=True):
             column, text = infer_text(name, texts, forced.get(name, ""))
             note(name, column, text)
+            notes += addressed(name, texts)
             if column is not None:
                 found.append(column)
                 codes.append(codes_of(column, texts)[0] if column.type != "constant" else np.zeros(len(texts)))

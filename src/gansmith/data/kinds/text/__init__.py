@@ -7,12 +7,14 @@ Sources: a .txt (also .gz), `text:FILE`, `text:FILE.csv#column`, `text:FILE.json
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...codec import Codec
-from ...kind import Given, Kind, Source
+from ...folders import is_file_list
+from ...kind import Given, Kind, Source, all_kinds
 from ...spec import DataSpec
 from .codec import TextCodec
 from .source import from_file, from_lines, oracle_source
@@ -43,7 +45,7 @@ class Texts(Kind):
         if given.spelt == "toy:oracle":
             return oracle_source()
         if given.path is not None and given.path.is_file() and given.spelt.lower().endswith((".txt", ".txt.gz")):
-            return from_file(given.spelt)
+            return None if names_files(given.path) else from_file(given.spelt)
         return None
 
     def codec(self, saved: Mapping[str, Any]) -> Codec:
@@ -57,6 +59,12 @@ class Texts(Kind):
     def seen(self, shape: tuple[int, ...]) -> str:
         """How many tokens a line has room for."""
         return f"{shape[0]} tokens"
+
+
+def names_files(path: Path) -> bool:
+    """Whether the lines of a text file name files of another kind that lie beside it: it is a list of them."""
+    suffixes = frozenset().union(*(kind.suffixes for kind in all_kinds()))
+    return path.suffix.lower() == ".txt" and is_file_list(path, suffixes)
 
 
 KIND = Texts()
