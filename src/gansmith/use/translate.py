@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..data import DataSpec, ImageCodec
 from ..data.folders import Folder
+from ..data.kinds.image.codec import bounds_of
 from ..data.kinds.image.decode import SUFFIXES, Bad, Target, decode, fit_array, quiet
 from ..data.listing import Reading, printable
 from ..model.draw import Weights, apply_to, draw_samples
@@ -53,7 +54,8 @@ def translate(
     Picture i depends on the seed and on i. Raises `ValueError` for pictures of other channels or type.
     """
     name, before, after = way(model, direction)
-    channels, dtype = before.shape[0], image_codec(before).dtype
+    codec, channels = image_codec(before), before.shape[0]
+    dtype = codec.dtype
     if pictures.ndim != 4 or pictures.shape[3] != channels or pictures.dtype.name != dtype:
         raise ValueError(
             f"pictures are {pictures.dtype.name} {pictures.shape}; the model takes {dtype} (N, H, W, {channels})"
@@ -66,11 +68,14 @@ def translate(
             dtype=dtype,
             fit="stretch",
             resample="lanczos",
+            bounds=bounds_of(codec),
+            whole=codec.whole,
         )
         small = fit_array(pictures, target)
         made = _through(model, name, before, after, small, seed, weights)
         target = replace(target, height=pictures.shape[1], width=pictures.shape[2], channels=after.shape[0])
-        return fit_array(made, replace(target, dtype=image_codec(after).dtype))
+        codec = image_codec(after)
+        return fit_array(made, replace(target, dtype=codec.dtype, bounds=bounds_of(codec), whole=codec.whole))
     return _through(model, name, before, after, pictures, seed, weights)
 
 
@@ -106,6 +111,8 @@ def sources(model: Model, path: Path, direction: Direction) -> tuple[dict[str, T
         dtype=codec.dtype,
         fit="crop",
         resample="lanczos",
+        bounds=bounds_of(codec),
+        whole=codec.whole,
     )
     found, failed = [], []
     with quiet():

@@ -7,6 +7,7 @@ and the known sets `digits`, `mnist`, `fashion-mnist`, `cifar10` (`mnist:test` f
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,8 @@ from ...looked import report_of_rows
 from ...plan import Plan
 from ...spec import DataSpec
 from .arrays import ArraySource
-from .codec import ImageCodec, bounds_of
-from .decode import SUFFIXES, Depth, quiet
+from .codec import MOST, Depth, ImageCodec, bounds_of, measured
+from .decode import SUFFIXES, quiet
 from .files import read_files
 from .find import files_at, reading_of
 from .known import KNOWN, known_source
@@ -77,7 +78,7 @@ class Images(Kind):
         """The codec of these fields."""
         match saved:
             case {"dtype": str(dtype), "low": float(low), "high": float(high)} if dtype in get_args(Depth):
-                return ImageCodec(dtype=cast(Depth, dtype), low=low, high=high)
+                return ImageCodec(dtype=cast(Depth, dtype), low=low, high=high, whole=saved.get("whole") is True)
         raise ValueError(f"not a codec of pictures: {str(saved)[:200]}")
 
     def words(self, spec: DataSpec) -> str:
@@ -103,21 +104,18 @@ class Images(Kind):
         return quiet()
 
     def measure(self, plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:
-        """The range of values: known for integers; of floats one of the usual ones that holds them all."""
+        """The range of values: as it is given, or known for integers; of floats a usual one that holds them all."""
+        if plan.codec is not None:
+            return plan.codec, []
         depth = cast(Depth, plan.dtype)
-        if plan.bounds is not None:
-            return ImageCodec(dtype=depth, low=float(plan.bounds[0]), high=float(plan.bounds[1])), []
         step = max(ROWS // plan.row_bytes, 1)
-        blocks = [slice(first, first + step) for first in range(0, len(x), step)]
-        low, high = min(float(x[b].min()) for b in blocks), max(float(x[b].max()) for b in blocks)
-        measured = f"values from {low:g} to {high:g}"
-        for usual in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
-            if usual[0] <= low and high <= usual[1]:
-                low, high = usual
-                break
-        if low == high:
-            raise ValueError(f"every pixel in {plan.source} is {low:g}: there is nothing to learn")
-        return ImageCodec(dtype="float32", low=low, high=high), [f"{measured}; {low:g} to {high:g} becomes -1 to 1"]
+        low, high = math.inf, -math.inf
+        for first in range(0, len(x), step):
+            block = x[first : first + step]
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+            if depth != "float32" and high > MOST[depth] / 2:
+                break  # nothing more is asked of integers
+        return measured(plan.source, depth, low, high)
 
     def describe(self, plan: Plan, x: np.ndarray) -> tuple[DataSpec, list[str]]:
         """Stored (H, W, C) are encoded as (C, H, W)."""

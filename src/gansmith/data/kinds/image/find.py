@@ -39,7 +39,7 @@ def files_at(path: Path, reading: Reading) -> Files | None:
     if path.is_dir():
         return Folder(path, SUFFIXES, reading)
     if suffix in _SHEETS:
-        raise ValueError(f"a spreadsheet is not read: save {path} as CSV, and give that")
+        raise ValueError(f"{path} is a spreadsheet: save it as CSV, and give that")
     if suffix in _LISTS:
         return Table(path, SUFFIXES, reading) if lists_pictures(path) else None
     if zipfile.is_zipfile(path):
@@ -67,17 +67,13 @@ def no_pictures(name: str, listing: Listing) -> str:
     if listing.quarantined:
         reasons = Counter(q.reason for q in listing.quarantined).most_common(3)
         first = {reason: next(q.name for q in listing.quarantined if q.reason == reason) for reason, _ in reasons}
-        told = "; ".join(f"{n:,} x {reason}, such as {first[reason]}" for reason, n in reasons)
-        if not listing.ignored:
-            return f"all files are left out, and there are no pictures in {name}: {told}"
-    else:
-        told = ""
-    if not listing.ignored:
-        return f"nothing is in {name}: there are no pictures" + (f", and left out are {told}" if told else "")
-    what, how = _others(name, listing.ignored)
-    return f"{what}, and there are no pictures in {name}{f': {how}' if how else ''}" + (
-        f"; left out are {told}" if told else ""
-    )
+        told = "; ".join(f"{reason}: {n:,} files, such as {first[reason]}" for reason, n in reasons)
+        return f"{told}; so there are no pictures in {name}"
+    others = [file for file in listing.ignored if not PurePosixPath(file).name.startswith(".")]
+    if not others:
+        return f"nothing is in {name}: there are no pictures"
+    what, how = _others(name, others)
+    return f"{what}, and there are no pictures in {name}{f': {how}' if how else ''}"
 
 
 def _others(name: str, ignored: Iterable[str]) -> tuple[str, str]:

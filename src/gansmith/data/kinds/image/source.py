@@ -15,7 +15,7 @@ from ...plan import Block, Plan
 from .decode import Bad, Target, decode
 from .find import no_pictures
 from .inspect import report_of_pictures
-from .survey import choose, survey
+from .survey import choose, codec_of, survey
 
 RANGES = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "float32": None}
 """The stored values that become -1 and 1; those of float pictures are measured."""
@@ -109,7 +109,8 @@ class PictureSource:
             kind=self.kind,
             shape=target.shape,
             dtype=target.dtype,
-            bounds=RANGES[target.dtype],
+            bounds=target.bounds or RANGES[target.dtype],
+            codec=codec_of(target),
             chunks=listing.chunks(int(np.prod(target.shape)) * np.dtype(target.dtype).itemsize),
             reader=PictureReader(files=self.files, listing=listing, target=target, bad=seen.bad),
             labels=listing.labels,
