@@ -228,6 +228,17 @@ def test_lists_of_labels(tmp_path: Path, name: str, suffix: str) -> None:
     assert any(f"--labels {path}" in note for note in opened(tmp_path).notes)
 
 
+def test_tables_beside_pictures_stay_tables(tmp_path: Path) -> None:
+    write(tmp_path / "photos", *(f"{i}.png" for i in range(40)))
+    counts = "\n".join(f"{i / 7:.3f},{i % 13},{'abc'[i % 3]}" for i in range(40))
+    ids = "\n".join(f"{i},{i * 1.5},{'abc'[i % 3]}" for i in range(40))
+    for name, text in (("counts.csv", f"height,count,kind\n{counts}\n"), ("ids.csv", f"id,height,kind\n{ids}\n")):
+        (tmp_path / name).write_text(text)
+        assert opened(tmp_path / name).spec.kind == "table"
+    (tmp_path / "pairs.csv").write_text("a,b\n" + "\n".join(f"{i},{i % 5}" for i in range(40)) + "\n")
+    assert opened(tmp_path / "pairs.csv").spec.kind == "table"
+
+
 def test_celeba(tmp_path: Path) -> None:
     write(tmp_path / "img", *(f"{i}.png" for i in range(4)))
     (tmp_path / "img" / "list_attr_celeba.txt").write_text(CELEBA)

@@ -116,19 +116,28 @@ def _looks(cell: str, suffixes: frozenset[str]) -> bool:
 
 
 def file_column(rows: Cells, suffixes: frozenset[str], finder: Finder) -> int:
-    """The column that names files, by the names of columns and the first cells; -1 if none does."""
+    """The column that names files, by the names of columns and the first cells; -1 if none does.
+
+    Numbers and words may be the names of files by chance: a column of names without suffixes must be called as such
+    columns are, hold no cell twice, and in a table of more than two columns be called by more than `id` or `name`.
+    """
     head = [cell.lower() for cell in rows[0]]
     named = [head.index(name) for name in _FILE_COLUMNS if name in head]
     body = rows[1 : _SAMPLE + 1] if named else rows[:_SAMPLE]
 
-    def score(i: int) -> float:
+    def share(i: int) -> tuple[float, float]:
+        """Of cells that end like a file or name one in full; and of those that name one without its suffix."""
         cells = [row[i].replace("\\", "/") for row in body if i < len(row) and row[i]]
-        return sum(_looks(c, suffixes) or bool(finder.find(c)) for c in cells) / max(len(cells), 1)
+        full = sum(_looks(c, suffixes) or finder.find(c) == c != "" for c in cells)
+        bare = sum(bool(finder.find(c)) for c in cells) if len({*cells}) == len(cells) else 0
+        return full / max(len(cells), 1), bare / max(len(cells), 1)
 
-    if good := [i for i in named if score(i) > 0]:
-        return good[0]
-    best = max(range(len(head)), key=score)
-    return best if score(best) >= 0.5 else -1
+    for i in named:
+        full, bare = share(i)
+        if full > 0 or (bare >= 0.5 and (len(head) <= 2 or head[i] not in ("id", "name"))):
+            return i
+    best = max(range(len(head)), key=lambda i: share(i)[0])
+    return best if share(best)[0] >= 0.5 else -1
 
 
 def is_list(rows: Cells, suffixes: frozenset[str], finder: Finder) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ....options import DataOptions
 from ...codec import Codec
 from ...folders import is_file_list
 from ...kind import Given, Kind, Source, all_kinds
@@ -28,7 +29,9 @@ class Texts(Kind):
     title = "text"
     sources = ("a .txt of lines", "text:FILE.csv#column", "toy:oracle")
     example = "lines.txt"
-    options = frozenset({"text_level", "text_lowercase", "text_min_count", "text_max_vocabulary", "text_max_length"})
+    options = frozenset(
+        {"encoding", "text_level", "text_lowercase", "text_min_count", "text_max_vocabulary", "text_max_length"}
+    )
     first = 20
     rank = 1
     formats = False
@@ -41,12 +44,21 @@ class Texts(Kind):
         ):
             return from_lines(value)
         if given.prefix:
-            return from_file(given.rest)
+            return from_file(given.rest, given.options.encoding)
         if given.spelt == "toy:oracle":
             return oracle_source()
         if given.path is not None and given.path.is_file() and given.spelt.lower().endswith((".txt", ".txt.gz")):
-            return None if names_files(given.path) else from_file(given.spelt)
+            return None if names_files(given.path) else from_file(given.spelt, given.options.encoding)
         return None
+
+    def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
+        """How lines become tokens; the encoding where one is named, so that digests stay."""
+        told = super().recorded(options, source)
+        return told if options.encoding else {name: value for name, value in told.items() if name != "encoding"}
+
+    def heeds(self, source: Source) -> frozenset[str]:
+        """Lists in Python have no encoding."""
+        return self.options if source.name.startswith("text:") else self.options - {"encoding"}
 
     def codec(self, saved: Mapping[str, Any]) -> Codec:
         """The codec of this vocabulary."""
