@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -164,3 +164,9 @@ class TrainOptions(DataOptions):
     def budget(self) -> int:
         """The number of images at which training ends; 0 if only `minutes` ends it."""
         return self.images or (0 if self.minutes else 200_000)
+
+
+def option_of(field: str) -> str:
+    """How a recipe's field is called on the command line: with its owner, where a training option has its name."""
+    taken = {f.name for f in fields(TrainOptions)} | {"data", "out", "resume", "overwrite", "estimate"}
+    return f"--{'recipe.' if field in taken else ''}{field.replace('_', '-')}"

@@ -315,6 +315,8 @@ def refuse_foreign(source: Source, options: DataOptions) -> None:
     heeded = kind.heeds(source)
     for field in fields(DataOptions):
         if field.name not in heeded and getattr(options, field.name) != field.default:
+            if field.name in kind.options:
+                raise ValueError(f"--{field.name.replace('_', '-')} says nothing of {source.name}: leave it out")
             others = [k.samples for k in all_kinds() if field.name in k.options]
             raise ValueError(
                 f"--{field.name.replace('_', '-')} is for {' and '.join(dict.fromkeys(others))}; {source.name} holds "

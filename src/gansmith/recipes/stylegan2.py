@@ -84,7 +84,7 @@ class StyleGAN2(Recipe):
         if min(self.r1_every, self.path_every) < 1:
             raise ValueError(f"--r1-every {self.r1_every}, --path-every {self.path_every}: each is at least 1 step")
         if self.labels == "use" and not classes:
-            raise ValueError("--labels use: the data has no labels; leave it at none, or give class folders")
+            raise ValueError("--recipe.labels use: the data has no labels; leave it at none, or give class folders")
         size = (self.width, self.max_width)
         return {
             "G": stylegan.Generator(self.z_dim, data.shape, *size, self.mapping_layers, classes),
@@ -120,7 +120,7 @@ class StyleGAN2(Recipe):
         g = of(nets, "G", stylegan.Generator)
         z, y = noise(nets, n, self.z_dim), given.get("label")
         if y is not None and not g.mapping.classes:
-            raise ValueError("this stylegan2 was trained without labels: train with --labels use to choose one")
+            raise ValueError("this stylegan2 was trained without labels: train with --recipe.labels use to choose one")
         if y is None and g.mapping.classes:
             y = (uniform(z, n) * g.mapping.classes).long()
         psi = given.get("truncation", z.new_full((n,), self.truncation))

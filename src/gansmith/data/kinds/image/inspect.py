@@ -44,20 +44,21 @@ def report_of_pictures(
     progress: bool,
     choose: Callable[[str, Survey, DataOptions, Listing], tuple[Target, list[str]]] = choose_size,
     look: Look = as_is,
+    name: str = "",
 ) -> Report:
     """Read all headers, and make of all files, or of evenly spaced ones of many, what training would.
 
     `choose`, `look`: how the headers decide the target, and what is made of a file; other than usual for pictures that
-    are not samples as a whole.
+    are not samples as a whole. `name`: what the source is called, where it is not by its files.
     """
-    listing = source.listing
+    listing, name = source.listing, name or source.name
     total = len(listing.names)
     headers = survey(source.files, listing, progress) if total else Survey()
     target, problem, notes = None, "", list(listing.notes)
     try:
         if not total:
             raise ValueError(no_pictures(source.name, listing))
-        target, more = choose(source.name, headers, options, listing)
+        target, more = choose(name, headers, options, listing)
         notes += more
     except ValueError as error:
         problem = str(error)
@@ -72,10 +73,10 @@ def report_of_pictures(
     )
     usable = total - len(bad)
     if not problem and not usable:
-        problem = nothing_usable(source.name, quarantined)
+        problem = nothing_usable(name, quarantined)
     if target is not None and not problem and target.bounds is None and seen.low <= seen.high:
         try:
-            notes += measured(source.name, target.dtype, seen.low, seen.high)[1]
+            notes += measured(name, target.dtype, seen.low, seen.high)[1]
         except ValueError as error:
             problem = str(error)
     keep = np.ones(total, bool)
@@ -84,7 +85,7 @@ def report_of_pictures(
     duplicates, groups = seen.duplicates(lambda i: printable(listing.names[i]))
     trainable = target is not None and not problem
     return Report(
-        source=source.name,
+        source=name,
         kind="image",
         found=total - sum(not reason for reason in bad.values()),
         usable=usable,

@@ -52,8 +52,8 @@ def halves_of(data: bytes, target: Target) -> tuple[Sequence[np.ndarray], bool]:
 
 def report_of_joined(name: str, files: PictureSource, options: DataOptions, progress: bool) -> Report:
     """Pictures that are pairs side by side: what is said of them, with the size of a half."""
-    found = report_of_pictures(files, options, progress, choose_half, halves_of)
-    return dataclasses.replace(found, source=name, kind="pairs")
+    found = report_of_pictures(files, options, progress, choose_half, halves_of, name)
+    return dataclasses.replace(found, kind="pairs")
 
 
 def together(
