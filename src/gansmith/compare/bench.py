@@ -21,6 +21,7 @@ from typing import Any
 from ..extras import need
 from ..files import read_json, sha256, write_json
 from ..machine import cores
+from ..options import option_of
 from ..run import Run
 from .compare import compare
 from .comparison import Comparison
@@ -66,7 +67,7 @@ class Entry:
         """Its fields on the command line."""
         found = []
         for name, value in self.fields.items():
-            option = f"--{name.replace('_', '-')}"
+            option = option_of(name)
             found += [f"--no-{option[2:]}"] if value == "False" else [option] if value == "True" else [option, value]
         return found
 

@@ -70,9 +70,9 @@ class Given:
         if self.columns is not None:
             return None
         if isinstance(self.value, np.ndarray | Mapping):
-            return from_memory(self.value)
+            return from_memory(self.value, self.options.labels)
         if self.path is not None and self.path.is_file() and self.path.suffix.lower() in (".npy", ".npz"):
-            return from_file(self.path)
+            return from_file(self.path, self.options.array, self.options.labels)
         return None
 
 
@@ -275,6 +275,16 @@ def picture_options(options: DataOptions) -> dict[str, Any]:
     }
 
 
+FROM = ("labels", "split", "follow_links", "array", "encoding")
+"""Options that say which samples of a source are read, and where their labels are."""
+
+
+def picked(options: DataOptions) -> dict[str, Any]:
+    """What is read of a source, as it is recorded: only where it is not what is usual, so that digests stay."""
+    usual = DataOptions()
+    return {name: value for name in FROM if (value := getattr(options, name)) != getattr(usual, name)}
+
+
 _FOLDER = Path(__file__).parent / "kinds"
 
 
@@ -315,6 +325,8 @@ def refuse_foreign(source: Source, options: DataOptions) -> None:
     heeded = kind.heeds(source)
     for field in fields(DataOptions):
         if field.name not in heeded and getattr(options, field.name) != field.default:
+            if field.name in kind.options:
+                raise ValueError(f"--{field.name.replace('_', '-')} says nothing of {source.name}: leave it out")
             others = [k.samples for k in all_kinds() if field.name in k.options]
             raise ValueError(
                 f"--{field.name.replace('_', '-')} is for {' and '.join(dict.fromkeys(others))}; {source.name} holds "

@@ -36,6 +36,7 @@ def spec_for(recipe: Recipe, name: str, store: Store) -> DataSpec:
         fit = [n for n in recipe_names() if store.spec.kind in load_recipe(n).kinds]
         two = [kind.name for kind in all_kinds() if kind.composite and kind.name in recipe.kinds]
         how = f", or write --data {two[0]}:{store.source}" if two else ""
+        how += "".join(f". {note}" for note in store.notes if "addresses" in note)
         raise ValueError(
             f"recipe {name} takes data of kind {', '.join(sorted(recipe.kinds))}; {store.source} is of kind "
             f"{store.spec.kind}: choose one of {', '.join(fit)}{how}"

@@ -211,7 +211,8 @@ def _record(
 
 def _options_record(options: TrainOptions) -> dict[str, Any]:
     values = dataclasses.asdict(options)
-    return values | {"data_dir": str(options.data_dir) if options.data_dir else None, "size": list(options.size)}
+    plain = {"size": list(options.size), "range": list(options.range)}
+    return values | {"data_dir": str(options.data_dir) if options.data_dir else None} | plain
 
 
 def _budget(options: TrainOptions) -> str:

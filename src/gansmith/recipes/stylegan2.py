@@ -85,7 +85,7 @@ class StyleGAN2(Recipe):
         if min(self.r1_every, self.path_every) < 1:
             raise ValueError(f"--r1-every {self.r1_every}, --path-every {self.path_every}: each is at least 1 step")
         if self.labels == "use" and not data.classes:
-            raise ValueError("--labels use: the data has no labels; leave it at none, or give class folders")
+            raise ValueError("--recipe.labels use: the data has no labels; leave it at none, or give class folders")
         share = chances(data.classes, data.counts) if self.labels == "use" else ()
         size = (self.width, self.max_width)
         return {
@@ -124,7 +124,7 @@ class StyleGAN2(Recipe):
         g = of(nets, "G", stylegan.Generator)
         z, y = noise(nets, n, self.z_dim), given.get("label")
         if y is not None and not g.mapping.classes:
-            raise ValueError("this stylegan2 was trained without labels: train with --labels use to choose one")
+            raise ValueError("this stylegan2 was trained without labels: train with --recipe.labels use to choose one")
         if y is None and g.mapping.classes:
             y = uniform(z, n)
         psi = given.get("truncation", z.new_full((n,), self.truncation))

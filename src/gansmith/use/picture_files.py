@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence, PngImagePlugin
 
 from ..data import DataSpec
+from ..data.kinds.image.codec import bounds_of
 from ..data.kinds.image.decode import Bad, Header, Target, decode, open_picture, quiet
 from ..files import write_atomically
 from ..model.draw import Weights
@@ -200,6 +201,8 @@ def _redraw(
         dtype=codec.dtype,
         fit="stretch",
         resample="lanczos",
+        bounds=bounds_of(codec),
+        whole=codec.whole,
     )
     kind = _WRITTEN[place.suffix.lower()]
     known: dict[str, Any] = {k: image.info[k] for k in ("icc_profile", "dpi") if image.info.get(k)}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ....options import DataOptions
 from ...bars import progress_bar
 from ...listing import MOST_BYTES, Bytes, Files, Listing, printable
+from .codec import MOST, ImageCodec
 from .decode import Bad, Header, Target, quiet, read_header
 
 
@@ -94,6 +95,18 @@ def survey(files: Files, listing: Listing, progress: bool) -> Survey:
     return found
 
 
+def span_of(options: DataOptions) -> tuple[float, float] | None:
+    """The range of values that is asked for."""
+    return (options.range[0], options.range[1]) if options.range else None
+
+
+def codec_of(target: Target) -> ImageCodec | None:
+    """The codec of pictures whose range is given; None where it is measured or known by the dtype."""
+    if target.bounds is None:
+        return None
+    return ImageCodec(dtype=target.dtype, low=target.bounds[0], high=target.bounds[1], whole=target.whole)
+
+
 def choose(name: str, seen: Survey, options: DataOptions, listing: Listing) -> tuple[Target, list[str]]:
     """Size, channels and depth to train at, and what there is to say about it. Raises `ValueError` if undecidable."""
     if not seen.good:
@@ -126,7 +139,16 @@ def choose(name: str, seen: Survey, options: DataOptions, listing: Listing) -> t
         "16-bit colour pictures read with 8 bits a channel": seen.deep_colour,
         f"pictures of another bit depth made {depth}": seen.good - seen.depths[depth],
     }
+    bounds = span_of(options)
+    whole = bounds is not None and depth != "float32" and (bounds[0] < 0 or bounds[1] > MOST[depth])
     target = Target(
-        height=height, width=width, channels=channels, dtype=depth, fit=options.fit, resample=options.resample
+        height=height,
+        width=width,
+        channels=channels,
+        dtype="float32" if whole else depth,
+        fit=options.fit,
+        resample=options.resample,
+        bounds=bounds,
+        whole=whole,
     )
-    return target, [f"{n} {text}" for text, n in counts.items() if n]
+    return target, [f"{n} {text}" for text, n in counts.items() if n > 0]
