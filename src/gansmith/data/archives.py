@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import stat
-import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from .bounded import BROKEN, check_members, read_content, read_member, tar_members
 from .listing import (
     LABELS,
     MOST_BYTES,
@@ -50,7 +49,7 @@ class Zip(Files):
         try:
             # Closed when nothing refers to it any more: members are read by threads that may outlive `read`.
             self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except BROKEN as error:
             raise ValueError(f"{path} cannot be read as a zip: {error}") from error
 
     def listing(self) -> Listing:
@@ -66,7 +65,7 @@ class Zip(Files):
                 name = member.filename
                 seen.update(f"{name}\0{member.file_size}\0{member.CRC}\n".encode("utf-8", "surrogatepass"))
                 if PurePosixPath(name).name == LABELS and member.file_size < MOST_BYTES:
-                    table = self._archive.read(member).decode("utf-8-sig")
+                    table = read_member(self._archive, member).decode("utf-8-sig")
                 elif stat.S_ISLNK(member.external_attr >> 16):
                     found.set_aside(name, "a link inside the archive")
                 elif member.flag_bits & 1:
@@ -74,8 +73,9 @@ class Zip(Files):
                 elif _offer(found, name, member.file_size, self.suffixes):
                     found.add(name, member.file_size)
                     self._members.append(member)
-        except (zipfile.BadZipFile, UnicodeDecodeError, OSError) as error:
+        except BROKEN as error:
             raise ValueError(f"{self.path} cannot be read as a zip: {error}") from error
+        check_members(self.path, self._members)
         found.identity = seen.hexdigest()
         _label_members(found, table, self.suffixes)
         return found
@@ -94,10 +94,9 @@ class _ZipMember(Bytes):
 
     def open(self) -> IO[bytes]:
         try:
-            with self.archive.open(self.member) as f:
-                return io.BytesIO(f.read())
-        except Exception as error:  # BadZipFile, zlib.error, NotImplementedError (unknown compression), EOFError ...
-            raise OSError(f"cannot be unpacked: {error}") from None
+            return io.BytesIO(read_member(self.archive, self.member, MOST_BYTES))
+        except ValueError as error:
+            raise OSError(str(error)) from None
 
 
 class Tar(Files):
@@ -106,35 +105,27 @@ class Tar(Files):
     def __init__(self, path: Path, suffixes: frozenset[str]) -> None:
         self.path, self.suffixes = path, suffixes
         self.name = str(path)
-        self._lock = threading.Lock()
-
-    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-        with tarfile.open(self.path, "r|*") as t:
-            for member in t:
-                yield t, member
-                # tarfile remembers every member; a million would fill memory
-                t.members = []  # ty: ignore[missing-attribute]
 
     def listing(self) -> Listing:
         """In the order of the archive: a compressed stream cannot be read in any other."""
         found = Listing()
         table: str | None = None
         known = self.path.stat()
-        try:
-            for t, member in self._members():
-                name = member.name.removeprefix("./")
-                if member.isdir():
-                    continue
-                if not member.isreg():
-                    found.set_aside(name, "a link or device inside the archive")
-                elif PurePosixPath(name).name == LABELS and member.size < MOST_BYTES:
-                    content = t.extractfile(member)
-                    assert content is not None
-                    table = content.read().decode("utf-8-sig")
-                elif _offer(found, name, member.size, self.suffixes):
-                    found.add(name, member.size)
-        except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{self.path} cannot be read as a tar: {error}") from error
+        for t, member in tar_members(self.path):
+            name = member.name.removeprefix("./")
+            if member.isdir():
+                continue
+            if not member.isreg():
+                found.set_aside(name, "a link or device inside the archive")
+            elif member.issparse():
+                found.set_aside(name, "a sparse file: pack it without --sparse")
+            elif PurePosixPath(name).name == LABELS and member.size < MOST_BYTES:
+                try:
+                    table = read_content(t, member, MOST_BYTES).decode("utf-8-sig")
+                except UnicodeDecodeError as error:
+                    raise ValueError(f"{self.path} cannot be read as a tar: {name}: {error}") from error
+            elif _offer(found, name, member.size, self.suffixes):
+                found.add(name, member.size)
         found.identity = f"{self.path.name} {known.st_size} {known.st_mtime_ns}"
         _label_members(found, table, self.suffixes)
         return found
@@ -147,15 +138,13 @@ class Tar(Files):
             return
         batch: list[Bytes] = []
         position = 0
-        for t, member in self._members():
+        for t, member in tar_members(self.path):
             if position == len(listing.names):
                 return
-            if not member.isreg() or member.name.removeprefix("./") != listing.names[position]:
+            if not member.isreg() or member.issparse() or member.name.removeprefix("./") != listing.names[position]:
                 continue
             if position >= first:
-                content = t.extractfile(member)
-                assert content is not None
-                batch.append(Held(content.read(most)))
+                batch.append(Held(read_content(t, member, most)))
             position += 1
             if position == last:
                 yield batch

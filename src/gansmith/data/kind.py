@@ -16,6 +16,7 @@ import numpy as np
 from ..options import DataOptions
 from . import listing
 from .arrays import Arrays, from_file, from_memory
+from .bounded import check_regular
 from .codec import Codec
 from .found import Report
 from .looked import report_of_rows
@@ -49,9 +50,16 @@ class Given:
 
     @functools.cached_property
     def path(self) -> Path | None:
-        """The file or folder behind the prefix, where there is one."""
+        """The file or folder behind the prefix, where there is one. Raises `ValueError` for pipes and devices."""
         text = self.rest if self.prefix else self.spelt
-        return Path(text) if text and Path(text).exists() else None
+        path = Path(text)
+        try:
+            there = bool(text) and path.exists()
+        except OSError:  # longer than any name of a file
+            return None
+        if there:
+            check_regular(path)
+        return path if there else None
 
     @functools.cached_property
     def arrays(self) -> Arrays | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import io
 import os
@@ -17,10 +16,13 @@ from typing import IO
 
 import numpy as np
 
+from .bounded import read_file, rows_of
 from .plan import Quarantined
 
 MOST_BYTES = 1 << 30
 """Bytes of the largest file that is read, or unpacked from an archive."""
+MOST_DEEP = 100
+"""Folders within folders that are looked into."""
 LABELS = "labels.csv"
 _SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing", "holdout"))
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "name", "id")
@@ -209,7 +211,10 @@ class Folder(Files):
                     known = os.stat(full)
                 elif stat.S_ISDIR(known.st_mode):
                     if not entry.startswith(".") and entry != "__MACOSX":
-                        self._walk(name, real, found, seen)
+                        if name.count("/") < MOST_DEEP:
+                            self._walk(name, real, found, seen)
+                        else:
+                            found.set_aside(name, f"a folder more than {MOST_DEEP} deep")
                     continue
             except (OSError, ValueError) as error:  # ValueError: paths on different drives
                 found.set_aside(name, getattr(error, "strerror", None) or str(error))
@@ -218,6 +223,8 @@ class Folder(Files):
                 found.ignore(name)
             elif not stat.S_ISREG(known.st_mode):
                 found.set_aside(name, "not a regular file")
+            elif known.st_size > MOST_BYTES:
+                found.set_aside(name, f"{known.st_size} bytes: more than a picture has")
             else:
                 found.add(name, known.st_size)
                 seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\n"))
@@ -249,7 +256,7 @@ class Table(Files):
 
 def _list_table(path: Path, root: Path, suffixes: frozenset[str], *, folder: bool) -> Listing:
     try:
-        rows = read_labels(path.read_text(encoding="utf-8-sig"), str(path), suffixes)
+        rows = read_labels(read_file(path).decode("utf-8-sig"), str(path), suffixes)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from None
     found = Listing()
@@ -269,8 +276,9 @@ def _list_table(path: Path, root: Path, suffixes: frozenset[str], *, folder: boo
         except OSError as error:
             found.set_aside(name, error.strerror or str(error))
             continue
-        if not stat.S_ISREG(known.st_mode):
-            found.set_aside(name, "not a file")
+        if not stat.S_ISREG(known.st_mode) or known.st_size > MOST_BYTES:
+            what = f"{known.st_size} bytes: more than a picture has" if stat.S_ISREG(known.st_mode) else "not a file"
+            found.set_aside(name, what)
             continue
         found.add(name, known.st_size)
         labels.append(label)
@@ -279,15 +287,22 @@ def _list_table(path: Path, root: Path, suffixes: frozenset[str], *, folder: boo
     found.identity = seen.hexdigest()
     if folder:
         named = {os.path.normpath(name) for name, _ in rows}
-        for here, _, files in os.walk(root):
-            for file in files:
-                name = os.path.relpath(os.path.join(here, file), root)
-                if name not in named and name != LABELS:
-                    found.ignore(name)
+        for name in names_below(root):
+            if name not in named and name != LABELS:
+                found.ignore(name)
         found.ignored.sort()
         if extra := sum(is_candidate(name, suffixes) for name in found.ignored):
             found.notes.append(f"{extra} pictures that {LABELS} does not name are not used")
     return found
+
+
+def names_below(root: str | Path) -> Iterator[str]:
+    """The files in a folder and in those inside it, as far down as folders are looked into, relative to it."""
+    for here, folders, files in os.walk(root):
+        under = os.path.relpath(here, root)
+        if under.count(os.sep) >= MOST_DEEP:
+            folders.clear()
+        yield from (os.path.normpath(os.path.join(under, file)) for file in files)
 
 
 def attach_labels(found: Listing, labels: list[str]) -> None:
@@ -304,7 +319,7 @@ def attach_labels(found: Listing, labels: list[str]) -> None:
 
 def read_labels(text: str, name: str, suffixes: frozenset[str]) -> list[tuple[str, str]]:
     """The files and labels a CSV names. Raises `ValueError` if it is not such a table."""
-    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(c.strip() for c in row)]
+    rows = [[cell.strip() for cell in row] for row in rows_of(text, name) if any(c.strip() for c in row)]
     if not rows:
         raise ValueError(f"{name} is empty: rows of file,label are needed")
     head = [cell.lower() for cell in rows[0]]

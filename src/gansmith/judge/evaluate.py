@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..data import Store, kind_of, open_store
+from ..data.listing import names_below
 from ..encoders import Encoder
 from ..files import write_json
 from ..model.ask import asked as ask
@@ -300,7 +302,8 @@ def _suffixes(source: Source, known: Collection[str]) -> list[str]:
     """The suffixes of a folder's files, of those that a judge knows."""
     if not isinstance(source, str | Path) or not Path(source).is_dir():
         return []
-    counts = Counter(p.suffix.lower().replace(".jpeg", ".jpg") for p in Path(source).rglob("*") if p.suffix)
+    suffixes = (os.path.splitext(name)[1] for name in names_below(source))
+    counts = Counter(suffix.lower().replace(".jpeg", ".jpg") for suffix in suffixes if suffix)
     return sorted(suffix for suffix in counts if suffix in known)
 
 

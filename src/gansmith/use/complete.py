@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ..data import TableCodec
+from ..data.bounded import read_file
 from ..data.kinds.table.cells import cell_texts
 from ..data.kinds.table.source import codes_of, find_name, frame_of, rows_like, sniff, table_source, unique_names
 from ..files import write_atomically
@@ -119,9 +120,7 @@ def _quoted(text: str, delimiter: str) -> str:
 
 def _csv(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]) -> tuple[bytes, Completed]:
     """The file's bytes with its holes filled."""
-    data = path.read_bytes()
-    if path.suffix.lower() == ".gz":
-        data = gzip.decompress(data)
+    data = read_file(path)
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
     try:
         text = data[len(mark) :].decode("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import IO, Literal
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from ...bounded import FREE, most_unpacked
 
 MOST_PIXELS = 178_956_970
 """Larger pictures are not decompressed: 2 x 89,478,485, where Pillow too speaks of a decompression bomb."""
@@ -47,6 +50,10 @@ class Header:
     animated: bool
     deep_colour: bool
     """16-bit colour, of which Pillow keeps 8 bits."""
+
+
+_LARGE = threading.Lock()
+"""Large pictures are decoded one at a time, whatever number of threads there is."""
 
 
 class Bad(Exception):
@@ -96,6 +103,8 @@ def _formats() -> list[str]:
 
 def open_picture(file: IO[bytes]) -> tuple[Image.Image, Header]:
     """Open a file by its content and read its header. Raises `Bad`."""
+    size = file.seek(0, 2)
+    file.seek(0)
     try:
         image = Image.open(file, formats=_formats())
     except UnidentifiedImageError:
@@ -106,6 +115,11 @@ def open_picture(file: IO[bytes]) -> tuple[Image.Image, Header]:
     except Exception as error:  # decoders raise all sorts: SyntaxError, struct.error, ValueError ...
         raise Bad(f"cannot be read: {error}") from None
     try:
+        pixels = image.width * image.height * _bytes_of(image)
+        if pixels > most_unpacked(size):
+            raise Bad(
+                f"too large to decompress safely: {image.width}x{image.height} pixels in a file of {size:,} bytes"
+            )
         return image, _header(image)
     except Bad:
         image.close()
@@ -113,6 +127,11 @@ def open_picture(file: IO[bytes]) -> tuple[Image.Image, Header]:
     except Exception as error:
         image.close()
         raise Bad(f"cannot be read: {error}") from None
+
+
+def _bytes_of(image: Image.Image) -> int:
+    """Bytes of one pixel in memory."""
+    return 4 if image.mode in ("I", "F") else 2 if image.mode.startswith("I;") else len(image.getbands())
 
 
 def _header(image: Image.Image) -> Header:
@@ -167,7 +186,8 @@ def read_header(data: IO[bytes]) -> Header:
 def decode(data: bytes, target: Target) -> np.ndarray:
     """The first frame of a picture file as an array (H, W, C) of the target's dtype. Raises `Bad`."""
     image, header = open_picture(io.BytesIO(data))
-    with image:
+    large = image.width * image.height * _bytes_of(image) > FREE
+    with image, _LARGE if large else contextlib.nullcontext():
         try:
             image.load()
             if header.rotated:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...bounded import check_regular
 from ...kind import Files
 from ...listing import Folder, printable
 from ...spec import DataSpec
@@ -25,6 +26,7 @@ def read_files(path: Path, spec: DataSpec) -> Files:
     target = Target(
         height=height, width=width, channels=channels, dtype=spec.codec.dtype, fit="crop", resample="lanczos"
     )
+    check_regular(path)
     listing = Folder(path, SUFFIXES).listing() if path.is_dir() else None
     names = [path.name] if listing is None else list(listing.names)
     failed = [(q.name, q.reason) for q in listing.quarantined] if listing else []

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
-import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import numpy as np
 
 from ....options import DataOptions
 from ...archives import Tar, Zip
+from ...bounded import is_tar, rows_of
 from ...found import Report
 from ...listing import MOST_BYTES, Bytes, Files, Folder, Listing, Table, printable
 from ...plan import Block, Plan
@@ -139,14 +138,18 @@ def lists_pictures(path: Path) -> bool:
     It is one if it has a column file, filename, path, image, name or id (or, of at most two columns, a first one) and
     one of its first 20 cells ends like a picture or names a file beside the CSV.
     """
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as f:
-        rows = [row for row in itertools.islice(csv.reader(f), 21) if any(c.strip() for c in row)]
+    with open(path, "rb") as f:
+        start = f.read(1 << 17).decode("utf-8-sig", "replace")
+    try:
+        rows = [row for row in itertools.islice(rows_of(start, str(path)), 21) if any(c.strip() for c in row)]
+    except ValueError:
+        return False
     if not rows:
         return True
     head = [cell.strip().lower() for cell in rows[0]]
     columns = [i for i, name in enumerate(head) if name in _CATALOGUE] or ([0] if len(head) <= 2 else [])
     cells = [row[i].strip() for row in rows for i in columns if len(row) > i]
-    return any(Path(c).suffix.lower() in SUFFIXES or (path.parent / c).is_file() for c in cells if c)
+    return any(Path(c).suffix.lower() in SUFFIXES or (len(c) < 256 and (path.parent / c).is_file()) for c in cells if c)
 
 
 def files_at(path: Path) -> Files | None:
@@ -157,4 +160,4 @@ def files_at(path: Path) -> Files | None:
         return Table(path, SUFFIXES) if lists_pictures(path) else None
     if zipfile.is_zipfile(path):
         return Zip(path, SUFFIXES)
-    return Tar(path, SUFFIXES) if tarfile.is_tarfile(path) else None
+    return Tar(path, SUFFIXES) if is_tar(path) else None

@@ -6,10 +6,7 @@ A CSV is read without pandas. Nothing is guessed silently: every decision is a l
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +19,7 @@ import numpy as np
 from ....extras import need
 from ....options import DataOptions
 from ...arrays import file_identity, row_name
+from ...bounded import check_table, read_file, rows_of
 from ...found import Report
 from ...looked import report_of_rows
 from ...plan import Block, Plan, Quarantined, even_chunks
@@ -62,7 +60,7 @@ def read_csv(path: Path, delimiter: str = "") -> Cells:
     """
     text = read_text(path)
     delimiter = delimiter or sniff(text)
-    rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
+    rows = (row for row in rows_of(text, str(path), delimiter) if row)
     first = next(rows, None)
     if first is None:
         raise ValueError(f"{path} is empty: a table needs a row of names and rows of values")
@@ -87,13 +85,8 @@ def read_csv(path: Path, delimiter: str = "") -> Cells:
 def read_text(path: Path) -> str:
     """The text of a CSV, plain or gzip, line endings as they are. Raises `ValueError` if it is not UTF-8."""
     try:
-        if path.suffix.lower() == ".gz":
-            with gzip.open(path, "rb") as f:
-                data = f.read()
-        else:
-            data = path.read_bytes()
-        return data.decode("utf-8-sig")
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        return read_file(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from None
 
 
@@ -102,8 +95,7 @@ def sniff(text: str) -> str:
     start = text[: 1 << 17]
     best, most = ",", (0.0, 0)
     for delimiter in ",;\t|":
-        reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
-        widths = Counter(len(row) for row in itertools.islice(reader, 200) if row)
+        widths = Counter(len(row) for row in itertools.islice(rows_of(start, "", delimiter), 200) if row)
         if not widths:
             continue
         width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
@@ -115,14 +107,15 @@ def sniff(text: str) -> str:
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """Names of columns: an empty one is called `column 1`, a repeated one gets a number."""
-    found: list[str] = []
+    found: dict[str, None] = {}
+    following: dict[str, int] = {}
     for i, name in enumerate(names):
         name = name if name.strip() else f"column {i + 1}"
-        base, k = name, 2
+        base, k = name, following.get(name, 2)
         while name in found:
             name, k = f"{base} ({k})", k + 1
-        found.append(name)
-    return found
+        found[name], following[base] = None, k
+    return list(found)
 
 
 def overrides(text: str, names: Sequence[str]) -> dict[str, str]:
@@ -229,6 +222,7 @@ def frame_of(source: TableSource) -> Any:
         return source.frame
     pandas = need("pandas", "tables", f"reading {source.path.name}")
     need("pyarrow", "tables", f"reading {source.path.name}")
+    check_table(source.path)
     return pandas.read_parquet(source.path)
 
 

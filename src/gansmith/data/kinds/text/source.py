@@ -8,10 +8,7 @@ dog ." becomes "a dog.", so spaces around punctuation are those of good writing,
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +20,15 @@ import numpy as np
 
 from ....options import DataOptions
 from ...arrays import file_identity
+from ...bounded import read_file, rows_of
 from ...found import Report
 from ...plan import Block, Plan, even_chunks
 from .codec import END, LONGEST, UNKNOWN, Level, TextCodec, level_of, tokenise
 from .inspect import report_of_text
 from .oracle import ORACLE_LINES, Oracle, oracle_codec
+
+MOST_CHARACTERS = 1 << 20
+"""Of a line; longer ones are no samples, and are not looked at to their end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +108,10 @@ class TextSource:
             level = level if options.text_level == "auto" else options.text_level
             notes.append(f"tokens are {level}s ({why})")
         lowercase = self.codec.lowercase if self.codec else options.text_lowercase
-        tokens = [tokenise(line, level, lowercase) for line in lines]
+        tokens = [tokenise(line[:MOST_CHARACTERS], level, lowercase) if line else [] for line in lines]
         most = options.text_max_length or LONGEST[level]
         empty = [i for i, line in enumerate(tokens) if not line and i not in bad]
-        long = [i for i, line in enumerate(tokens) if len(line) > most]
+        long = [i for i, line in enumerate(tokens) if len(line) > most or len(lines[i]) > MOST_CHARACTERS]
         if empty:
             notes.append(f"{len(empty):,} empty lines left out")
         if long:
@@ -217,12 +218,7 @@ def from_file(text: str) -> TextSource:
 
 def _lines(path: Path) -> list[str | bytes]:
     """The lines of a file, gzipped or not; those that are not UTF-8 as bytes. An end of line at the end ends it."""
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
-            raise ValueError(f"{path} is a damaged gzip file: {error}") from error
+    data = read_file(path)
     parts = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     found: list[str | bytes] = []
     for part in parts[:-1] if parts and not parts[-1] else parts:
@@ -243,7 +239,7 @@ def _utf8(path: Path) -> list[str]:
 
 
 def _csv_column(text: str, column: str, path: Path, suffix: str) -> Iterator[str]:
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",")
+    rows = rows_of(text, str(path), "\t" if suffix == ".tsv" else ",")
     head = next(rows, [])
     if column not in head:
         raise ValueError(f"{path} has no column {column!r}; it has {', '.join(head)}")
@@ -257,7 +253,7 @@ def _json_column(text: str, column: str, path: Path) -> Iterator[str]:
             continue
         try:
             value = json.loads(line)[column]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise ValueError(f"line {i} of {path} has no field {column!r}: {error!r}") from error
         if not isinstance(value, str):
             raise ValueError(f"field {column!r} in line {i} of {path} is {type(value).__name__}, not text")
