@@ -66,7 +66,7 @@ def check_regular(path: Path) -> None:
         raise ValueError(f"{path} is {what}; a file or a folder is needed: save what comes out of it to a file first")
 
 
-def read_whole(file: IO[bytes], what: str, most: int, block: int = _BLOCK) -> bytes:
+def read_whole(file: IO[bytes] | gzip.GzipFile, what: str, most: int, block: int = _BLOCK) -> bytes:
     """The rest of a file. Raises `TooLarge` once more than `most` bytes have come."""
     found = bytearray()
     while part := file.read(block):

@@ -259,9 +259,8 @@ def _subject(
     if checkpoint == "best" and not (found.path / "best" / "model.json").is_file():
         raise FileNotFoundError(f"{found.path} has no best checkpoint: train with --evaluate-every to keep one")
     model = load(found.path / "best" if checkpoint == "best" else found.path, recipe)
-    saved, record = found.record["options"], found.record["data"]
-    names = {f.name for f in dataclasses.fields(DataOptions)} & {k for k, v in saved.items() if v is not None}
-    options = DataOptions(**{name: saved[name] for name in names})
+    saved, record = found.options, found.record["data"]
+    options = DataOptions(**{f.name: getattr(saved, f.name) for f in dataclasses.fields(DataOptions)})
     if (Path(record["store"]) / "manifest.json").is_file():
         store = Store.open(record["store"])
     else:
@@ -274,10 +273,10 @@ def _subject(
     about = {
         "recipe": model.recipe_name,
         "fields": dict(found.record["recipe"]["fields"]),
-        "seed": int(saved["seed"]),
+        "seed": saved.seed,
         "data": str(record["source"]),
         "digest": str(record["digest"]),
-        "batch_size": int(saved["batch_size"]),
+        "batch_size": saved.batch_size,
         "seconds": round(float(found.progress()["seconds"]), 1),
     }
     return _Subject(model=model, path=found.path, store=store, data=data, packing=options, about=about)

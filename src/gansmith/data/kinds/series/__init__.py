@@ -30,6 +30,7 @@ class SeriesKind(Kind):
     options = frozenset({"columns", "series_id", "series_time", "series_window"})
     first = 70
     rank = 2
+    sequence = True
     formats = False
 
     def recognise(self, given: Given) -> Source | None:

@@ -29,6 +29,7 @@ class Texts(Kind):
     options = frozenset({"text_level", "text_lowercase", "text_min_count", "text_max_vocabulary", "text_max_length"})
     first = 20
     rank = 1
+    sequence = True
     formats = False
 
     def recognise(self, given: Given) -> Source | None:
