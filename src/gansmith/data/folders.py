@@ -10,9 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
+from .bounded import read_file
 from .encoding import text_of
 from .labels import are_shards, attach_labels, label_by_folder
-from .listing import USUAL, Bytes, Files, Listing, OnDisk, Reading, is_candidate, printable, refusal_of
+from .listing import (
+    MOST_BYTES,
+    MOST_DEEP,
+    USUAL,
+    Bytes,
+    Files,
+    Listing,
+    OnDisk,
+    Reading,
+    is_candidate,
+    names_below,
+    printable,
+    refusal_of,
+)
 from .lists import DATASET, LABELS, Finder, beside, cells_of, is_list, list_of, named_list, stylegan_labels
 
 _MOST_LIST = 64 << 20
@@ -54,7 +68,7 @@ class Folder(Files):
         """Labels from StyleGAN's dataset.json or from folders; the numbers of the files that are kept."""
         path = self.root / DATASET
         if self.reading.labels != "none" and path.is_file():
-            kept = label_by_dataset(found, path.read_bytes(), DATASET, "", self.reading)
+            kept = label_by_dataset(found, read_file(path), DATASET, "", self.reading)
             if kept is not None:
                 return kept
         kept = label_by_folder(found, self.name, self.reading)
@@ -102,7 +116,10 @@ class Folder(Files):
                     known = os.stat(full)
                 if stat.S_ISDIR(known.st_mode):
                     if not entry.startswith(".") and entry != "__MACOSX":
-                        self._walk(name, real, found, seen, above | {os.path.realpath(full)})
+                        if name.count("/") < MOST_DEEP:
+                            self._walk(name, real, found, seen, above | {os.path.realpath(full)})
+                        else:
+                            found.set_aside(name, f"a folder more than {MOST_DEEP} deep")
                     continue
             except (OSError, ValueError) as error:  # ValueError: paths on different drives
                 found.set_aside(name, getattr(error, "strerror", None) or str(error))
@@ -111,6 +128,8 @@ class Folder(Files):
                 found.ignore(name)
             elif not stat.S_ISREG(known.st_mode):
                 found.set_aside(name, "not a regular file")
+            elif known.st_size > MOST_BYTES:
+                found.set_aside(name, f"{known.st_size} bytes: more than a picture has")
             else:
                 found.add(name, known.st_size)
                 seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\n"))
@@ -163,7 +182,7 @@ def list_table(
 ) -> Listing:
     """The files that a list names, in its order; `folder`: it lies among them, and the others are ignored."""
     finder = beside(root, suffixes)
-    told = list_of(text_of(path.read_bytes(), str(path), reading.encoding), str(path), column, suffixes, finder)
+    told = list_of(text_of(read_file(path), str(path), reading.encoding), str(path), column, suffixes, finder)
     found = Listing(notes=list(told.notes))
     for name, reason in told.short:
         found.set_aside(name, reason)
@@ -186,8 +205,9 @@ def list_table(
         except OSError as error:
             found.set_aside(name, error.strerror or str(error))
             continue
-        if not stat.S_ISREG(known.st_mode):
-            found.set_aside(name, "not a file")
+        if not stat.S_ISREG(known.st_mode) or known.st_size > MOST_BYTES:
+            what = f"{known.st_size} bytes: more than a picture has" if stat.S_ISREG(known.st_mode) else "not a file"
+            found.set_aside(name, what)
             continue
         found.add(name, known.st_size)
         labels.append(label if reading.labels != "none" else "")
@@ -200,11 +220,9 @@ def list_table(
 
 
 def _ignore_unnamed(found: Listing, root: Path, named: set[str], suffixes: frozenset[str]) -> None:
-    for here, _, files in os.walk(root):
-        for file in files:
-            name = os.path.relpath(os.path.join(here, file), root)
-            if name not in named and name != LABELS:
-                found.ignore(name)
+    for name in names_below(root):
+        if name not in named and name != LABELS:
+            found.ignore(name)
     found.ignored.sort()
     if extra := sum(is_candidate(name, suffixes) for name in found.ignored):
         found.notes.append(f"{extra} pictures that {LABELS} does not name are not used")
@@ -217,7 +235,7 @@ def label_by_list(found: Listing, path: Path, column: str, suffixes: frozenset[s
     """
     whole = set(found.names)
     finder = Finder(whole.__contains__, lambda: found.names)
-    text = text_of(path.read_bytes(), str(path), reading.encoding)
+    text = text_of(read_file(path), str(path), reading.encoding)
     told = list_of(text, str(path), column, suffixes, finder)
     labels = {finder.find(cell): label for cell, label in told.rows}
     unknown = [cell for cell, _ in told.rows if not finder.find(cell)]

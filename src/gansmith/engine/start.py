@@ -31,7 +31,7 @@ from .checkpoints import Checkpoints
 from .film import Film
 from .finish import missing
 from .log import Log
-from .prepare import check_options, initial_networks, packed, reopen, spec_for
+from .prepare import check_networks, check_options, initial_networks, packed, reopen, spec_for
 from .scores import Chosen, Watched
 from .session import Session
 from .tuning import Candidate, choose_setting, data_seed, within_memory
@@ -74,6 +74,7 @@ def train(
             refuse_existing(path, overwrite=overwrite)
         store = packed(data, options, ranks)
         spec = spec_for(recipe, name, store)
+        check_networks(recipe, spec)
         tame_allocator()
         make = functools.partial(initial_networks, recipe, spec, options.seed)
         options = within_memory(recipe, make(), store, spec, options, device, ranks)
@@ -114,7 +115,7 @@ def resume(
         kept = run.path / "recipe.py"
         raise ValueError(f"{changed}; {kept} goes on with it as it was; or train anew into another --out")
     done = run.progress()
-    options = _continued(TrainOptions(**run.record["options"]), images, minutes, done)
+    options = _continued(run.options, images, minutes, done)
     spent = options.budget and options.budget <= done["images"]
     if done["finished"] and (spent or (options.minutes and options.minutes * 60 <= done["seconds"])):
         reached = f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes"
@@ -131,6 +132,7 @@ def resume(
     with joined(str(saved["device"])) as (ranks, device):
         store = reopen(run, options, ranks)
         spec = read_spec(run.record["data"]["spec"])
+        check_networks(built, spec)
         tame_allocator()
         nets = initial_networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
