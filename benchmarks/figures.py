@@ -31,9 +31,10 @@ import numpy as np
 import torch
 
 import gansmith
-from gansmith.files import read_json, write_json
+from gansmith.files import write_json
 from gansmith.options import Count
 from gansmith.recipe import load_recipe, recipe_names
+from gansmith.records import read as read_json
 
 from . import RESULTS
 

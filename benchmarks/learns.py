@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gansmith.files import read_json, write_json
+from gansmith.files import write_json
 from gansmith.recipe import Recipe
+from gansmith.records import read as read_json
 
 from . import RESULTS, machine
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gansmith.files import read_json
+from gansmith.records import read as read_json
 
 from . import (
     RESULTS,
