@@ -177,12 +177,17 @@ def probe(recipe: str, chosen: tuple[tuple[str, Any], ...] = ()) -> dict[str, fl
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, data in small_data(Path(folder)).items():
-            if kind in load_recipe(recipe).kinds:
+            if kind in load_recipe(recipe).kinds and _fits(recipe, dict(chosen), kind):
                 found |= {
                     f"{kind} {k}": v
                     for k, v in _terms(recipe, dict(chosen), data, Path(folder) / "runs" / kind).items()
                 }
     return found
+
+
+def _fits(recipe: str, chosen: dict[str, Any], kind: str) -> bool:
+    """Convolutions that were chosen take no vectors."""
+    return kind != "vector" or chosen.get("nets") not in ("conv", "resnet")
 
 
 def _terms(recipe: str, chosen: dict[str, Any], data: Any, out: Path) -> dict[str, float]:
