@@ -245,6 +245,7 @@ def test_months_are_first_days(tmp_path: Path) -> None:
         (["\u22125.2", "3.1"], [-5.2, 3.1]),
         (["12 kg", "7 kg"], [12, 7]),
         (["0,123", "1,234"], [0.123, 1.234]),
+        (["+3.65", "-0.10"], [3.65, -0.1]),
     ],
 )
 def test_marks_are_taken_off_and_put_back(cells: list[str], values: list[float]) -> None:
@@ -259,6 +260,13 @@ def test_marks_are_taken_off_and_put_back(cells: list[str], values: list[float])
 )
 def test_what_is_no_number(cells: list[str]) -> None:
     assert not set(cells) <= set(find_numbers(cells).values)
+
+
+def test_thousands_that_are_not_always_marked() -> None:
+    found = find_numbers(["847,650", "54753", "1,000"])
+    assert list(found.values.values()) == [847_650, 54_753, 1_000]
+    column, _ = infer_text("x", [".415", "-.250", "1.500", ".001"] * 5)
+    assert column is not None and cell_texts(column, np.array([0.415, -0.25, 1.5])) == [".415", "-.250", "1.500"]
 
 
 def test_words_for_nothing_and_a_total(tmp_path: Path) -> None:

@@ -141,6 +141,8 @@ def _digits(c: Column, value: float) -> str:
     if c.decimals < 0:
         return repr(value)
     text = f"{round(value, c.decimals) + 0.0:.{c.decimals}f}"
+    if c.form == "bare":
+        return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
     if c.form == "fixed":
         return text
     text = text.rstrip("0").rstrip(".") if "." in text else text

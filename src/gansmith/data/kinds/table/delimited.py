@@ -130,7 +130,8 @@ def decode(data: bytes, name: str, encoding: str = "") -> tuple[str, str]:
     except UnicodeError as error:
         line = data[: getattr(error, "start", 0)].count(b"\n") + 1
         raise ValueError(
-            f"{name} is not UTF-8 text (line {line}: {error}): pass --encoding; {_guesses(data)}, or save it as UTF-8"
+            f"{name} is not {(mark or 'utf-8').upper()} text (line {line}: {error}): pass --encoding; "
+            f"{_guesses(data)}, or save it as UTF-8"
         ) from None
 
 

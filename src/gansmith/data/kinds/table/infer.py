@@ -214,6 +214,8 @@ def _may_be_missing(c: _Cells, found: Numbers, rest: Collection[str]) -> bool:
     share = 1.0 - c.count(rest) / c.n
     if c.forced:
         return share >= 0.5
+    if all(re.fullmatch(r"0\d+", t) for t in rest):
+        return False  # codes of digits, such as 02139
     if all(t.lower() in NOTHING for t in rest) and len(set(found.values.values())) > 2:
         return True
     if share >= MOST and c.n >= 10 and len(set(found.values.values())) > 2:
@@ -293,7 +295,8 @@ def decimals_of(texts: Sequence[str]) -> tuple[int, str]:
     if most > 15:
         return -1, ""
     if len(places) == 1:
-        return most, "fixed"
+        small = [t for t in texts if t.lstrip("-").startswith((".", "0."))]
+        return most, "bare" if small and all(t.lstrip("-")[0] == "." for t in small) else "fixed"
     return most, "point" if 0 not in places else ""
 
 
