@@ -17,8 +17,9 @@ from typing import Any
 from gansmith import catalog
 from gansmith.catalog import RecipePage
 from gansmith.data import Kind, all_kinds, kind_of
-from gansmith.files import read_json
+from gansmith.options import option_of
 from gansmith.recipe import load_recipe
+from gansmith.records import read as read_json
 
 from . import RESULTS, equal
 
@@ -167,7 +168,7 @@ def write(page: RecipePage) -> str:
             parts.append(f"**{heading}:** {' '.join(text.split())}")
     parts.append("## Fields")
     rows = [
-        f"| `--{f.name.replace('_', '-')}` | {f.default_repr.replace('|', chr(92) + '|') or 'required'} | "
+        f"| `{option_of(f.name)}` | {f.default_repr.replace('|', chr(92) + '|') or 'required'} | "
         f"{f.help.replace('|', chr(92) + '|')} |"
         for f in page.fields
     ]
@@ -209,7 +210,7 @@ def points(name: str) -> str:
         mine = [r for r in rows if r["recipe"] == name and r["arm"] == arm]
         modes, good = sorted(r["ema"]["modes"] for r in mine), sorted(r["ema"]["high_quality"] for r in mine)
         setting = equal.setting_of(name, mine[0]["fields"])
-        fields = " ".join(f"--{k.replace('_', '-')} {cell(v)}" for k, v in setting.fields.items())
+        fields = " ".join(f"{option_of(k)} {cell(v)}" for k, v in setting.fields.items())
         command = f"gansmith train {name} --data toy:ring --images {setting.images // 1000}k --batch-size 64 {fields}"
         span = f"{modes[0]} to {modes[-1]}" if modes[0] < modes[-1] else f"{modes[0]}"
         lines.append(f"| {title} | {span} | {good[0]:.0%} to {good[-1]:.0%} | `{command}` |")

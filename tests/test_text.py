@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_files_of_lines_tables_and_json(tmp_path: Path) -> None:
     plain.write_bytes("\ufeffone two\r\n\r\nthree\n".encode() + b"\xff\xfe bad\n")
     store = open_store(plain)
     assert store.spec.codec.decode(torch.from_numpy(np.array(store.fields["x"]))).tolist() == ["one two", "three"]
-    assert [(q.name, q.reason) for q in store.quarantined] == [("line 4", "not UTF-8")]
+    assert [(q.name, q.reason) for q in store.quarantined] == [("line 4", "not UTF-8 (--encoding names another)")]
     assert any("1 empty lines" in note for note in store.notes)
     zipped = tmp_path / "lines.txt.gz"
     zipped.write_bytes(gzip.compress(b"one two\nthree four\n"))
@@ -99,7 +100,7 @@ def test_files_of_lines_tables_and_json(tmp_path: Path) -> None:
         (f"text:{table}#nope", "no column 'nope'; it has id, caption"),
         (f"text:{table}", "a table needs its column"),
         (f"text:{plain}#x", "lines have no columns"),
-        (f"text:{rows}#other", "no field 'other'"),
+        (f"text:{rows}#other", "no field 'other'; it has text"),
     ):
         with pytest.raises(ValueError, match=said):
             open_store(source)
@@ -112,7 +113,7 @@ def test_files_of_lines_tables_and_json(tmp_path: Path) -> None:
 def test_options_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="--size is for pictures; array holds lines of text"):
         open_store(LINES, DataOptions(size=Size((8, 8))))
-    with pytest.raises(ValueError, match="--text-min-count is 0"):
+    with pytest.raises(ValueError, match="text_min_count is 0; it must be at least 1"):
         open_store(LINES, DataOptions(text_min_count=0))
     with pytest.raises(ValueError, match="pass --text-max-length"):
         open_store(["word " * 70] * 5)
@@ -124,6 +125,107 @@ def test_options_of_another_kind_are_refused() -> None:
     with pytest.raises(ValueError, match="--text-min-count is for lines of text; array holds pictures"):
         open_store(np.zeros((4, 2, 2), np.uint8), DataOptions(text_min_count=3))
     assert open_store(LINES).digest != open_store(LINES, DataOptions(text_min_count=3)).digest
+
+
+# --- marks, encodings, lines that cannot be read ----------------------------------------------------------------------
+
+MARKS = {
+    "हिन्दी में लिखी किताबें": ["हिन्दी", "में", "लिखी", "किताबें"],
+    "مُحَمَّدٌ كَتَبَ الدَّرْسَ": ["مُحَمَّدٌ", "كَتَبَ", "الدَّرْسَ"],
+    "می‌خواهم بروم": ["می‌خواهم", "بروم"],
+    "cafe\u0301 noe\u0308l, o\u0302k": ["café", "noël", ",", "ôk"],
+    "a 👩‍👩‍👧 b 👍🏽! ❤️": ["a", "👩‍👩‍👧", "b", "👍🏽", "!", "❤️"],
+    "🇩🇪🇫🇷 1️⃣": ["🇩🇪", "🇫🇷", "1️⃣"],
+    "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f.": [
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        ".",
+    ],
+    "don't l’été vis-à-vis x_1": ["don't", "l’été", "vis-à-vis", "x_1"],
+}
+
+
+@pytest.mark.parametrize("line", MARKS)
+def test_marks_belong_to_the_letter_before(line: str) -> None:
+    assert tokenise(line, "word", marks=True) == MARKS[line]
+    characters = tokenise(line, "character", marks=True)
+    assert "".join(characters) == unicodedata.normalize("NFC", line)
+    assert all(unicodedata.category(c[0])[0] != "M" and c[0] not in "\u200c\u200d" for c in characters)
+    if any(unicodedata.category(c) == "Mn" for c in unicodedata.normalize("NFC", line)):
+        assert tokenise(line, "word") != MARKS[line]  # the control: without, words are torn
+
+
+def test_text_with_marks_is_packed_in_whole_words_and_its_codec_says_so() -> None:
+    store = open_store([*MARKS, "one two"], DataOptions(text_level="word"))
+    codec = store.spec.codec
+    assert isinstance(codec, TextCodec) and codec.marks and "हिन्दी" in codec.vocabulary
+    assert TextCodec.from_json(codec.to_json()) == codec
+    assert not any(unicodedata.category(word[0])[0] == "M" for word in codec.vocabulary)
+    assert codec.decode(torch.from_numpy(np.array(store.fields["x"])))[0] == "हिन्दी में लिखी किताबें"
+    thai = open_store(["กำลังเรียนภาษาไทยที่บ้าน", "น้ำดื่ม"]).spec.codec
+    assert isinstance(thai, TextCodec) and thai.level == "character" and "ที่" in thai.vocabulary
+
+
+def test_text_without_marks_is_read_as_before() -> None:
+    codec = open_store(["größe und maß", "ein wort"]).spec.codec
+    assert isinstance(codec, TextCodec) and not codec.marks and "marks" not in codec.to_json()
+    old = {**codec.to_json(), "vocabulary": [*codec.vocabulary, "x"]}
+    assert TextCodec.from_json(old).tokenise("हिन्दी") == tokenise("हिन्दी", "word")  # as a model of before was trained
+
+
+ENCODED = "Größe und Maß\nschöne Vögel\nfür Übungen\nKäse\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_marks_of_byte_order_say_the_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(ENCODED.encode(encoding))
+    codec = open_store(path).spec.codec
+    assert isinstance(codec, TextCodec) and {"Größe", "Käse"} < set(codec.vocabulary) and len(open_store(path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("latin-1", ENCODED), ("gbk", "中文文本\n测试行\n"), ("utf-16-le", ENCODED)]
+)
+def test_another_encoding_is_named(tmp_path: Path, encoding: str, text: str) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(text.encode(encoding))
+    for see in (open_store, lambda p: inspect(p, progress=False)):
+        with pytest.raises(ValueError, match=r"t\.txt is not UTF-8 text: .*--encoding"):
+            see(path)
+    store = open_store(path, DataOptions(encoding=encoding))
+    assert len(store) == text.count("\n")
+    with pytest.raises(ValueError, match="--encoding nope: no such encoding"):
+        open_store(path, DataOptions(encoding="nope"))
+    wrong = tmp_path / "t.csv"
+    wrong.write_bytes(f"a,b\n1,{text.splitlines()[0]}\n".encode(encoding))
+    with pytest.raises(ValueError, match=r"--encoding"):
+        open_store(f"text:{wrong}#b")
+    assert len(open_store(f"text:{wrong}#b", DataOptions(encoding=encoding))) == 1
+
+
+def test_nul_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"one two three four five six\nsev\0en\neight nine ten eleven\n")
+    store = open_store(path)
+    assert [(q.name, q.reason) for q in store.quarantined] == [("line 2", "holds NUL, which is no text")]
+    assert [q.name for q in inspect(path, progress=False).quarantined] == ["line 2"]
+
+
+def test_a_bad_json_line_is_left_out_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"text": "one two"}\n{"text": \n\n{"other": 1}\n{"text": 5}\n[1]\n{"text": "three"}\n')
+    store = open_store(f"text:{path}#text")
+    reasons = {q.name: q.reason for q in store.quarantined}
+    assert len(store) == 2 and list(reasons) == ["line 2", "line 4", "line 5", "line 6"]
+    assert "no JSON" in reasons["line 2"] and "no field 'text'; it has other" in reasons["line 4"]
+    assert "not text" in reasons["line 5"] and "no object" in reasons["line 6"]
+    assert {q.name for q in inspect(f"text:{path}#text", progress=False).quarantined} == set(reasons)
+
+
+def test_a_long_cell_of_a_csv_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1," + "word " * 40_000 + "\n2,one two\n")
+    assert len(open_store(f"text:{path}#b", DataOptions(text_max_length=10))) == 1
 
 
 # --- the oracle -------------------------------------------------------------------------------------------------------

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 from .settle import Range, settle
+
+MOST_RANKS = 4_096
+MOST_STEPS = 10_000
+"""Steps of one sample of a sequence, which are made one after another: tokens, times."""
 
 
 class Count(int):
@@ -40,6 +46,27 @@ class Size(tuple[int, int]):
         return cls((int(parts[0]), int(parts[-1])))
 
 
+class Span(tuple[float, ...]):
+    """The least and the greatest value, written `0,4095`; empty, both are those that the data can have."""
+
+    __slots__ = ()
+
+    def __new__(cls, values: Iterable[float] = ()) -> Span:
+        """Raises `ValueError` for anything but nothing and two numbers that ascend."""
+        found = tuple(map(float, values))
+        if found and (len(found) != 2 or not all(map(math.isfinite, found)) or found[0] >= found[1]):
+            raise ValueError("write the least and the greatest value, such as 0,4095")
+        return super().__new__(cls, found)
+
+    @classmethod
+    def parse(cls, text: str) -> Span:
+        """Raises `ValueError` for anything else."""
+        try:
+            return cls(map(float, text.split(",")) if text.strip() else ())
+        except ValueError:
+            raise ValueError(f"{text!r} is no range: write the least and the greatest value, as in 0,4095") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """How a source becomes training data. Every field is recorded in the packed store."""
@@ -54,12 +81,25 @@ class DataOptions:
     """The resize filter; all but nearest antialias."""
     channels: Literal["auto", "grey", "rgb", "rgba"] = "auto"
     """Colour channels of pictures; auto takes what most of the files have."""
+    range: Span = Span()
+    """The pixel values that become -1 and 1, such as 0,4095 for 12 bits in 16-bit files, or --range=-1024,3071 for
+    signed ones. Else those that 8 or 16 bits can hold; of float pictures what they hold. Samples are written so too."""
+    labels: str = ""
+    """Where labels come from: the column of a list of labels, or a list as FILE or FILE#COLUMN; of an .npz the array of
+    labels; none reads no labels. Else labels.csv, dataset.json, or the folders."""
+    split: str = ""
+    """Of a folder that holds train, val, test: the one that is read, or all. Else train."""
+    follow_links: bool = False
+    """Whether links that lead out of a folder of samples, or to other folders, are followed."""
+    array: str = ""
+    """Of an .npz: the array of samples, where it is not called x, images or data."""
+    encoding: str = ""
+    """What text files, tables and lists are written in, such as latin-1, utf-16 or gbk; else UTF-8, or what a byte
+    order mark says."""
     columns: str = ""
     """What columns of a table or of series are, where it is not what `data inspect` says: age=category,zip=id. One of
     continuous, integer, category, boolean, date, constant, or id, which leaves the column out. day=date:%m/%d/%y says
     the format; x=continuous:comma that the comma is the decimal mark, x=continuous:thousands that it groups digits."""
-    encoding: str = ""
-    """Of a CSV: utf-8, latin-1, cp1252, utf-16, gbk, shift_jis ... By default UTF-8, or what its first bytes say."""
     header: Literal["auto", "yes", "no"] = "auto"
     """Whether the first row of a CSV holds the names of columns; auto tells by how it differs from the rows below."""
     missing: str = ""
@@ -71,7 +111,7 @@ class DataOptions:
     """The column of a CSV that tells series apart, where it is not the one that `data inspect` finds."""
     series_time: str = ""
     """The column of a CSV by which the steps of series are ordered: numbers or dates."""
-    series_window: Annotated[int, Range(0, 1_000_000)] = 0
+    series_window: Annotated[int, Range(0, MOST_STEPS)] = 0
     """Steps of the windows that longer series are cut into, one begun at every step. 0 takes 24 of one long series, and
     leaves series that a column tells apart whole."""
     text_level: Literal["auto", "word", "character"] = "auto"
@@ -82,7 +122,7 @@ class DataOptions:
     """Words that occur less often are unknown ones."""
     text_max_vocabulary: Annotated[int, Range(1, 10_000_000)] = 20_000
     """Most different words; the rarest others are unknown ones."""
-    text_max_length: Annotated[int, Range(0, 1_000_000)] = 0
+    text_max_length: Annotated[int, Range(0, MOST_STEPS)] = 0
     """Longest line in tokens; longer ones are left out. 0 allows 64 words or 160 characters."""
 
     def __post_init__(self) -> None:
@@ -111,7 +151,7 @@ class TrainOptions(DataOptions):
     that is busy now and then, choose this and the layout yourself."""
     layout: Literal["auto", "nchw", "nhwc"] = "auto"
     """How pictures lie in memory: nchw by channel, nhwc by pixel (channels last). auto times a few steps in both."""
-    ranks: Annotated[int, Range(0, 4_096)] = 1
+    ranks: Annotated[int, Range(0, MOST_RANKS)] = 1
     """Processes on this machine that train together, each on its part of every batch; on a CPU, each with its share of
     the cores, which small networks often use better than as many threads. 0 takes every GPU, or on a CPU times a few
     steps of 1, 2, 4 ... up to the cores and takes the quickest. Batch norm takes the statistics of all parts."""
@@ -136,3 +176,9 @@ class TrainOptions(DataOptions):
     def budget(self) -> int:
         """The number of images at which training ends; 0 if only `minutes` ends it."""
         return self.images or (0 if self.minutes else 200_000)
+
+
+def option_of(field: str) -> str:
+    """How a recipe's field is called on the command line: with its owner, where a training option has its name."""
+    taken = {f.name for f in fields(TrainOptions)} | {"data", "out", "resume", "overwrite", "estimate"}
+    return f"--{'recipe.' if field in taken else ''}{field.replace('_', '-')}"

@@ -12,10 +12,11 @@ import pytest
 from torch import Tensor
 
 from gansmith.data import Codec, DataSpec, Feed, Kind, Store, Uniform, kind, kind_of, open_store, read_spec
+from gansmith.data.folders import Folder
 from gansmith.data.found import Report
 from gansmith.data.inspect import describe, inspect
 from gansmith.data.kind import Given, Source
-from gansmith.data.listing import MOST_BYTES, Bytes, Files, Folder, Listing, printable
+from gansmith.data.listing import MOST_BYTES, Bytes, Files, Listing, printable
 from gansmith.data.looked import report_of_rows
 from gansmith.data.plan import Block, Plan, even_chunks
 from gansmith.options import DataOptions, Size

@@ -117,7 +117,7 @@ def test_joined_pictures_are_cut_in_the_middle(tmp_path: Path) -> None:
     picture(7, size=(11, 8)).save(root / "odd.png")
     left, right = open_store(f"pairs:{root}:left", DataOptions(size=Size((8, 9)))), None
     right = open_store(f"pairs:{root}:right", DataOptions(size=Size((8, 9))))
-    assert len(left) == 5 and "even width" in left.quarantined[0].reason
+    assert len(left) == 5 and left.quarantined[0].reason == "11 pixels cannot be halved"
     for i in range(5):
         assert np.array_equal(left.fields["a"][i], np.asarray(picture(i)))
         assert np.array_equal(left.fields["b"][i], np.asarray(picture(100 + i)))
@@ -240,3 +240,13 @@ def test_a_recipe_of_pictures_refuses_two_sets_of_anything_else() -> None:
     store = open_store({"a": np.ones((20, 3)) * np.arange(20)[:, None], "b": np.eye(20)})
     with pytest.raises(ValueError, match="recipe cyclegan takes two sets of pictures; arrays holds vectors"):
         spec_for(load_recipe("cyclegan")(), "cyclegan", store)
+
+
+def test_halves_of_an_odd_width_are_said_first(tmp_path: Path) -> None:
+    for i in range(3):
+        picture(i, size=(41, 20)).save(tmp_path / f"{i}.png")
+    with pytest.raises(ValueError, match=r"^41 pixels cannot be halved: .* are 20x41$"):
+        open_store(f"pairs:{tmp_path}:left")
+    report = inspect(f"pairs:{tmp_path}:left", progress=False)
+    assert report.problem.startswith("41 pixels cannot be halved") and report.usable == 0
+    assert not any("1x1" in note for note in report.notes)

@@ -210,7 +210,7 @@ def test_dtypes_of_arrays() -> None:
     ):
         store = open_store(x, progress=False)
         assert store.fields["x"].dtype == dtype and store.spec.codec.to_json()["high"] == high
-    for x, match in ((base - 300, "cast it to float32"), (base.astype(str), "numbers are needed")):
+    for x, match in ((base - 300, "below 0.*float32"), (base.astype(str), "numbers are needed")):
         with pytest.raises(ValueError, match=match):
             open_store(x, progress=False)
     with pytest.raises(ValueError, match="nothing to learn"):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
 from .. import catalog
-from ..options import Count, DataOptions, Size, TrainOptions
+from ..options import Count, DataOptions, Size, Span, TrainOptions
 from .parsing import Usage, given_in, own_recipe, parse
 
 
@@ -169,7 +169,7 @@ def bench(words: list[str]) -> int:
 
     passed: list[str] = []
     for name in (f.name for f in dataclasses.fields(TrainOptions) if f.name in given_in(words)):
-        passed += [f"--{name.replace('_', '-')}", _written(getattr(options.train, name))]
+        passed += _written(f"--{name.replace('_', '-')}", getattr(options.train, name))
     found = benchmark.bench(
         options.recipes,
         options.out,
@@ -186,8 +186,12 @@ def bench(words: list[str]) -> int:
     return 0
 
 
-def _written(value: Any) -> str:
-    """An option's value as it is written on the command line."""
+def _written(option: str, value: Any) -> list[str]:
+    """An option and its value as they are written on the command line."""
+    if isinstance(value, bool):
+        return [option if value else option.replace("--", "--no-", 1)]
     if isinstance(value, Size):
-        return f"{value[0]}x{value[1]}"
-    return str(int(value)) if isinstance(value, Count) else str(value)
+        return [option, f"{value[0]}x{value[1]}"]
+    if isinstance(value, Span):
+        return [f"{option}={','.join(f'{v:g}' for v in value)}"]
+    return [option, str(int(value)) if isinstance(value, Count) else str(value)]

@@ -11,7 +11,7 @@ from typing import Annotated
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from .. import catalog
-from ..options import DataOptions
+from ..options import DataOptions, option_of
 from .parsing import Usage, choose, own_recipe, page_of, parse, table_of
 
 
@@ -96,7 +96,7 @@ def _in_full(page: catalog.RecipePage) -> str:
     lines = []
     for field in page.fields:
         default = f" = {field.default_repr}" if field.default_repr else ""
-        lines.append(f"  --{field.name.replace('_', '-')}  {field.annotation}{default}")
+        lines.append(f"  {option_of(field.name)}  {field.annotation}{default}")
         lines += textwrap.wrap(field.help, 96, initial_indent="      ", subsequent_indent="      ")
     if lines:
         parts.append("Options:\n" + "\n".join(lines))

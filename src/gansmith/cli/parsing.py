@@ -17,7 +17,7 @@ from tyro.conf import DisallowNone
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from .. import catalog
-from ..options import Count, Size
+from ..options import Count, Size, Span
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
@@ -68,6 +68,19 @@ def _size(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Size] | None:
         instance_from_str=lambda words: Size.parse(words[0]),
         is_instance=lambda value: isinstance(value, Size),
         str_from_instance=lambda size: [str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"],
+    )
+
+
+@_registry.primitive_rule
+def _span(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Span] | None:
+    if info.type is not Span:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="LOW,HIGH",
+        instance_from_str=lambda words: Span.parse(words[0]),
+        is_instance=lambda value: isinstance(value, Span),
+        str_from_instance=lambda span: [",".join(f"{value:g}" for value in span)],
     )
 
 

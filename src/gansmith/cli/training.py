@@ -15,9 +15,9 @@ from typing import Annotated, Any, NoReturn, get_args
 
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
-from .. import catalog
+from .. import catalog, records
 from ..machine import cores
-from ..options import TrainOptions
+from ..options import MOST_RANKS, TrainOptions, option_of
 from .parsing import Usage, given_in, page_of, parse, recipe_of, value_of
 
 
@@ -37,13 +37,14 @@ def train(words: list[str]) -> int:
     options = parse(_train_arguments(page), words, f"gansmith train {page.name if page else 'RECIPE'}", _about(page))
     assert page is not None  # without a recipe the parser has printed help and left
     fields = {f.name: getattr(options.recipe, f.name) for f in dataclasses.fields(options.recipe)}
+    _refuse_mixed_up(page, given, options.train)
     if options.resume and options.overwrite:
         raise Usage("--resume continues a run and --overwrite replaces it: pass one of them")
     if options.resume:
         _check_unchanged(record, page, given, options, fields)
 
     if "WORLD_SIZE" not in os.environ:
-        ranks = int(record["options"].get("ranks", 1)) if record else options.train.ranks
+        ranks = _ranks(record) if record else options.train.ranks
         if ranks == 0:
             if options.out and not (options.resume or options.estimate):
                 from ..run import refuse_existing
@@ -61,6 +62,17 @@ def train(words: list[str]) -> int:
         sys.stderr.flush()
         os._exit(0)
     return 0
+
+
+def _refuse_mixed_up(page: catalog.RecipePage, given: set[str], train: TrainOptions) -> None:
+    """Raises `Usage` where a training option was given what only the recipe's field of the same name can be."""
+    for field in dataclasses.fields(catalog.options_class(page)):
+        option = option_of(field.name)
+        value = getattr(train, field.name, None)
+        words = [word for part in (field.type, *get_args(field.type)[:1]) for word in get_args(part)]
+        if option.startswith("--recipe.") and field.name in given and value and value in words and value != "none":
+            said = option.replace("recipe.", "")
+            raise Usage(f"{said} {value}: {said} is about the data; the field of {page.name} is {option} {value}")
 
 
 def _train_here(
@@ -170,12 +182,12 @@ def _train_arguments(page: catalog.RecipePage | None) -> type[Any]:
 
     A field named like a training option is reached as `--recipe.<field>`, so neither hides the other.
     """
-    taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume", "overwrite", "estimate"}
     fields: list[Any] = []
     for field in dataclasses.fields(catalog.options_class(page)) if page else ():
         annotation: Any = field.type
         text = next((mark.text for mark in get_args(annotation)[1:] if isinstance(mark, catalog.Help)), "")
-        name = f"recipe.{field.name.replace('_', '-')}" if field.name in taken else None
+        own = option_of(field.name)
+        name = own.removeprefix("--") if own.startswith("--recipe.") else None
         annotation = Annotated[annotation, arg(name=name, help=text)]
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             fields.append((field.name, annotation))
@@ -230,6 +242,14 @@ def _take_recipe(words: list[str]) -> tuple[str, list[str]]:
     return "", words
 
 
+def _ranks(record: Mapping[str, Any]) -> int:
+    """How many processes a run was told to train with."""
+    ranks = record["options"].get("ranks", 1)
+    if not isinstance(ranks, int) or not 1 <= ranks <= MOST_RANKS:
+        raise ValueError(f"run.json is damaged: options.ranks is {ranks!r}; it must be from 1 to {MOST_RANKS:,}")
+    return ranks
+
+
 def _record(out: str, recipe: str) -> dict[str, Any]:
     """`run.json` of the run to continue, read without PyTorch."""
     if not out:
@@ -237,11 +257,8 @@ def _record(out: str, recipe: str) -> dict[str, Any]:
     path = Path(out) / "run.json"
     if not path.is_file():
         raise FileNotFoundError(f"no run at {out}: it holds no run.json")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        name = str(record["recipe"]["name"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error!r}") from error
+    record = records.read(path, records.RUN)
+    name = record["recipe"]["name"]
     if name.endswith(".py") and not recipe:
         raise ValueError(
             f"{out} was trained by a recipe of your own; to run its code, name it: "

@@ -5,26 +5,25 @@ from __future__ import annotations
 import hashlib
 import io
 import stat
-import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from .listing import (
-    LABELS,
-    MOST_BYTES,
-    Bytes,
-    Files,
-    Held,
-    Listing,
-    attach_labels,
-    is_candidate,
-    read_labels,
-    refusal_of,
-)
+import numpy as np
+
+from .bounded import BROKEN, check_members, read_content, read_member, tar_members
+from .encoding import text_of
+from .folders import label_by_dataset, label_by_list
+from .labels import attach_labels, label_by_folder
+from .listing import MOST_BYTES, USUAL, Bytes, Files, Held, Listing, Reading, is_candidate, refusal_of
+from .lists import DATASET, LABELS, Finder, list_of, named_list
+
+
+def _member(name: str) -> str:
+    """A member's path: Windows tools have been known to write it with backslashes."""
+    return name.replace("\\", "/").removeprefix("./")
 
 
 def _offer(found: Listing, name: str, size: int, suffixes: frozenset[str]) -> bool:
@@ -43,41 +42,49 @@ def _offer(found: Listing, name: str, size: int, suffixes: frozenset[str]) -> bo
 class Zip(Files):
     """A zip of pictures, read without unpacking it."""
 
-    def __init__(self, path: Path, suffixes: frozenset[str]) -> None:
-        self.path, self.suffixes = path, suffixes
+    def __init__(self, path: Path, suffixes: frozenset[str], reading: Reading = USUAL) -> None:
+        self.path, self.suffixes, self.reading = path, suffixes, reading
         self.name = str(path)
         self._members: list[zipfile.ZipInfo] = []
         try:
             # Closed when nothing refers to it any more: members are read by threads that may outlive `read`.
             self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except BROKEN as error:
             raise ValueError(f"{path} cannot be read as a zip: {error}") from error
 
     def listing(self) -> Listing:
         """In the order of names."""
         found = Listing()
         seen = hashlib.sha256()
-        self._members = []
-        table: str | None = None
+        members: list[zipfile.ZipInfo] = []
+        lists: dict[str, bytes] = {}
         try:
             for member in sorted(self._archive.infolist(), key=lambda m: m.filename):
-                if member.is_dir():
+                name = _member(member.filename)
+                if member.is_dir() or name.endswith("/"):
                     continue
-                name = member.filename
-                seen.update(f"{name}\0{member.file_size}\0{member.CRC}\n".encode("utf-8", "surrogatepass"))
-                if PurePosixPath(name).name == LABELS and member.file_size < MOST_BYTES:
-                    table = self._archive.read(member).decode("utf-8-sig")
+                seen.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\n".encode("utf-8", "surrogatepass"))
+                if PurePosixPath(name).name in (LABELS, DATASET) and member.file_size < MOST_BYTES:
+                    lists[name] = read_member(self._archive, member)
+                    if PurePosixPath(name).name == DATASET:
+                        found.ignore(name)
                 elif stat.S_ISLNK(member.external_attr >> 16):
                     found.set_aside(name, "a link inside the archive")
                 elif member.flag_bits & 1:
                     found.set_aside(name, "encrypted")
                 elif _offer(found, name, member.file_size, self.suffixes):
                     found.add(name, member.file_size)
-                    self._members.append(member)
-        except (zipfile.BadZipFile, UnicodeDecodeError, OSError) as error:
+                    members.append(member)
+        except BROKEN as error:
             raise ValueError(f"{self.path} cannot be read as a zip: {error}") from error
+        check_members(self.path, members)
         found.identity = seen.hexdigest()
-        _label_members(found, table, self.suffixes)
+        if any("\\" in member.filename for member in members):
+            found.notes.append("names are written with backslashes: they are read as folders")
+            found.reread("backslashes")
+        kept = _label_members(found, self.name, lists, self.suffixes, self.reading)
+        self._members = [members[i] for i in kept.tolist()]
+        found.keep(kept)
         return found
 
     def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
@@ -94,49 +101,39 @@ class _ZipMember(Bytes):
 
     def open(self) -> IO[bytes]:
         try:
-            with self.archive.open(self.member) as f:
-                return io.BytesIO(f.read())
-        except Exception as error:  # BadZipFile, zlib.error, NotImplementedError (unknown compression), EOFError ...
-            raise OSError(f"cannot be unpacked: {error}") from None
+            return io.BytesIO(read_member(self.archive, self.member, MOST_BYTES))
+        except ValueError as error:
+            raise OSError(str(error)) from None
 
 
 class Tar(Files):
     """A tar of pictures, compressed or not, read from front to end without unpacking it."""
 
-    def __init__(self, path: Path, suffixes: frozenset[str]) -> None:
-        self.path, self.suffixes = path, suffixes
+    def __init__(self, path: Path, suffixes: frozenset[str], reading: Reading = USUAL) -> None:
+        self.path, self.suffixes, self.reading = path, suffixes, reading
         self.name = str(path)
-        self._lock = threading.Lock()
-
-    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-        with tarfile.open(self.path, "r|*") as t:
-            for member in t:
-                yield t, member
-                # tarfile remembers every member; a million would fill memory
-                t.members = []  # ty: ignore[missing-attribute]
 
     def listing(self) -> Listing:
         """In the order of the archive: a compressed stream cannot be read in any other."""
         found = Listing()
-        table: str | None = None
+        lists: dict[str, bytes] = {}
         known = self.path.stat()
-        try:
-            for t, member in self._members():
-                name = member.name.removeprefix("./")
-                if member.isdir():
-                    continue
-                if not member.isreg():
-                    found.set_aside(name, "a link or device inside the archive")
-                elif PurePosixPath(name).name == LABELS and member.size < MOST_BYTES:
-                    content = t.extractfile(member)
-                    assert content is not None
-                    table = content.read().decode("utf-8-sig")
-                elif _offer(found, name, member.size, self.suffixes):
-                    found.add(name, member.size)
-        except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{self.path} cannot be read as a tar: {error}") from error
+        for t, member in tar_members(self.path):
+            name = _member(member.name)
+            if member.isdir():
+                continue
+            if not member.isreg():
+                found.set_aside(name, "a link or device inside the archive")
+            elif member.issparse():
+                found.set_aside(name, "a sparse file: pack it without --sparse")
+            elif PurePosixPath(name).name in (LABELS, DATASET) and member.size < MOST_BYTES:
+                lists[name] = read_content(t, member, MOST_BYTES)
+                if PurePosixPath(name).name == DATASET:
+                    found.ignore(name)
+            elif _offer(found, name, member.size, self.suffixes):
+                found.add(name, member.size)
         found.identity = f"{self.path.name} {known.st_size} {known.st_mtime_ns}"
-        _label_members(found, table, self.suffixes)
+        found.keep(_label_members(found, self.name, lists, self.suffixes, self.reading))
         return found
 
     def read(self, listing: Listing, wanted: Sequence[tuple[int, int]], most: int) -> Iterator[list[Bytes]]:
@@ -147,15 +144,13 @@ class Tar(Files):
             return
         batch: list[Bytes] = []
         position = 0
-        for t, member in self._members():
+        for t, member in tar_members(self.path):
             if position == len(listing.names):
                 return
-            if not member.isreg() or member.name.removeprefix("./") != listing.names[position]:
+            if not member.isreg() or member.issparse() or _member(member.name) != listing.names[position]:
                 continue
             if position >= first:
-                content = t.extractfile(member)
-                assert content is not None
-                batch.append(Held(content.read(most)))
+                batch.append(Held(read_content(t, member, most)))
             position += 1
             if position == last:
                 yield batch
@@ -166,13 +161,52 @@ class Tar(Files):
         raise ValueError(f"{self.path} changed while it was read")
 
 
-def _label_members(found: Listing, table: str | None, suffixes: frozenset[str]) -> None:
-    """Labels of an archive's members: from its labels.csv if it has one, else from their folders."""
-    if table is None:
-        found.label_by_folder()
-        return
-    rows = dict(read_labels(table, LABELS, suffixes))
-    missing = [name for name in found.names if name not in rows and name.partition("/")[2] not in rows]
-    if missing:
-        raise ValueError(f"{LABELS} in the archive names no label for {len(missing)} pictures, such as {missing[0]}")
-    attach_labels(found, [rows[name] if name in rows else rows[name.partition("/")[2]] for name in found.names])
+def _label_members(
+    found: Listing, name: str, lists: dict[str, bytes], suffixes: frozenset[str], reading: Reading
+) -> np.ndarray:
+    """Labels of an archive's members from the list that is named, labels.csv or dataset.json in it, or their folders.
+
+    Returns the numbers of the members that are kept. Raises `ValueError` for a list that is none.
+    """
+    path, column = named_list(reading.labels)
+    if reading.labels != "none" and path is not None:
+        return label_by_list(found, path, column, suffixes, reading)
+    upper = sorted(lists, key=lambda member: (member.count("/"), member))
+    tables = [member for member in upper if PurePosixPath(member).name == LABELS]
+    if reading.labels != "none" and tables:
+        return _label_by_table(found, tables[0], lists[tables[0]], column, suffixes, reading)
+    if reading.labels not in ("", "none"):
+        raise ValueError(
+            f"--labels {reading.labels}: {name} holds no {LABELS}, and there is no such file; write --labels "
+            "FILE#COLUMN, or --labels none"
+        )
+    for member in upper if not reading.labels else ():
+        if PurePosixPath(member).name == DATASET:
+            under = member.removesuffix(DATASET)
+            kept = label_by_dataset(found, lists[member], member, under, reading)
+            if kept is not None:
+                return kept
+    return label_by_folder(found, name, reading)
+
+
+def _label_by_table(
+    found: Listing, table: str, data: bytes, column: str, suffixes: frozenset[str], reading: Reading
+) -> np.ndarray:
+    """Names in labels.csv are those of members, or of members below the folder that it, or everything, lies in."""
+    own = set(found.names)
+    under = table.removesuffix(LABELS)
+    tops = {name.partition("/")[0] for name in own}
+    prefixes = ["", under, *(f"{top}/" for top in tops if len(tops) == 1)]
+
+    def exists(cell: str) -> bool:
+        return any(f"{prefix}{cell}" in own for prefix in prefixes)
+
+    finder = Finder(exists, lambda: found.names)
+    told = list_of(text_of(data, table, reading.encoding), table, column, suffixes, finder)
+    found.notes += told.notes
+    labels: dict[str, str] = {}
+    for cell, label in told.rows:
+        at = finder.find(cell)
+        at = next((f"{prefix}{at}" for prefix in prefixes if f"{prefix}{at}" in own), "")
+        labels[at] = label
+    return attach_labels(found, [labels.get(name, "") for name in found.names], table, every=reading.every)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
+import numbers
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .bounded import BROKEN, check_array
 from .plan import Block
 
 _X = ("x", "images", "data", "arr_0")
@@ -24,10 +27,11 @@ class Rows:
     def __init__(self, array: np.ndarray | None, member: tuple[Path, str] | None = None) -> None:
         self._array, self._member = array, member
         if array is None:
+            assert member is not None
             with self._open() as f:
                 self.shape, fortran, self.dtype = _read_header(f)
+            check_array(member[0], member[1], math.prod(self.shape) * self.dtype.itemsize)
             if fortran:  # columns first: rows cannot be streamed
-                assert member is not None
                 with np.load(member[0], allow_pickle=False) as z:
                     self._array = np.ascontiguousarray(z[member[1].removesuffix(".npy")])
         else:
@@ -43,6 +47,11 @@ class Rows:
         with zipfile.ZipFile(self._member[0]) as z:
             return z.open(self._member[1])
 
+    @property
+    def _name(self) -> str:
+        assert self._member is not None
+        return f"{self._member[1]} in {self._member[0]}"
+
     def at(self, ranges: Iterable[tuple[int, int]]) -> Iterator[np.ndarray]:
         """The rows first ... last - 1 of each of these ranges, which ascend."""
         if self._array is not None:
@@ -54,8 +63,13 @@ class Rows:
             _read_header(f)
             start = f.tell()
             for first, last in ranges:
-                f.seek(start + first * row)  # which reads what lies between, where it is compressed
-                data = f.read((last - first) * row)
+                try:
+                    f.seek(start + first * row)  # which reads what lies between, where it is compressed
+                    data = f.read((last - first) * row)
+                except BROKEN as error:
+                    raise ValueError(f"{self._name} cannot be unpacked: {error}") from error
+                if len(data) != (last - first) * row:
+                    raise ValueError(f"{self._name} ends before row {last}: it is cut off")
                 yield np.frombuffer(data, self.dtype).reshape(-1, *self.shape[1:])
 
     def blocks(self, bounds: np.ndarray) -> Iterator[np.ndarray]:
@@ -122,6 +136,7 @@ def index_labels(y: np.ndarray, names: tuple[str, ...], n: int) -> tuple[np.ndar
         y = y[:, 0]
     if y.shape != (n,):
         raise ValueError(f"there are {n} samples but labels of shape {y.shape}: one label a sample is needed")
+    y = plain_labels(y)
     if y.dtype.kind == "f" and np.array_equal(y, np.rint(y)):
         y = y.astype(np.int64)
     if y.dtype.kind not in "biuUS":
@@ -136,15 +151,33 @@ def index_labels(y: np.ndarray, names: tuple[str, ...], n: int) -> tuple[np.ndar
     return index.reshape(-1).astype(np.int64), tuple(v.decode() if isinstance(v, bytes) else str(v) for v in found)
 
 
-def from_memory(given: np.ndarray | Mapping[str, np.ndarray]) -> Arrays:
-    """An array, or {"x": array, "y": labels}, given in Python."""
+def plain_labels(y: np.ndarray) -> np.ndarray:
+    """Labels that are Python objects as an array of names or whole numbers; others as they are.
+
+    Raises `ValueError` that names the first label that is neither, or of another kind than those before.
+    """
+    if y.dtype.kind != "O":
+        return y
+    values = y.reshape(-1).tolist()
+    for kind in (str, bool, numbers.Integral):
+        if values and all(isinstance(v, kind) for v in values):
+            return np.array(values).reshape(y.shape)
+    first = next((i for i, v in enumerate(values) if not isinstance(v, str)), 0)
+    what = f"label {first} is {values[first]!r}, of type {type(values[first]).__name__}" if values else "there are none"
+    raise ValueError(f"labels are Python objects, and {what}: names alone or whole numbers alone are needed")
+
+
+def from_memory(given: np.ndarray | Mapping[str, np.ndarray], labels: str = "") -> Arrays:
+    """An array, or {"x": array, "y": labels}, given in Python; `labels`: `none` leaves y alone."""
     fields: Mapping[str, np.ndarray] = {"x": given} if isinstance(given, np.ndarray) else given
     if unknown := set(fields) - {"x", "y"}:
         raise ValueError(f"unknown fields {sorted(map(str, unknown))}: give an array, or {{'x': array, 'y': labels}}")
     if "x" not in fields:
         raise ValueError("there is no field 'x': give an array, or {'x': array, 'y': labels}")
+    if labels not in ("", "none"):
+        raise ValueError(f"--labels {labels}: arrays in Python have the labels 'y'; leave it out, or write none")
     x = np.asarray(fields["x"])
-    y = np.asarray(fields["y"]) if "y" in fields else None
+    y = plain_labels(np.asarray(fields["y"])) if "y" in fields and not labels else None
     whole = hashlib.sha256()
     rows = Rows(x)
     for part in (x, y):
@@ -155,27 +188,53 @@ def from_memory(given: np.ndarray | Mapping[str, np.ndarray]) -> Arrays:
     return Arrays(name="array", identity=whole.hexdigest(), x=rows, y=y)
 
 
-def from_file(path: Path) -> Arrays:
-    """An .npy or .npz file. Raises `ValueError` if it is not one, or if it is not clear which array is which."""
+def from_file(path: Path, array: str = "", labels: str = "") -> Arrays:
+    """An .npy or .npz file.
+
+    `array`: which array holds the samples. `labels`: which holds their labels, an .npy file of them, or `none`.
+    Raises `ValueError` if it is no such file, or if it is not clear which array is which.
+    """
     identity = file_identity(path)
+    apart = Path(labels) if labels.lower().endswith(".npy") and Path(labels).is_file() else None
     try:
         if path.suffix.lower() == ".npy":
-            return Arrays(name=str(path), identity=identity, x=Rows(np.load(path, mmap_mode="r", allow_pickle=False)))
-        with zipfile.ZipFile(path) as z:
-            names = [n.removesuffix(".npy") for n in z.namelist() if n.endswith(".npy")]
-        found = {n: Rows(None, (path, f"{n}.npy")) for n in names}
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as NumPy arrays: {error}") from error
-    x = [n for n in _X if n in found] or [n for n, rows in found.items() if len(rows.shape) >= 2]
-    y = [n for n in _Y if n in found and n not in x[:1] and len(found[n].shape) <= 2]
+            found = {"": Rows(np.load(path, mmap_mode="r", allow_pickle=False))}
+        else:
+            with zipfile.ZipFile(path) as z:
+                names = [n.removesuffix(".npy") for n in z.namelist() if n.endswith(".npy")]
+            found = {n: Rows(None, (path, f"{n}.npy")) for n in names}
+    except Exception as error:  # a header is parsed as Python: there are as many kinds as there are ways to be wrong
+        raise ValueError(f"{path} cannot be read as NumPy arrays: {error or type(error).__name__}") from error
+    if "" in found and (array or labels not in ("", "none")) and apart is None:
+        option = f"--array {array}" if array else f"--labels {labels}"
+        raise ValueError(f"{option}: {path} is a single array without names; --labels FILE.npy names one of labels")
+    x, y = _which(path, found, array, "none" if apart is not None else labels)
+    rest = sorted(set(found) - {x, y})
+    values = found[y].all() if y is not None else None
+    if apart is not None:
+        values = Rows(np.load(apart, allow_pickle=False)).all()
+        identity = f"{identity} {file_identity(apart)}"
+    notes = (f"arrays not used: {', '.join(rest)}",)
+    return Arrays(name=str(path), identity=identity, x=found[x], y=values, notes=notes if rest else ())
+
+
+def _which(path: Path, found: Mapping[str, Rows], array: str, labels: str) -> tuple[str, str | None]:
+    """The names of the arrays of samples and of labels, if there are labels."""
+    listed = ", ".join(f"{n} {rows.shape}" for n, rows in found.items())
+    for option, name in (("--array", array), ("--labels", labels if labels != "none" else "")):
+        if name and name not in found:
+            raise ValueError(f"{option} {name}: {path} holds no such array; it holds {listed or 'none'}")
+    large = [n for n, rows in found.items() if len(rows.shape) >= 2]
+    x = [array] if array else [n for n in _X if n in found] or large
     if not x or (len(x) > 1 and x[0] not in _X):
-        listed = ", ".join(f"{n} {rows.shape}" for n, rows in found.items())
-        raise ValueError(f"{path} holds {listed or 'no arrays'}: call the samples 'x' and the labels 'y'")
-    notes = ()
-    if rest := sorted(set(found) - {x[0], *y[:1]}):
-        notes = (f"arrays not used: {', '.join(rest)}",)
-    labels = found[y[0]].all() if y else None
-    return Arrays(name=str(path), identity=identity, x=found[x[0]], y=labels, notes=notes)
+        raise ValueError(
+            f"{path} holds {listed or 'no arrays'}: call the samples 'x' and the labels 'y', or name them with --array "
+            "and --labels"
+        )
+    if labels == "none":
+        return x[0], None
+    y = [labels] if labels else [n for n in _Y if n in found and n != x[0] and len(found[n].shape) <= 2]
+    return x[0], next(iter(y), None)
 
 
 def file_identity(path: Path) -> str:

@@ -65,7 +65,7 @@ FEW = 1000
 def warnings_of(usable: int, classes: dict[str, int], duplicates: int, constant: int, quarantined: int) -> list[str]:
     """What may spoil training or its judgement."""
     found = []
-    if usable < FEW:
+    if 0 < usable < FEW:
         found.append(
             f"only {usable} samples: a GAN overfits below about {FEW}; augmentation helps, and so does a gentle recipe"
         )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .arrays import Rows, row_name
 from .found import Report, warnings_of
-from .plan import Quarantined, even_chunks
+from .plan import Quarantined, even_chunks, nothing_usable
 
 MOST_DECODED = 10_000
 
@@ -24,6 +25,9 @@ class Seen:
     which: array[int] = field(default_factory=lambda: array("Q"))
     constant: int = 0
     decoded: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+    """The least and the greatest value, as training would store it, of what was decoded."""
 
     def add(self, digest: bytes, which: int) -> None:
         """Note one more: its digest, and its number."""
@@ -54,19 +58,26 @@ def report_of_rows(
     dtype: str | None = None,
     problem: str = "",
     constants: bool = False,
+    known: Mapping[int, str] | None = None,
 ) -> Report:
     """What is in rows of numbers (N, ...): duplicates, rows that are not finite; of pictures those of one colour.
 
-    `shape`: of an encoded sample. `dtype`: of the stored rows, that of `x` by default.
+    `shape`: of an encoded sample. `dtype`: of the stored rows, that of `x` by default. `known`: the bad rows, where
+    that is known already, and why they are.
     """
     rows = x if isinstance(x, Rows) else Rows(x)
     dtype = rows.dtype.name if dtype is None else dtype
     total = rows.shape[0] if rows.shape else 0
-    seen, bad = _look_through(rows, total, constants)
+    seen, broken = _look_through(rows, total, constants, known)
+    bad = [Quarantined(row_name(row), reason) for row, reason in broken.items()]
     duplicates, groups = seen.duplicates(row_name)
     quarantined = (*quarantined, *bad)
     usable = total - len(bad)
-    counts = count_classes(labels, classes, np.ones(total, bool))
+    if total and not usable and not problem:
+        problem, shape, dtype = nothing_usable(name, quarantined), (), ""
+    keep = np.ones(total, bool)
+    keep[list(broken)] = False
+    counts = count_classes(labels, classes, keep)
     return Report(
         source=name,
         kind=kind,
@@ -90,23 +101,27 @@ def report_of_rows(
     )
 
 
-def _look_through(rows: Rows, total: int, constants: bool) -> tuple[Seen, list[Quarantined]]:
-    """Every row's digest; those that are not finite; with `constants` how many hold one value alone."""
-    seen, bad = Seen(), list[Quarantined]()
+def _look_through(
+    rows: Rows, total: int, constants: bool, known: Mapping[int, str] | None
+) -> tuple[Seen, dict[int, str]]:
+    """Every row's digest; the bad ones, by default those not finite; with `constants` how many hold one value alone."""
+    seen, bad = Seen(), dict[int, str]()
     if rows.dtype.kind not in "buif" or len(rows.shape) < 2 or 0 in rows.shape:
         return seen, bad
     row = 0
     for block in rows.blocks(even_chunks(total, int(np.prod(rows.shape[1:])) * rows.dtype.itemsize)):
         flat = np.ascontiguousarray(block).reshape(len(block), -1)
         good = np.isfinite(flat).all(axis=1) if flat.dtype.kind == "f" else np.ones(len(flat), bool)
-        broken = set(np.flatnonzero(~np.asarray(good)).tolist())
+        broken = dict.fromkeys(np.flatnonzero(~np.asarray(good)).tolist(), "not finite")
+        if known is not None:
+            broken = {i: known[row + i] for i in range(len(flat)) if row + i in known}
         if constants:
             seen.constant += int(np.count_nonzero((flat.min(1) == flat.max(1)) & good))
         for i, values in enumerate(flat):
             if i not in broken:
                 seen.add(hashlib.blake2b(values.data, digest_size=8).digest(), row + i)
             else:
-                bad.append(Quarantined(row_name(row + i), "not finite"))
+                bad[row + i] = broken[i]
         row += len(flat)
     seen.decoded = total
     return seen, bad

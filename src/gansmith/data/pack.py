@@ -23,7 +23,7 @@ import numpy as np
 
 from ..files import sha256, write_atomically
 from .bars import progress_bar, workers
-from .plan import Plan, Quarantined, quarantine_notes
+from .plan import Plan, Quarantined, nothing_usable, quarantine_notes
 
 if TYPE_CHECKING:
     from .kind import Kind
@@ -201,8 +201,7 @@ def _finish(plan: Plan, kind: Kind, work: Path, bad: dict[int, str]) -> None:
     count = int(keep.sum())
     quarantined = plan.quarantined + tuple(Quarantined(plan.reader.name(i), bad[i]) for i in sorted(bad) if bad[i])
     if count == 0:
-        listed = "; ".join(f"{q.name}: {q.reason}" for q in quarantined[:5])
-        raise ValueError(f"nothing in {plan.source} can be used ({len(quarantined)} tried): {listed}")
+        raise ValueError(nothing_usable(plan.source, quarantined))
     if count < plan.rows:
         with (work / "x.raw").open("rb") as source, (work / "x.kept").open("wb") as target:
             target.write(bytes(_HEADER))

@@ -88,6 +88,12 @@ def even_chunks(rows: int, row_bytes: int) -> np.ndarray:
     return np.append(np.arange(0, rows, step), rows)
 
 
+def nothing_usable(source: str, quarantined: Sequence[Quarantined]) -> str:
+    """What is said where all of a source is left out."""
+    listed = "; ".join(f"{q.name}: {q.reason}" for q in quarantined[:5])
+    return f"nothing in {source} can be used ({len(quarantined)} tried): {listed}"
+
+
 def quarantine_notes(quarantined: Sequence[Quarantined]) -> list[str]:
     """One line that says how many are left out, and the first few."""
     if not quarantined:

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 
 from ..data import DataSpec, Store, all_kinds, kind_of, open_store
+from ..machine import free_bytes
+from ..model.saved import sketched
 from ..options import TrainOptions
 from ..recipe import Recipe, load_recipe, recipe_names
 from ..run import Run
@@ -30,12 +32,27 @@ def initial_networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict
     return nn.ModuleDict(recipe.networks(spec))
 
 
+def check_networks(recipe: Recipe, spec: DataSpec) -> None:
+    """Raises `ValueError` for networks of which not even the numbers fit into memory, before any is drawn."""
+    with torch.random.fork_rng([]):
+        sketch = sketched(recipe, spec)
+    sizes = {role: sum(t.numel() * t.element_size() for t in net.state_dict().values()) for role, net in sketch.items()}
+    free = free_bytes(torch.device("cpu"))
+    if sum(sizes.values()) > free:
+        listed = ", ".join(f"{role} {size / 1e6:,.0f} MB" for role, size in sizes.items())
+        raise ValueError(
+            f"the networks take {listed}, and {free / 1e6:,.0f} MB of memory are free: make them smaller (--width and "
+            "the like), or the samples (--size)"
+        )
+
+
 def spec_for(recipe: Recipe, name: str, store: Store) -> DataSpec:
     """The data as the recipe encodes it. Raises `ValueError` if it takes no data of that kind."""
     if store.spec.kind not in recipe.kinds:
         fit = [n for n in recipe_names() if store.spec.kind in load_recipe(n).kinds]
         two = [kind.name for kind in all_kinds() if kind.composite and kind.name in recipe.kinds]
         how = f", or write --data {two[0]}:{store.source}" if two else ""
+        how += "".join(f". {note}" for note in store.notes if "addresses" in note)
         raise ValueError(
             f"recipe {name} takes data of kind {', '.join(sorted(recipe.kinds))}; {store.source} is of kind "
             f"{store.spec.kind}: choose one of {', '.join(fit)}{how}"

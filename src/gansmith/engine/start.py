@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -18,8 +19,9 @@ import torch
 from .._version import __version__
 from ..data import DataSpec, Store, read_spec
 from ..data.origin import change_of, origin_of
+from ..files import write_atomically
 from ..machine import tame_allocator
-from ..model.saved import build_recipe, recipe_record
+from ..model.saved import build_recipe, other_source, own_file, recipe_record
 from ..options import Count, TrainOptions
 from ..recipe import Recipe, load_recipe
 from ..run import Run, refuse_existing
@@ -29,7 +31,7 @@ from .checkpoints import Checkpoints
 from .film import Film
 from .finish import missing
 from .log import Log
-from .prepare import check_options, initial_networks, packed, reopen, spec_for
+from .prepare import check_networks, check_options, initial_networks, packed, reopen, spec_for
 from .scores import Chosen, Watched
 from .session import Session
 from .tuning import Candidate, choose_setting, data_seed, within_memory
@@ -72,6 +74,7 @@ def train(
             refuse_existing(path, overwrite=overwrite)
         store = packed(data, options, ranks)
         spec = spec_for(recipe, name, store)
+        check_networks(recipe, spec)
         tame_allocator()
         make = functools.partial(initial_networks, recipe, spec, options.seed)
         options = within_memory(recipe, make(), store, spec, options, device, ranks)
@@ -79,6 +82,8 @@ def train(
         origin = origin_of(str(data)) if isinstance(data, str | Path) else {}
         record = _record(recipe, name, label, origin, store, spec, options, setting, timings, ranks)
         run = Run.create(path, record, overwrite=overwrite) if ranks.rank == 0 else None
+        if run is not None and (file := own_file(type(recipe))) is not None:
+            write_atomically(run.path / "recipe.py", functools.partial(shutil.copyfile, file))
         barrier(ranks)
         s = Session(run or Run(path), recipe, name, spec, store, make(), options, setting, ranks)
         how = Candidate(setting, torch.get_num_threads())
@@ -106,8 +111,11 @@ def resume(
     """
     run = Run(out)
     built = build_recipe(run.record["recipe"], recipe)
+    if changed := other_source(run.record["recipe"], recipe):
+        kept = run.path / "recipe.py"
+        raise ValueError(f"{changed}; {kept} goes on with it as it was; or train anew into another --out")
     done = run.progress()
-    options = _continued(TrainOptions(**run.record["options"]), images, minutes, done)
+    options = _continued(run.options, images, minutes, done)
     spent = options.budget and options.budget <= done["images"]
     if done["finished"] and (spent or (options.minutes and options.minutes * 60 <= done["seconds"])):
         reached = f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes"
@@ -124,6 +132,7 @@ def resume(
     with joined(str(saved["device"])) as (ranks, device):
         store = reopen(run, options, ranks)
         spec = read_spec(run.record["data"]["spec"])
+        check_networks(built, spec)
         tame_allocator()
         nets = initial_networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
@@ -204,7 +213,8 @@ def _record(
 
 def _options_record(options: TrainOptions) -> dict[str, Any]:
     values = dataclasses.asdict(options)
-    return values | {"data_dir": str(options.data_dir) if options.data_dir else None, "size": list(options.size)}
+    plain = {"size": list(options.size), "range": list(options.range)}
+    return values | {"data_dir": str(options.data_dir) if options.data_dir else None} | plain
 
 
 def _budget(options: TrainOptions) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,13 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..asks import Number
 from ..data import Store, kind_of, open_store
+from ..data.listing import names_below
 from ..encoders import Encoder
 from ..files import write_json
 from ..model.ask import asked as ask
+from ..model.ask import class_prior
 from ..model.draw import Weights
 from ..model.model import Model
-from ..model.saved import load
+from ..model.saved import load, other_source
 from ..options import DataOptions
 from ..recipe import EMPTY, Recipe
 from ..run import Run
@@ -176,6 +180,8 @@ class _Subject:
     packing: DataOptions
     about: dict[str, Any]
     """What the scores say of it: `Scores.run`."""
+    notes: tuple[str, ...] = ()
+    """What makes its scores weaker than they look."""
 
 
 def _evaluate(
@@ -193,6 +199,8 @@ def _evaluate(
         subject.store, data=subject.data, packing=subject.packing, split=split, options=options, say=say
     )
     protocol = judge.protocol(weights=weights, checkpoint=sampling.checkpoint, sample_seed=sampling.seed)
+    judge.notes += subject.notes
+    protocol = dataclasses.replace(protocol, truncation=_truncation(model), class_prior=class_prior(model))
     place, kept = None, None
     if subject.path is not None:
         place = subject.path / "scores" / f"{model.images:012d}-{weights}-{protocol.short}.json"
@@ -204,7 +212,7 @@ def _evaluate(
             return kept
     num = judge.real.num
     say(f"drawing {num:,} samples of {model.recipe_name} after {model.images:,} images")
-    asked = ask(model.to(options.device), num, sampling.seed, weights)
+    asked = ask(model.to(options.device), num, sampling.seed)
     given = EMPTY if asked is None else asked.given
     samples = model.stored(num, seed=sampling.seed, weights=weights, given=given)
     about = subject.about | {"images": model.images}
@@ -215,6 +223,14 @@ def _evaluate(
         place.parent.mkdir(parents=True, exist_ok=True)
         write_json(place, scores.to_json())
     return scores
+
+
+def _truncation(model: Model) -> str:
+    """The truncation that samples of a model have unless one is asked for."""
+    match model.asks:
+        case {"truncation": Number(default=psi)} if psi != 1.0:
+            return f"psi {psi:g}"
+    return "none"
 
 
 def _score(judge: Judge, judgement: Judgement, protocol: Protocol, about: Mapping[str, Any], began: float) -> Scores:
@@ -259,9 +275,8 @@ def _subject(
     if checkpoint == "best" and not (found.path / "best" / "model.json").is_file():
         raise FileNotFoundError(f"{found.path} has no best checkpoint: train with --evaluate-every to keep one")
     model = load(found.path / "best" if checkpoint == "best" else found.path, recipe)
-    saved, record = found.record["options"], found.record["data"]
-    names = {f.name for f in dataclasses.fields(DataOptions)} & {k for k, v in saved.items() if v is not None}
-    options = DataOptions(**{name: saved[name] for name in names})
+    saved, record = found.options, found.record["data"]
+    options = DataOptions(**{f.name: getattr(saved, f.name) for f in dataclasses.fields(DataOptions)})
     if (Path(record["store"]) / "manifest.json").is_file():
         store = Store.open(record["store"])
     else:
@@ -271,16 +286,20 @@ def _subject(
             f"{record['source']} is no longer the data of this run (digest {store.digest[:12]}, recorded "
             f"{record['digest'][:12]}): restore it"
         )
+    changed = other_source(found.record["recipe"], recipe)
+    notes = (f"{changed}: these may not be samples of what was trained",) if changed else ()
     about = {
         "recipe": model.recipe_name,
         "fields": dict(found.record["recipe"]["fields"]),
-        "seed": int(saved["seed"]),
+        "seed": saved.seed,
         "data": str(record["source"]),
         "digest": str(record["digest"]),
-        "batch_size": int(saved["batch_size"]),
+        "batch_size": saved.batch_size,
         "seconds": round(float(found.progress()["seconds"]), 1),
+        "source_sha256": found.record["recipe"].get("source_sha256"),
+        "setting": {k: v for k, v in found.record["setting"].items() if k in ("device", "precision", "channels_last")},
     }
-    return _Subject(model=model, path=found.path, store=store, data=data, packing=options, about=about)
+    return _Subject(model=model, path=found.path, store=store, data=data, packing=options, about=about, notes=notes)
 
 
 def _model_alone(model: Model, data: Source | None) -> _Subject:
@@ -302,7 +321,8 @@ def _suffixes(source: Source, known: Collection[str]) -> list[str]:
     """The suffixes of a folder's files, of those that a judge knows."""
     if not isinstance(source, str | Path) or not Path(source).is_dir():
         return []
-    counts = Counter(p.suffix.lower().replace(".jpeg", ".jpg") for p in Path(source).rglob("*") if p.suffix)
+    suffixes = (os.path.splitext(name)[1] for name in names_below(source))
+    counts = Counter(suffix.lower().replace(".jpeg", ".jpg") for suffix in suffixes if suffix)
     return sorted(suffix for suffix in counts if suffix in known)
 
 

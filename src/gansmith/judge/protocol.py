@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import records
+
 FORMAT = 1
 METRICS_VERSION = 1
 """Raised when a definition, or a setting that a metric does not record, changes its values."""
@@ -76,11 +78,12 @@ class Protocol:
     checkpoint: str
     """`last`, `best` (chosen by its score: flattering), or `files`."""
     truncation: str = "none"
-    """Truncation of the latent."""
+    """Truncation of the latent: `none`, or the recipe's own psi."""
     batch_norm: str = "eval"
     """Mode of the generator's normalisation when it samples."""
     class_prior: str = "as the recipe draws"
-    """How the labels that a conditional model is given are drawn."""
+    """How the labels that a conditional model is given are drawn: `as the data has them`, or `evenly` where the data
+    does not say; `as the recipe draws` by models that are given none."""
     sample_seed: int
     """The seed that draws the model's samples. Recorded; another one moves a score by noise alone."""
     encoder_batch: int = 0
@@ -211,10 +214,7 @@ class Scores:
 def read_scores(path: str | Path) -> Scores:
     """The scores of one file. Raises `ValueError` naming the file if it is damaged."""
     try:
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(saved, dict):
-            raise ValueError("it does not hold a JSON object")
-        return Scores.from_json(saved)
+        return Scores.from_json(records.read(Path(path)))
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 

@@ -56,6 +56,8 @@ def _command(facts: Facts, changed: Mapping[str, Any]) -> str:
             words.append(f"--{flag}" if value else f"--no-{flag}")
         elif name == "size" and isinstance(value, list):
             words += [f"--{flag}", "x".join(map(str, value))]
+        elif name == "range" and isinstance(value, list):
+            words += [f"--{flag}={','.join(f'{v:g}' for v in value)}"]
         else:
             words += [f"--{flag}", *(map(str, value) if isinstance(value, list) else [str(value)])]
     return " ".join(map(shlex.quote, words))

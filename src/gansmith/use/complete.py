@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from ..data import TableCodec
+from ..data.bounded import check_table, read_file
 from ..data.kinds.table.cells import cell_texts
 from ..data.kinds.table.codes import as_written, codes_of
 from ..data.kinds.table.column import Column
-from ..data.kinds.table.delimited import decode, read_bytes, sniff, unique_names
+from ..data.kinds.table.delimited import decode, sniff, unique_names
 from ..data.kinds.table.source import columns_of, find_name, rows_like, table_source
 from ..data.kinds.table.typed import objects_for, to_arrow
 from ..extras import need
@@ -125,7 +126,7 @@ def _quoted(text: str, delimiter: str) -> str:
 
 def _csv(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]) -> tuple[bytes, Completed]:
     """The file's bytes with its holes filled."""
-    data = read_bytes(path)
+    data = read_file(path)
     try:
         text, encoding = decode(data, str(path))
     except ValueError:
@@ -179,7 +180,9 @@ def _csv(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]
 
 def _parquet(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]) -> tuple[Any, Completed]:
     """The Arrow table with its holes filled: types, index and other columns as they are."""
-    table = need("pyarrow.parquet", "tables", f"reading {path.name}").read_table(path)
+    parquet = need("pyarrow.parquet", "tables", f"reading {path.name}")
+    check_table(path)
+    table = parquet.read_table(path)
     known = {c.name: c for c in columns_of(table_source(path))}
     stored, notes = rows_like(path, codec)
     filled = fill(stored)

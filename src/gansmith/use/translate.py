@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from ..data import DataSpec, ImageCodec
+from ..data.bounded import check_regular
+from ..data.folders import Folder
+from ..data.kinds.image.codec import bounds_of
 from ..data.kinds.image.decode import SUFFIXES, Bad, Target, decode, fit_array, quiet
-from ..data.listing import Folder, printable
+from ..data.listing import Reading, printable
 from ..model.draw import Weights, apply_to, draw_samples
 from ..model.model import Model
 
@@ -52,7 +55,8 @@ def translate(
     Picture i depends on the seed and on i. Raises `ValueError` for pictures of other channels or type.
     """
     name, before, after = way(model, direction)
-    channels, dtype = before.shape[0], image_codec(before).dtype
+    codec, channels = image_codec(before), before.shape[0]
+    dtype = codec.dtype
     if pictures.ndim != 4 or pictures.shape[3] != channels or pictures.dtype.name != dtype:
         raise ValueError(
             f"pictures are {pictures.dtype.name} {pictures.shape}; the model takes {dtype} (N, H, W, {channels})"
@@ -65,11 +69,14 @@ def translate(
             dtype=dtype,
             fit="stretch",
             resample="lanczos",
+            bounds=bounds_of(codec),
+            whole=codec.whole,
         )
         small = fit_array(pictures, target)
         made = _through(model, name, before, after, small, seed, weights)
         target = replace(target, height=pictures.shape[1], width=pictures.shape[2], channels=after.shape[0])
-        return fit_array(made, replace(target, dtype=image_codec(after).dtype))
+        codec = image_codec(after)
+        return fit_array(made, replace(target, dtype=codec.dtype, bounds=bounds_of(codec), whole=codec.whole))
     return _through(model, name, before, after, pictures, seed, weights)
 
 
@@ -105,6 +112,8 @@ def sources(model: Model, path: Path, direction: Direction) -> tuple[dict[str, T
         dtype=codec.dtype,
         fit="crop",
         resample="lanczos",
+        bounds=bounds_of(codec),
+        whole=codec.whole,
     )
     found, failed = [], []
     with quiet():
@@ -122,11 +131,12 @@ def sources(model: Model, path: Path, direction: Direction) -> tuple[dict[str, T
 def picture_paths(source: Path) -> tuple[list[tuple[Path, str]], list[tuple[str, str]], list[str]]:
     """The files of a folder (or the one file) with their names inside it, those set aside, and those ignored."""
     if source.is_dir():
-        found = Folder(source, SUFFIXES).listing()
+        found = Folder(source, SUFFIXES, Reading(labels="none", every=True)).listing()
         files = [(source / name, printable(name)) for name in found.names]
         return files, [(q.name, q.reason) for q in found.quarantined], found.ignored
     if not source.exists():
         raise FileNotFoundError(f"there is no {source}: give a picture, an animation, or a folder of pictures")
+    check_regular(source)
     return [(source, source.name)], [], []
 
 

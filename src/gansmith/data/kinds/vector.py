@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +20,7 @@ from .. import toy
 from ..arrays import Arrays, Rows, finite, row_name
 from ..codec import Codec
 from ..found import Report
-from ..kind import ROWS, Given, Kind, Source, picture_options
+from ..kind import ROWS, Given, Kind, Source, picked, picture_options
 from ..looked import report_of_rows
 from ..plan import Block, Plan, even_chunks
 from ..spec import DataSpec
@@ -137,6 +137,7 @@ class Vectors(Kind):
     samples = "vectors"
     sources = ("an .npy or .npz file", *(f"toy:{name}" for name in toy.NAMES))
     example = "toy:ring"
+    options = frozenset({"labels", "array"})
     first = 90  # any array that nobody else took: its plan says what is wrong with it
     rank = 1
 
@@ -147,6 +148,8 @@ class Vectors(Kind):
             classes = tuple(str(k) for k in range(len(toy.centres(name))))  # which refuses unknown names
             points, mode = toy.sample(name, toy.POINTS, seed=0)
             arrays = Arrays(name=f"toy:{name}", identity=f"toy:{name} 1", x=Rows(points), y=mode, classes=classes)
+            if given.options.labels == "none":
+                arrays = replace(arrays, y=None, classes=())
             return VectorSource(arrays=arrays)
         if given.arrays is not None and given.prefix and len(given.arrays.x.shape) != 2:
             # Here and not in the plan: another kind's store of the same file may be there, and would be opened.
@@ -167,7 +170,7 @@ class Vectors(Kind):
     def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
         """What stores of vectors have recorded from the first: their digests stay what they were."""
         del source
-        return picture_options(options)
+        return picture_options(options) | picked(options)
 
     def measure(self, plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:
         """Mean and scale of all rows."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...data import ImageCodec, Store, kind_of, open_store
+from ...data.kinds.image.codec import bounds_of
 from ...encoders.named import encoder_of
 from ...model.ask import Asked
 from ...options import DataOptions
@@ -56,7 +57,7 @@ class Image(Judge):
         codec = real.store.spec.codec
         assert isinstance(codec, ImageCodec)
         self.codec = codec
-        bounds = (codec.low, codec.high) if codec.dtype == "float32" else None
+        bounds = codec.range if codec.dtype == "float32" else bounds_of(codec)
         self.encoder = encoder_of(options.encoder, real.store, options.resize, options.device, say)
         self.features = Features(real, self.encoder, say, bounds=bounds)
         self.copies = Copies(real, lambda raw: reduced(raw, bounds), dim=COPY_DIM)
@@ -105,7 +106,7 @@ class Image(Judge):
         return {
             "container": container(self.real.store),
             "packing": f"{packed.get('fit', 'none')}, {packed.get('resample', 'none')}",
-            "quantised": self.codec.dtype != "float32",
+            "quantised": self.codec.dtype != "float32" or self.codec.whole,
             "copying": f"pixels reduced to {COPY_VALUES} values, PCA {COPY_DIM}",
             **self.features.protocol(),
         }

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from ...data import Store, TextCodec
-from ...data.kinds.text.codec import tokenise
 from ...data.kinds.text.oracle import Oracle
 from ...metrics import text as M
 from ...model.ask import Asked
@@ -100,7 +99,7 @@ class Text(Judge):
 
     def score(self, samples: np.ndarray, asked: Asked | None = None, nets: nn.ModuleDict | None = None) -> Judgement:
         """Scores of lines (n,); of `nets`, the one that has a `log_prob` says how likely real lines are to it."""
-        lines = [tuple(tokenise(str(line), self.codec.level, self.codec.lowercase)) for line in samples]
+        lines = [tuple(self.codec.tokenise(str(line))) for line in samples]
         net = next((net for net in (nets or {}).values() if callable(getattr(net, "log_prob", None))), None)
         likely = {NLL: self._nll(net)} if net is not None and "likelihood" in self.metrics else {}
         obeyed = Judgement() if asked is None else labels.NOT_SCORED

@@ -7,6 +7,7 @@ and the known sets `digits`, `mnist`, `fashion-mnist`, `cifar10` (`mnist:test` f
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,20 +15,21 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from ....options import DataOptions, Size
+from ....options import DataOptions, Size, Span
 from ... import listing
 from ...codec import Codec
 from ...found import Report
-from ...kind import ROWS, Files, Given, Kind, Source, picture_options
+from ...kind import FROM, ROWS, Files, Given, Kind, Source, picked, picture_options
 from ...looked import report_of_rows
 from ...plan import Plan
 from ...spec import DataSpec
 from .arrays import ArraySource
-from .codec import ImageCodec
-from .decode import SUFFIXES, Depth, quiet
+from .codec import MOST, Depth, ImageCodec, bounds_of, measured
+from .decode import SUFFIXES, quiet
 from .files import read_files
+from .find import files_at, reading_of
 from .known import KNOWN, known_source
-from .source import PictureSource, files_at
+from .source import PictureSource
 
 
 class Images(Kind):
@@ -40,7 +42,7 @@ class Images(Kind):
         *KNOWN,
     )
     example = "photos/"
-    options = frozenset({"data_dir", "size", "fit", "resample", "channels"})
+    options = frozenset({"data_dir", "size", "fit", "resample", "channels", "range", *FROM})
     first = 40
     rank = 3
     suffixes = SUFFIXES
@@ -50,6 +52,12 @@ class Images(Kind):
         name, _, split = (given.rest if given.prefix else given.spelt).partition(":")
         if name in KNOWN:
             arrays = known_source(name, split or "train", given.options.data_dir, given.cache, given.progress)
+            if given.options.labels not in ("", "none"):
+                raise ValueError(
+                    f"--labels {given.options.labels}: {name} has labels of its own; write none, or nothing"
+                )
+            if given.options.labels == "none":
+                arrays = replace(arrays, y=None, classes=())
             return ArraySource(arrays=arrays)
         if (arrays := given.arrays) is not None:
             if len(arrays.x.shape) > 2:
@@ -59,7 +67,7 @@ class Images(Kind):
             return None
         if given.path is None:
             return None
-        files = files_at(given.path)
+        files = files_at(given.path, reading_of(given.options))
         return None if files is None else PictureSource(files)
 
     def source_of(self, files: listing.Files) -> Source:
@@ -70,7 +78,7 @@ class Images(Kind):
         """The codec of these fields."""
         match saved:
             case {"dtype": str(dtype), "low": float(low), "high": float(high)} if dtype in get_args(Depth):
-                return ImageCodec(dtype=cast(Depth, dtype), low=low, high=high)
+                return ImageCodec(dtype=cast(Depth, dtype), low=low, high=high, whole=saved.get("whole") is True)
         raise ValueError(f"not a codec of pictures: {str(saved)[:200]}")
 
     def words(self, spec: DataSpec) -> str:
@@ -81,7 +89,14 @@ class Images(Kind):
     def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
         """How pictures of other sizes and modes become those that are trained on."""
         del source
-        return picture_options(options)
+        ranged = {"range": list(options.range)} if options.range else {}
+        return picture_options(options) | ranged | picked(options)
+
+    def heeds(self, source: Source) -> frozenset[str]:
+        """Arrays have no folders, links or lists; files no arrays."""
+        if isinstance(source, ArraySource):
+            return self.options - {"split", "follow_links", "encoding"}
+        return self.options - {"array"}
 
     def decoding(self, plan: Plan) -> contextlib.AbstractContextManager[None]:
         """Pillow's warnings are kept quiet meanwhile: such files are judged one by one."""
@@ -89,21 +104,18 @@ class Images(Kind):
         return quiet()
 
     def measure(self, plan: Plan, x: np.ndarray) -> tuple[Codec, list[str]]:
-        """The range of values: known for integers; of floats one of the usual ones that holds them all."""
+        """The range of values: as it is given, or known for integers; of floats a usual one that holds them all."""
+        if plan.codec is not None:
+            return plan.codec, []
         depth = cast(Depth, plan.dtype)
-        if plan.bounds is not None:
-            return ImageCodec(dtype=depth, low=float(plan.bounds[0]), high=float(plan.bounds[1])), []
         step = max(ROWS // plan.row_bytes, 1)
-        blocks = [slice(first, first + step) for first in range(0, len(x), step)]
-        low, high = min(float(x[b].min()) for b in blocks), max(float(x[b].max()) for b in blocks)
-        measured = f"values from {low:g} to {high:g}"
-        for usual in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
-            if usual[0] <= low and high <= usual[1]:
-                low, high = usual
-                break
-        if low == high:
-            raise ValueError(f"every pixel in {plan.source} is {low:g}: there is nothing to learn")
-        return ImageCodec(dtype="float32", low=low, high=high), [f"{measured}; {low:g} to {high:g} becomes -1 to 1"]
+        low, high = math.inf, -math.inf
+        for first in range(0, len(x), step):
+            block = x[first : first + step]
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+            if depth != "float32" and high > MOST[depth] / 2:
+                break  # nothing more is asked of integers
+        return measured(plan.source, depth, low, high)
 
     def describe(self, plan: Plan, x: np.ndarray) -> tuple[DataSpec, list[str]]:
         """Stored (H, W, C) are encoded as (C, H, W)."""
@@ -114,7 +126,15 @@ class Images(Kind):
     def alike(self, options: DataOptions, packed: Mapping[str, Any], spec: DataSpec) -> DataOptions:
         """At the size that came out, where none was asked for."""
         kept = {name: packed[name] for name in ("fit", "resample", "channels") if name in packed}
-        return replace(options, size=Size(tuple(packed.get("size", spec.shape[1:]))), **kept)
+        usual = DataOptions()
+        own = {name: getattr(usual, name) for name in ("labels", "split", "array", "encoding")}  # of the other source
+        return replace(
+            options,
+            size=Size(tuple(packed.get("size", spec.shape[1:]))),
+            range=Span(bounds_of(cast(ImageCodec, spec.codec)) or ()),
+            **kept,
+            **own,
+        )
 
     def files(self, path: Path, spec: DataSpec) -> Files | None:
         """Picture files and folders of them; an archive, an array or a CSV is a source like any other."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -13,8 +15,10 @@ from ...arrays import Arrays, Rows, finite, row_name
 from ...found import Report
 from ...looked import report_of_rows
 from ...plan import Block, Plan, even_chunks
-from .decode import Target, fit_array
+from .codec import MOST, Depth, measured
+from .decode import Bad, Target, beyond, check_range, fit_array
 from .source import RANGES
+from .survey import codec_of, span_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +41,14 @@ class ArrayReader:
         dtype = self.target.dtype
         block = {0: payload[..., None], 1: np.moveaxis(payload, 1, -1)}.get(self.axis, payload)
         checked = finite(block.astype(np.float32 if dtype == "float32" else block.dtype))
+        bad = dict(checked.bad)
+        for i, row in enumerate(checked.rows if self.target.bounds else ()):
+            try:
+                check_range(row, self.target)
+            except Bad as error:
+                bad.setdefault(i, str(error))
         rows = (checked.rows * self.factor).astype(dtype) if self.factor != 1 else checked.rows.astype(dtype)
-        return Block(fit_array(rows, self.target), checked.bad)
+        return Block(fit_array(rows, self.target), bad)
 
     def name(self, row: int) -> str:
         """The number of the row."""
@@ -74,7 +84,8 @@ class ArraySource:
         labels, classes = self.arrays.labels()
         axis = channel_axis(self.name, self.x.shape)
         h, w, c = [n for i, n in enumerate(self.x.shape) if i not in (0, axis)] + [self.x.shape[axis] if axis else 1]
-        dtype, factor, notes = self._stored_dtype()
+        bounds = span_of(options)
+        dtype, factor, notes = self._stored_dtype(bounds)
         channels = {"auto": c, "grey": 1, "rgb": 3, "rgba": 4}[options.channels]
         if channels != c and not (c in (1, 3, 4) and (c, channels) != (4, 1)):
             raise ValueError(f"{self.name} has {c} channels; channels={options.channels} cannot be made of them")
@@ -85,6 +96,8 @@ class ArraySource:
             dtype=dtype,
             fit=options.fit,
             resample=options.resample,
+            bounds=bounds,
+            whole=dtype == "float32" and self.x.dtype.kind in "iu",
         )
         chunks = even_chunks(len(self.x), max(h * w * c, target.height * target.width * channels) * 4)
         return Plan(
@@ -93,7 +106,8 @@ class ArraySource:
             kind=self.kind,
             shape=target.shape,
             dtype=dtype,
-            bounds=RANGES[dtype],
+            bounds=bounds or RANGES[dtype],
+            codec=codec_of(target),
             chunks=chunks,
             reader=ArrayReader(x=self.x, axis=axis, factor=factor, target=target),
             labels=labels,
@@ -102,50 +116,71 @@ class ArraySource:
             notes=(*self.arrays.notes, *notes),
         )
 
-    def _stored_dtype(self) -> tuple[Any, int, list[str]]:
+    def _stored_dtype(self, bounds: tuple[float, float] | None) -> tuple[Any, int, list[str]]:
         """The dtype in the store, a factor for the values, and what there is to say about it."""
         kind, name = self.x.dtype.kind, self.x.dtype.name
-        if name in ("uint8", "uint16"):
+        if name in MOST and (bounds is None or (bounds[0] >= 0 and bounds[1] <= MOST[name])):
             return name, 1, []
         if kind == "f":
             return "float32", 1, [] if name == "float32" else [f"{name} kept as float32"]
         if kind == "b":
             return "uint8", 255, ["bool kept as 0 and 255"]
+        if bounds is not None:
+            fits = next((fits for fits, most in MOST.items() if bounds[0] >= 0 and bounds[1] <= most), "float32")
+            return fits, 1, [f"{name} kept as {fits}"]
         step = even_chunks(len(self.x), int(np.prod(self.x.shape[1:])) * self.x.dtype.itemsize)
-        low, high = 0, 0
-        for block in self.x.blocks(step):
-            low, high = min(low, int(block.min())), max(high, int(block.max()))
-        for fits, most in (("uint8", 255), ("uint16", 65535)):
-            if low >= 0 and high <= most:
-                return fits, 1, [f"{name} values {low} ... {high} kept as {fits}"]
-        raise ValueError(
-            f"{self.name} holds {name} from {low} to {high}: pictures are uint8, uint16 or float; cast it to float32"
-        )
+        ends = [(int(block.min()), int(block.max())) for block in self.x.blocks(step)]
+        low, high = min(a for a, _ in ends), max(b for _, b in ends)
+        if trouble := beyond(low, high):
+            raise ValueError(f"{name} of {self.name}: {trouble}")
+        fits = "uint8" if high <= MOST["uint8"] else "uint16"
+        return fits, 1, [f"{name} values {low} ... {high} kept as {fits}"]
 
     def report(self, options: DataOptions, progress: bool) -> Report:
         """What is in it. Never raises: what keeps training from starting is told."""
-        plan, problem = None, ""
+        plan, problem, notes = None, "", list(self.arrays.notes)
+        bad: dict[int, str] | None = None
+        labels, classes = None, ()
         try:
             plan = self.plan(options, "", {}, progress)
+            labels, classes, notes = plan.labels, plan.classes, list(plan.notes)
+            bad, low, high = _read_all(plan)
+            if plan.codec is None and len(bad) < plan.rows:
+                notes += measured(self.name, cast(Depth, plan.dtype), low, high)[1]
         except ValueError as error:
             problem = str(error)
-        labels, classes = self.arrays.labels() if plan is not None else (None, ())
+        usable = plan is not None and not problem
         found = report_of_rows(
             self.name,
             self.kind,
             self.x,
             labels=labels,
             classes=classes,
-            notes=plan.notes if plan is not None else self.arrays.notes,
-            shape=(plan.shape[2], *plan.shape[:2]) if plan is not None else (),
-            dtype=plan.dtype if plan is not None else "",
+            notes=notes,
+            shape=(plan.shape[2], *plan.shape[:2]) if usable else (),
+            dtype=plan.dtype if usable else "",
             problem=problem,
             constants=True,
+            known=bad,
         )
         if plan is None:
             return found
         height, width = native(self.x.shape)
         return replace(found, sizes=((height, width, len(self.x)),), num_sizes=1)
+
+
+def _read_all(plan: Plan) -> tuple[dict[int, str], float, float]:
+    """Every row as it would be packed: the bad ones and why, and the least and the greatest value of the others."""
+    bad: dict[int, str] = {}
+    low, high = math.inf, -math.inf
+    ranges = list(itertools.pairwise(plan.chunks.tolist()))
+    for (first, _), payload in zip(ranges, plan.reader.read(ranges), strict=True):
+        block = plan.reader.decode(payload)
+        bad |= {first + i: reason for i, reason in block.bad.items()}
+        kept = np.delete(block.rows, list(block.bad), axis=0)
+        if len(kept):
+            low, high = min(low, float(kept.min())), max(high, float(kept.max()))
+    return bad, low, high
 
 
 def native(shape: tuple[int, ...]) -> tuple[int, int]:

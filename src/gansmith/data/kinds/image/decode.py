@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from typing import IO, Literal
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from ...bounded import FREE, most_unpacked
+from .codec import MOST, Depth
 
 MOST_PIXELS = 178_956_970
 """Larger pictures are not decompressed: 2 x 89,478,485, where Pillow too speaks of a decompression bomb."""
@@ -27,9 +31,6 @@ _FORMATS = (
     *("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "PFM"),
     *("PCX", "SGI", "ICO", "QOI", "DDS"),
 )
-
-Depth = Literal["uint8", "uint16", "float32"]
-_MOST: dict[str, float] = {"uint8": 255.0, "uint16": 65535.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ class Header:
     """16-bit colour, of which Pillow keeps 8 bits."""
 
 
+_LARGE = threading.Lock()
+"""Large pictures are decoded one at a time, whatever number of threads there is."""
+
+
 class Bad(Exception):
     """A picture that cannot be used; the message says why. Never leaves this package."""
 
@@ -63,6 +68,15 @@ class Target:
     dtype: Depth
     fit: Literal["crop", "pad", "stretch"]
     resample: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"]
+    bounds: tuple[float, float] | None = None
+    """The values that there may be, where that is not all that `dtype` holds: a picture with others is bad."""
+    whole: bool = False
+    """Whether integers are kept as they are in float32: signed ones, or of more than 16 bits."""
+
+    @property
+    def most(self) -> float:
+        """The value of white."""
+        return self.bounds[1] if self.bounds else MOST.get(self.dtype, 1.0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -96,6 +110,8 @@ def _formats() -> list[str]:
 
 def open_picture(file: IO[bytes]) -> tuple[Image.Image, Header]:
     """Open a file by its content and read its header. Raises `Bad`."""
+    size = file.seek(0, 2)
+    file.seek(0)
     try:
         image = Image.open(file, formats=_formats())
     except UnidentifiedImageError:
@@ -106,6 +122,11 @@ def open_picture(file: IO[bytes]) -> tuple[Image.Image, Header]:
     except Exception as error:  # decoders raise all sorts: SyntaxError, struct.error, ValueError ...
         raise Bad(f"cannot be read: {error}") from None
     try:
+        pixels = image.width * image.height * _bytes_of(image)
+        if pixels > most_unpacked(size):
+            raise Bad(
+                f"too large to decompress safely: {image.width}x{image.height} pixels in a file of {size:,} bytes"
+            )
         return image, _header(image)
     except Bad:
         image.close()
@@ -113,6 +134,11 @@ def open_picture(file: IO[bytes]) -> tuple[Image.Image, Header]:
     except Exception as error:
         image.close()
         raise Bad(f"cannot be read: {error}") from None
+
+
+def _bytes_of(image: Image.Image) -> int:
+    """Bytes of one pixel in memory."""
+    return 4 if image.mode in ("I", "F") else 2 if image.mode.startswith("I;") else len(image.getbands())
 
 
 def _header(image: Image.Image) -> Header:
@@ -166,13 +192,25 @@ def read_header(data: IO[bytes]) -> Header:
 
 def decode(data: bytes, target: Target) -> np.ndarray:
     """The first frame of a picture file as an array (H, W, C) of the target's dtype. Raises `Bad`."""
+    return _decoded(data, target, look=False)[0]
+
+
+def examine(data: bytes, target: Target) -> tuple[np.ndarray, bool]:
+    """What `decode` makes of a picture file, and whether the file has a single colour. Raises `Bad`."""
+    return _decoded(data, target, look=True)
+
+
+def _decoded(data: bytes, target: Target, look: bool) -> tuple[np.ndarray, bool]:
     image, header = open_picture(io.BytesIO(data))
-    with image:
+    large = image.width * image.height * _bytes_of(image) > FREE
+    with image, _LARGE if large else contextlib.nullcontext():
         try:
             image.load()
+            bands = image.getextrema() if look else ()
             if header.rotated:
                 image = ImageOps.exif_transpose(image)
-            return _convert(image, header, target)
+            bands = bands if bands and isinstance(bands[0], tuple) else (bands,)
+            return _convert(image, header, target), look and all(b[0] == b[1] for b in bands)
         except Bad:
             raise
         except MemoryError:
@@ -183,33 +221,69 @@ def decode(data: bytes, target: Target) -> np.ndarray:
 
 def _convert(image: Image.Image, header: Header, target: Target) -> np.ndarray:
     if header.depth == "uint8" and target.dtype == "uint8":
-        image = resize(_colours(image, header, target.channels), target)
-        array = np.asarray(image)
-        return array if array.ndim == 3 else array[..., None]
+        image = _colours(image, header, target.channels)
+        check_range(np.asarray(image), target)
+        array = np.asarray(resize(image, target))
+        return _clipped(array if array.ndim == 3 else array[..., None], target)
     if header.depth == "uint8":
-        if target.dtype == "float32":
+        if target.dtype == "float32" and not target.whole:
             raise Bad("8-bit picture among float pictures")
-        array = np.asarray(_colours(image, header, target.channels)).astype(np.uint16) * 257
-        array = array if array.ndim == 3 else array[..., None]
+        scale = 1 if target.whole else 257
+        array = np.asarray(_colours(image, header, target.channels)).astype(np.uint16) * scale
+        array = (array if array.ndim == 3 else array[..., None]).astype(target.dtype)
+        check_range(array, target)
     else:
-        array = np.asarray(image)[..., None]
-        if header.depth == "float32":
-            if target.dtype != "float32":
-                raise Bad("float picture among integer pictures")
-            if not np.isfinite(array).all():
-                raise Bad("has pixels that are not finite")
-        else:
-            if target.dtype == "float32":
-                raise Bad("integer picture among float pictures")
-            if array.min() < 0 or array.max() > 65535:
-                raise Bad(f"integer values from {array.min()} to {array.max()}: at most 16 bits are kept")
-            if target.dtype == "uint8":
-                array = np.rint(array / 257.0).astype(np.uint8)
-        array = array.astype(target.dtype)
+        array = _single(np.asarray(image)[..., None], header, target)
         if target.channels > 1:
-            opaque = np.full_like(array, _MOST.get(target.dtype, 1.0))
+            opaque = np.full_like(array, target.most)
             array = np.concatenate([array] * 3 + [opaque] * (target.channels - 3), axis=2)
     return fit_array(array[None], target)[0]
+
+
+def _single(array: np.ndarray, header: Header, target: Target) -> np.ndarray:
+    """A picture (H, W, 1) of deep integers or floats in the target's dtype. Raises `Bad`."""
+    if header.depth == "float32":
+        if target.dtype != "float32" or target.whole:
+            raise Bad("float picture among integer pictures")
+        if not np.isfinite(array).all():
+            raise Bad("has pixels that are not finite")
+    elif target.dtype == "float32" and not target.whole:
+        raise Bad("integer picture among float pictures")
+    elif not target.whole:
+        if trouble := beyond(int(array.min()), int(array.max())):
+            raise Bad(trouble)
+        if target.dtype == "uint8":
+            array = np.rint(array / 257.0).astype(np.uint8)
+    array = array.astype(target.dtype)
+    check_range(array, target)
+    return array
+
+
+def beyond(low: int, high: int) -> str:
+    """Why integers from `low` to `high` are not kept as they are, and what to do; empty if they are."""
+    if low >= 0 and high <= MOST["uint16"]:
+        return ""
+    trouble = f"{low} is below 0 (values to {high})" if low < 0 else f"{high} is above 65535 (values from {low})"
+    return f"{trouble}: pass --range={low},{high}, or the range that there can be, or save it as float32"
+
+
+def check_range(array: np.ndarray, target: Target) -> None:
+    """Raises `Bad` if a value is outside the target's bounds."""
+    if target.bounds is None:
+        return
+    low, high = float(array.min()), float(array.max())
+    if low < target.bounds[0] or high > target.bounds[1]:
+        odd = low if low < target.bounds[0] else high
+        raise Bad(
+            f"{odd:g} is outside the range {target.bounds[0]:g},{target.bounds[1]:g} (values {low:g} to {high:g})"
+        )
+
+
+def _clipped(array: np.ndarray, target: Target) -> np.ndarray:
+    """What a filter that overshoots made, brought back into the bounds."""
+    if target.bounds is None:
+        return array
+    return np.clip(array, *target.bounds).astype(target.dtype)
 
 
 def _colours(image: Image.Image, header: Header, channels: int) -> Image.Image:
@@ -252,7 +326,7 @@ def resize(image: Image.Image, target: Target) -> Image.Image:
 
 def fit_array(rows: np.ndarray, target: Target) -> np.ndarray:
     """Arrays (N, H, W, C) of the target's dtype made to have the target's channels and size."""
-    most = _MOST.get(target.dtype, 1.0)
+    most = target.most
     c = rows.shape[3]
     if c == 4 and target.channels == 3:
         share = rows[..., 3:] / most
@@ -281,4 +355,4 @@ def fit_array(rows: np.ndarray, target: Target) -> np.ndarray:
             if target.dtype != "float32":
                 values = np.clip(np.rint(values), 0, most)
             out[i, ..., channel] = values
-    return out
+    return _clipped(out, target)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ...bounded import check_regular
+from ...folders import Folder
 from ...kind import Files
-from ...listing import Folder, printable
+from ...listing import Reading, printable
 from ...spec import DataSpec
-from .codec import ImageCodec
+from .codec import ImageCodec, bounds_of
 from .decode import SUFFIXES, Bad, Target, decode, quiet
 
 _AT_ONCE = 1_024
@@ -22,10 +24,19 @@ def read_files(path: Path, spec: DataSpec) -> Files:
     """
     assert isinstance(spec.codec, ImageCodec)
     channels, height, width = spec.shape
+    codec = spec.codec
     target = Target(
-        height=height, width=width, channels=channels, dtype=spec.codec.dtype, fit="crop", resample="lanczos"
+        height=height,
+        width=width,
+        channels=channels,
+        dtype=codec.dtype,
+        fit="crop",
+        resample="lanczos",
+        bounds=bounds_of(codec),
+        whole=codec.whole,
     )
-    listing = Folder(path, SUFFIXES).listing() if path.is_dir() else None
+    check_regular(path)
+    listing = Folder(path, SUFFIXES, Reading(every=True)).listing() if path.is_dir() else None
     names = [path.name] if listing is None else list(listing.names)
     failed = [(q.name, q.reason) for q in listing.quarantined] if listing else []
     used, rows = [], []

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ....options import DataOptions
-from ...archives import Tar, Zip
 from ...found import Report
-from ...listing import MOST_BYTES, Bytes, Files, Folder, Listing, Table, printable
+from ...listing import MOST_BYTES, Bytes, Files, Listing, printable
 from ...plan import Block, Plan
-from .decode import SUFFIXES, Bad, Target, decode
+from .decode import Bad, Target, decode
+from .find import no_pictures
 from .inspect import report_of_pictures
-from .survey import choose, survey
+from .survey import choose, codec_of, survey
 
 RANGES = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "float32": None}
 """The stored values that become -1 and 1; those of float pictures are measured."""
@@ -105,11 +100,7 @@ class PictureSource:
         """Read all headers, then decide size, channels and depth. Raises `ValueError` if that cannot be decided."""
         listing = self.listing
         if not len(listing.names):
-            set_aside = [f"{q.name}: {q.reason}" for q in listing.quarantined[:5]]
-            raise ValueError(
-                f"there are no pictures in {self.name}: {len(listing.ignored)} other files, "
-                f"{len(listing.quarantined)} left out {'; '.join(set_aside)}".rstrip()
-            )
+            raise ValueError(no_pictures(self.name, listing))
         seen = survey(self.files, listing, progress)
         target, notes = choose(self.name, seen, options, listing)
         return Plan(
@@ -118,7 +109,8 @@ class PictureSource:
             kind=self.kind,
             shape=target.shape,
             dtype=target.dtype,
-            bounds=RANGES[target.dtype],
+            bounds=target.bounds or RANGES[target.dtype],
+            codec=codec_of(target),
             chunks=listing.chunks(int(np.prod(target.shape)) * np.dtype(target.dtype).itemsize),
             reader=PictureReader(files=self.files, listing=listing, target=target, bad=seen.bad),
             labels=listing.labels,
@@ -128,33 +120,3 @@ class PictureSource:
             ignored=tuple(sorted([*listing.ignored, *seen.ignored])),
             notes=tuple([*listing.notes, *notes]),
         )
-
-
-_CATALOGUE = ("file", "filename", "file_name", "path", "image", "name", "id")
-
-
-def lists_pictures(path: Path) -> bool:
-    """Whether a CSV is a list of picture files rather than a table of values, by its content.
-
-    It is one if it has a column file, filename, path, image, name or id (or, of at most two columns, a first one) and
-    one of its first 20 cells ends like a picture or names a file beside the CSV.
-    """
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as f:
-        rows = [row for row in itertools.islice(csv.reader(f), 21) if any(c.strip() for c in row)]
-    if not rows:
-        return True
-    head = [cell.strip().lower() for cell in rows[0]]
-    columns = [i for i, name in enumerate(head) if name in _CATALOGUE] or ([0] if len(head) <= 2 else [])
-    cells = [row[i].strip() for row in rows for i in columns if len(row) > i]
-    return any(Path(c).suffix.lower() in SUFFIXES or (path.parent / c).is_file() for c in cells if c)
-
-
-def files_at(path: Path) -> Files | None:
-    """The picture files of a folder, an archive or a CSV that lists them; None for anything else."""
-    if path.is_dir():
-        return Folder(path, SUFFIXES)
-    if path.suffix.lower() == ".csv":
-        return Table(path, SUFFIXES) if lists_pictures(path) else None
-    if zipfile.is_zipfile(path):
-        return Zip(path, SUFFIXES)
-    return Tar(path, SUFFIXES) if tarfile.is_tarfile(path) else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ....options import DataOptions
 from ...bars import progress_bar
 from ...listing import MOST_BYTES, Bytes, Files, Listing, printable
+from .codec import MOST, ImageCodec
 from .decode import Bad, Header, Target, quiet, read_header
 
 
@@ -65,7 +66,7 @@ def survey(files: Files, listing: Listing, progress: bool) -> Survey:
     """Read every header."""
     found = Survey()
     bounds = listing.chunks(0)
-    ranges = list(itertools.pairwise(bounds.tolist()))
+    ranges = [(first, last) for first, last in itertools.pairwise(bounds.tolist()) if last > first]
     # Reading headers is mostly Python: more threads only help to wait for a slow disk, and cost on a fast one.
     with quiet(), progress_bar(progress) as bar, ThreadPoolExecutor(2) as pool:
         task = bar.add_task(f"looking at {files.name}", total=len(listing.names))
@@ -92,6 +93,18 @@ def survey(files: Files, listing: Listing, progress: bool) -> Survey:
         while running:
             collect()
     return found
+
+
+def span_of(options: DataOptions) -> tuple[float, float] | None:
+    """The range of values that is asked for."""
+    return (options.range[0], options.range[1]) if options.range else None
+
+
+def codec_of(target: Target) -> ImageCodec | None:
+    """The codec of pictures whose range is given; None where it is measured or known by the dtype."""
+    if target.bounds is None:
+        return None
+    return ImageCodec(dtype=target.dtype, low=target.bounds[0], high=target.bounds[1], whole=target.whole)
 
 
 def choose(name: str, seen: Survey, options: DataOptions, listing: Listing) -> tuple[Target, list[str]]:
@@ -126,7 +139,16 @@ def choose(name: str, seen: Survey, options: DataOptions, listing: Listing) -> t
         "16-bit colour pictures read with 8 bits a channel": seen.deep_colour,
         f"pictures of another bit depth made {depth}": seen.good - seen.depths[depth],
     }
+    bounds = span_of(options)
+    whole = bounds is not None and depth != "float32" and (bounds[0] < 0 or bounds[1] > MOST[depth])
     target = Target(
-        height=height, width=width, channels=channels, dtype=depth, fit=options.fit, resample=options.resample
+        height=height,
+        width=width,
+        channels=channels,
+        dtype="float32" if whole else depth,
+        fit=options.fit,
+        resample=options.resample,
+        bounds=bounds,
+        whole=whole,
     )
-    return target, [f"{n} {text}" for text, n in counts.items() if n]
+    return target, [f"{n} {text}" for text, n in counts.items() if n > 0]

@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ....options import DataOptions
 from ...archives import Tar, Zip
+from ...folders import Folder
 from ...halves import HALVES
 from ...kind import Given, Kind, Source, all_kinds, kind_of
-from ...listing import Bytes, Files, Folder, Listing, printable
+from ...listing import Bytes, Files, Listing, Reading, printable
 from ...plan import Quarantined
 from ...source import recognise
 from ..image.decode import SUFFIXES
@@ -76,7 +78,7 @@ def found_in(path: Path, given: Given) -> Paired | None:
     """What a folder with trainA and trainB in it holds; None for others: folders a and b may well be classes."""
     if not ((path / "trainA").is_dir() and (path / "trainB").is_dir()):
         return None
-    return _two_folders(given.spelt, path, "", None)
+    return _two_folders(given.spelt, path, "", None, given.options)
 
 
 def from_text(kind: Literal["pairs", "domains"], given: Given) -> Paired:
@@ -91,14 +93,14 @@ def from_text(kind: Literal["pairs", "domains"], given: Given) -> Paired:
     if not path or not Path(path).exists():
         raise FileNotFoundError(f"{given.spelt}: there is no {given.rest.split(':')[0]!r}; {_HOW[kind]}")
     if words in (["left"], ["right"]) and kind == "pairs":
-        return JoinedSource(given.spelt, PictureSource(_files(Path(path), SUFFIXES)), words == ["left"])
+        return JoinedSource(given.spelt, PictureSource(_files(Path(path), SUFFIXES, given.options)), words == ["left"])
     if len(words) not in (0, 2):
         raise ValueError(f"{given.spelt}: {':'.join(words)!r} is not understood; {_HOW[kind]}")
     named = (words[0], words[1]) if words else None
     if two := _two_files(Path(path), named):
         a, b = (_half(str(file), given) for file in two)
         return PairSource(given.spelt, a, b) if kind == "pairs" else DomainSource(given.spelt, a, b)
-    return _two_folders(given.spelt, Path(path), kind, named)
+    return _two_folders(given.spelt, Path(path), kind, named, given.options)
 
 
 def _two_files(folder: Path, named: tuple[str, str] | None) -> tuple[Path, Path] | None:
@@ -125,23 +127,24 @@ _HOW = {
 }
 
 
-def _files(path: Path, suffixes: frozenset[str]) -> Files:
+def _files(path: Path, suffixes: frozenset[str], options: DataOptions) -> Files:
+    reading = Reading(labels="none", follow_links=options.follow_links, every=True)  # the two folders are no classes
     if path.is_dir():
-        return Folder(path, suffixes)
+        return Folder(path, suffixes, reading)
     if path.suffix.lower() == ".zip":
-        return Zip(path, suffixes)
+        return Zip(path, suffixes, reading)
     if path.suffix.lower() in (".tar", ".tgz", ".gz", ".bz2", ".xz"):
-        return Tar(path, suffixes)
+        return Tar(path, suffixes, reading)
     raise ValueError(f"{path} is neither a folder nor a zip of samples")
 
 
-def _listed(path: Path) -> tuple[Kind, Files, Listing]:
+def _listed(path: Path, options: DataOptions) -> tuple[Kind, Files, Listing]:
     """The files of the kind that has most of them, of all kinds whose samples are a file each."""
     best: tuple[int, Kind, Files, Listing] | None = None
     for kind in all_kinds():
         if not kind.suffixes:
             continue
-        files = _files(path, kind.suffixes)
+        files = _files(path, kind.suffixes, options)
         listing = files.listing()
         count = sum(PurePosixPath(name).suffix.lower() in kind.suffixes for name in listing.names)
         if best is None or count > best[0]:
@@ -150,10 +153,10 @@ def _listed(path: Path) -> tuple[Kind, Files, Listing]:
     return best[1:]
 
 
-def _two_folders(name: str, path: Path, kind: str, folders: tuple[str, str] | None) -> Paired:
-    if isinstance(_files(path, frozenset()), Tar):
+def _two_folders(name: str, path: Path, kind: str, folders: tuple[str, str] | None, options: DataOptions) -> Paired:
+    if isinstance(_files(path, frozenset(), options), Tar):
         raise ValueError(f"{name}: a tar is read from front to end, and two folders of it cannot: unpack it, or zip it")
-    of, files, whole = _listed(path)
+    of, files, whole = _listed(path, options)
     notes: list[str] = []
     if folders is None:
         folders = _find(name, of.samples, whole, notes)

@@ -6,7 +6,6 @@ store's fields `a` and `b` are views of it.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -19,10 +18,10 @@ from ...halves import HALVES, joined_rows
 from ...kind import Source
 from ...listing import Bytes
 from ...plan import Block, Plan, Quarantined, Reader
-from ..image.decode import Bad, decode, fit_array, read_header
+from ..image.find import no_pictures
 from ..image.source import RANGES, PictureReader, PictureSource, decode_each
-from ..image.survey import choose, survey
-from .inspect import halved, report_of_joined, together
+from ..image.survey import codec_of, survey
+from .inspect import choose_half, halves_of, report_of_joined, together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +113,7 @@ class JoinedReader:
         halves = np.zeros((2, len(payload[1]), *target.shape), target.dtype)
 
         def put(i: int, data: bytes) -> None:
-            header = read_header(io.BytesIO(data))
-            if header.width % 2:
-                raise Bad(f"is {header.width} pixels wide: two halves side by side have an even width")
-            whole = decode(data, replace(target, height=header.height, width=header.width))
-            for half, cut in enumerate(np.split(whole[None], 2, axis=2)):
-                halves[half, i] = fit_array(cut, target)[0]
+            halves[:, i] = halves_of(data, target)[0]
 
         bad = decode_each(payload, self.pictures.bad, put)
         return Block(joined_rows(list(halves if self.left_is_a else halves[::-1])), bad)
@@ -156,9 +150,9 @@ class JoinedSource:
         """Each picture is cut in the middle. Raises `ValueError` if the halves' size cannot be decided."""
         files, listing = self.pictures.files, self.pictures.listing
         if not len(listing.names):
-            raise ValueError(f"there are no pictures in {files.name}")
+            raise ValueError(no_pictures(files.name, listing))
         seen = survey(files, listing, progress)
-        target, notes = choose(self.name, halved(seen), options, listing)
+        target, notes = choose_half(self.name, seen, options, listing)
         pictures = PictureReader(files=files, listing=listing, target=target, bad=seen.bad)
         half = Plan(
             source=self.name,
@@ -166,7 +160,8 @@ class JoinedSource:
             kind=self.pictures.kind,
             shape=target.shape,
             dtype=target.dtype,
-            bounds=RANGES[target.dtype],
+            bounds=target.bounds or RANGES[target.dtype],
+            codec=codec_of(target),
             chunks=np.array([0, len(listing.names)]),
             reader=pictures,
             options=recorded,

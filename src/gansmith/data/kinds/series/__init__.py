@@ -31,6 +31,7 @@ class SeriesKind(Kind):
     options = OPTIONS | {"series_id", "series_time", "series_window"}
     first = 70
     rank = 2
+    sequence = True
     formats = False
 
     def recognise(self, given: Given) -> Source | None:

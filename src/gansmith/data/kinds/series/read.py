@@ -6,7 +6,6 @@ is guessed silently: every decision is a note, and `--series-id`, `--series-time
 
 from __future__ import annotations
 
-import gzip
 import io
 import itertools
 import math
@@ -20,6 +19,7 @@ import numpy as np
 
 from ....options import DataOptions
 from ...arrays import from_file
+from ...bounded import read_file
 from ...plan import Quarantined
 from ..table.codes import codes_of
 from ..table.column import Column
@@ -385,11 +385,11 @@ def load_array(path: Path) -> np.ndarray:
     """The (N, T, D) float64 of an .npy or .npz. Raises `ValueError` for anything else, or infinite values."""
     try:
         if path.name.lower().endswith(".gz"):
-            x = np.load(io.BytesIO(gzip.decompress(path.read_bytes())), allow_pickle=False)
+            x = np.load(io.BytesIO(read_file(path)), allow_pickle=False)
             x = x if isinstance(x, np.ndarray) else x[x.files[0]]
         else:
             x = from_file(path).x.all()
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (EOFError, OSError) as error:
         raise ValueError(f"{path} cannot be read as NumPy arrays: {error}") from None
     if x.ndim != 3 or 0 in x.shape or x.dtype.kind not in "buif":
         raise ValueError(f"{path} has shape {x.shape} of {x.dtype.name}: series are numbers (N, T, D)")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ....options import DataOptions
+from ....options import MOST_STEPS, DataOptions
 from ...arrays import file_identity, row_name
 from ...found import Report
 from ...looked import report_of_rows
@@ -69,6 +69,11 @@ class SeriesSource:
         del progress
         steps = read_series(self.path, options)
         shape = (steps.most, steps.rows.shape[1])
+        if steps.most > MOST_STEPS:
+            raise ValueError(
+                f"{self.name} holds series of {steps.most:,} steps; at most {MOST_STEPS:,} can be: --series-window "
+                "cuts them into windows"
+            )
         return Plan(
             source=self.name,
             digest=digest,

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import itertools
 import re
-import sys
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...arrays import row_name
+from ...bounded import read_file
 from ...plan import Quarantined
 from .header import is_header
 from .reading import CONTENT, Reading
@@ -99,17 +97,7 @@ def read_text(path: Path, encoding: str = "") -> tuple[str, str]:
 
     Raises `ValueError` if it cannot be decoded.
     """
-    data = read_bytes(path)
-    return decode(data, str(path), encoding)
-
-
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file, gzip unpacked. Raises `ValueError` for a damaged one."""
-    try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is a damaged gzip file: {error}") from None
+    return decode(read_file(path), str(path), encoding)
 
 
 def decode(data: bytes, name: str, encoding: str = "") -> tuple[str, str]:
@@ -186,7 +174,6 @@ def _beginning(text: str, notes: list[str]) -> tuple[str, str, int]:
 
 def _parsed(lines: Sequence[str], delimiter: str, escape: str | None = None) -> Iterator[tuple[list[str], int, int]]:
     """The rows of a CSV, and the lines at which each begins and ends. Raises `ValueError` for what is no CSV."""
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a cell may be a whole document
     reader = csv.reader(lines, delimiter=delimiter, escapechar=escape, doublequote=escape is None)
     before = 0
     try:
@@ -346,14 +333,12 @@ def _has_header(rows: Sequence[list[str]], reading: Reading, known: Sequence[str
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """Names of columns: an empty one is called `column 1`, a repeated one gets a number."""
-    found: list[str] = []
-    taken: set[str] = set()
-    next_of: dict[str, int] = {}  # ten thousand columns of one name are counted, not searched
+    found: dict[str, None] = {}
+    following: dict[str, int] = {}
     for i, name in enumerate(names):
-        base = name = name if name.strip() else f"column {i + 1}"
-        while name in taken:
-            next_of[base] = next_of.get(base, 1) + 1
-            name = f"{base} ({next_of[base]})"
-        found.append(name)
-        taken.add(name)
-    return found
+        name = name if name.strip() else f"column {i + 1}"
+        base, k = name, following.get(name, 2)
+        while name in found:
+            name, k = f"{base} ({k})", k + 1
+        found[name], following[base] = None, k
+    return list(found)

@@ -20,6 +20,7 @@ from ...arrays import file_identity, row_name
 from ...found import Report
 from ...looked import report_of_rows
 from ...plan import Block, Plan, Quarantined, even_chunks
+from .addresses import addressed
 from .codec import TableCodec
 from .codes import as_written, codes_of
 from .column import Column
@@ -150,6 +151,7 @@ def read_table(
         reading = dataclasses.replace(reading, delimiter=cells.delimiter)
         for name, texts in zip(cells.names, cells.columns, strict=True):
             column, text = infer_text(name, texts, forced.get(name, ""), reading=reading)
+            notes += addressed(name, texts)
             keep(
                 *(name, column, text),
                 lambda c, texts=texts: codes_of(c, texts)[0] if c.type != "constant" else np.zeros(len(texts)),

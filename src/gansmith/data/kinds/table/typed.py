@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ....extras import need
+from ...bounded import check_table
 from .cells import cell_texts, column_values
 from .codes import codes_of
 from .column import Column
@@ -81,6 +82,7 @@ def typed_columns(source: Any) -> list[Typed]:
     if isinstance(source, Path):
         need("pandas", "tables", f"reading {source.name}")
         parquet = need("pyarrow.parquet", "tables", f"reading {source.name}")
+        check_table(source)
         table = parquet.read_table(source)
         index = {k for k in (table.schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(k, str)}
         fields = [field.name for field in table.schema if field.name not in index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,13 +27,51 @@ _NO_SPACE_BEFORE = set(".,!?;:%)]}…'’") | {"n't", "'s", "’s"}
 _NO_SPACE_AFTER = set("([{$£€#")
 
 
-def tokenise(line: str, level: Level, lowercase: bool = False) -> list[str]:
-    """The tokens of a line: words and single marks, or characters (runs of white space are one space)."""
+@functools.cache
+def _marks() -> str:
+    """What belongs to the letter before it, as a class of characters: marks, joiners, variation selectors, tags."""
+    planes = (range(0x300, 0x20000), range(0xE0000, 0xE0200))
+    found = [c for plane in planes for c in plane if unicodedata.category(chr(c))[0] == "M"]
+    found += [0x200C, *range(0x1F3FB, 0x1F400), *range(0xE0020, 0xE0080)]  # ZWNJ, tones of skin, tags of flags
+    return "".join(map(chr, found))
+
+
+_JOINER = "\u200d"
+_FLAG = "[\U0001f1e6-\U0001f1ff]"
+
+
+@functools.cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Words; characters with their marks; and what shows that a text has marks at all."""
+    marks = f"[{_marks()}]"
+    tail = rf"{marks}*(?:{_JOINER}+(?:\w{marks}*)?)*"
+    letter = rf"(?:\w{tail})"
+    sign = rf"{marks}*(?:{_JOINER}+[^\w\s]{marks}*)*{_JOINER}*"
+    word = re.compile(rf"<unk>|{_FLAG}{{2}}|{letter}+(?:['’\-]{letter}+)*|\S{sign}")
+    character = re.compile(rf"{_FLAG}{{2}}|\s+|\w{tail}|\S{sign}")
+    return word, character, re.compile(f"[{_marks()}{_JOINER}]|{_FLAG}{{2}}")
+
+
+def has_marks(line: str) -> bool:
+    """Whether a line holds what belongs to the letter before it, or letters that are written as one differently."""
+    return not line.isascii() and (
+        not unicodedata.is_normalized("NFC", line) or _patterns()[2].search(line) is not None
+    )
+
+
+def tokenise(line: str, level: Level, lowercase: bool = False, marks: bool = False) -> list[str]:
+    """The tokens of a line: words and single signs, or characters (runs of white space are one space).
+
+    `marks`: the line is composed (NFC) first, and marks, joiners and variation selectors belong to the letter before.
+    """
+    if marks:
+        line = unicodedata.normalize("NFC", line)
     if lowercase:
         line = line.lower()
     if level == "word":
-        return _WORD.findall(line)
-    return list(re.sub(r"\s+", " ", _SPACELESS_GAP.sub("", line.strip())))
+        return (_patterns()[0] if marks else _WORD).findall(line)
+    line = re.sub(r"\s+", " ", _SPACELESS_GAP.sub("", line.strip()))
+    return _patterns()[1].findall(line) if marks else list(line)
 
 
 def join(tokens: Sequence[str], level: Level) -> str:
@@ -50,7 +89,7 @@ def join(tokens: Sequence[str], level: Level) -> str:
 
 def level_of(lines: Sequence[str]) -> Level:
     """Characters where most letters belong to scripts that put no spaces between words, else words."""
-    text = "".join(lines[:10_000])
+    text = "".join(lines[:10_000])[:1_000_000]
     return "character" if 2 * len(_SPACELESS_ONE.findall(text)) > len(re.sub(r"\s", "", text)) else "word"
 
 
@@ -66,6 +105,8 @@ class TextCodec(Codec):
     """The number that ends a line and pads it; -1 if all lines have T tokens."""
     unknown: int = -1
     """The number of words that are not in the vocabulary; -1 if there are none."""
+    marks: bool = False
+    """Whether marks belong to the letter before them; without, as models of text that has none (and old ones) do."""
 
     def stored(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
         """(T,) tokens, as they are encoded."""
@@ -91,7 +132,11 @@ class TextCodec(Codec):
 
     def numbers(self, lines: Sequence[str], length: int) -> np.ndarray:
         """Lines as rows (N, length) int32, cut and padded with the end token. Raises `ValueError` if one cannot be."""
-        return self.number_tokens([tokenise(line, self.level, self.lowercase) for line in lines], length)
+        return self.number_tokens([self.tokenise(line) for line in lines], length)
+
+    def tokenise(self, line: str) -> list[str]:
+        """The tokens of a line, as this codec was made of lines."""
+        return tokenise(line, self.level, self.lowercase, self.marks)
 
     def number_tokens(self, tokens: Sequence[Sequence[str]], length: int) -> np.ndarray:
         """The same of lines that are tokens already."""
@@ -116,6 +161,7 @@ class TextCodec(Codec):
             "end": self.end,
             "unknown": self.unknown,
             "vocabulary": list(self.vocabulary),
+            **({"marks": True} if self.marks else {}),
         }
 
     @classmethod
@@ -129,5 +175,12 @@ class TextCodec(Codec):
                 "unknown": int(unknown),
                 "vocabulary": [*words],
             } if words and all(isinstance(w, str) for w in words) and max(end, unknown) < len(words):
-                return cls(level=level, lowercase=lowercase, end=end, unknown=unknown, vocabulary=tuple(words))
+                return cls(
+                    level=level,
+                    lowercase=lowercase,
+                    end=end,
+                    unknown=unknown,
+                    vocabulary=tuple(words),
+                    marks=saved.get("marks") is True,
+                )
         raise ValueError(f"not a codec of text: {str(saved)[:200]}")

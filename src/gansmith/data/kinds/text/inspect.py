@@ -9,6 +9,7 @@ import numpy as np
 from ....options import DataOptions
 from ...found import Report, warnings_of
 from ...plan import Quarantined
+from .read import Line
 
 if TYPE_CHECKING:
     from .source import TextSource
@@ -23,7 +24,7 @@ def report_of_text(source: TextSource, options: DataOptions) -> Report:
         problem = str(error)
     lines = source.read() if found is None else found.lines
     bad = {} if found is None else found.bad
-    places: dict[str | bytes, list[int]] = {}
+    places: dict[Line, list[int]] = {}
     for i, line in enumerate(lines):
         if i not in bad:
             places.setdefault(line, []).append(i + 1)

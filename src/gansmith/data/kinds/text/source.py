@@ -8,15 +8,11 @@ dog ." becomes "a dog.", so spaces around punctuation are those of good writing,
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,9 +21,13 @@ from ....options import DataOptions
 from ...arrays import file_identity
 from ...found import Report
 from ...plan import Block, Plan, even_chunks
-from .codec import END, LONGEST, UNKNOWN, Level, TextCodec, level_of, tokenise
+from .codec import END, LONGEST, UNKNOWN, Level, TextCodec, has_marks, level_of, tokenise
 from .inspect import report_of_text
 from .oracle import ORACLE_LINES, Oracle, oracle_codec
+from .read import Line, Unread, read_file
+
+MOST_CHARACTERS = 1 << 20
+"""Of a line; longer ones are no samples, and are not looked at to their end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +82,8 @@ class TextSource:
     name: str
     identity: str
     """Equal for equal content."""
-    read: Callable[[], list[str | bytes]]
-    """The lines; bytes are those that are not UTF-8."""
+    read: Callable[[], list[Line]]
+    """The lines, those that cannot be read among them."""
     codec: TextCodec | None = None
     """The codec and length, where the source knows them (`toy:oracle`)."""
 
@@ -98,8 +98,9 @@ class TextSource:
             if getattr(options, name) < least:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be {least} or more")
         given = self.read()
-        bad = {i: "not UTF-8" for i, line in enumerate(given) if isinstance(line, bytes)}
-        lines = tuple("" if isinstance(line, bytes) else line for line in given)
+        bad = {i: line.reason for i, line in enumerate(given) if isinstance(line, Unread)}
+        bad |= {i: "holds NUL, which is no text" for i, line in enumerate(given) if i not in bad and "\0" in str(line)}
+        lines = tuple("" if i in bad else str(line) for i, line in enumerate(given))
         notes = []
         level: Level = self.codec.level if self.codec else level_of(lines)
         if self.codec is None:
@@ -107,10 +108,11 @@ class TextSource:
             level = level if options.text_level == "auto" else options.text_level
             notes.append(f"tokens are {level}s ({why})")
         lowercase = self.codec.lowercase if self.codec else options.text_lowercase
-        tokens = [tokenise(line, level, lowercase) for line in lines]
+        marks = self.codec.marks if self.codec else any(map(has_marks, lines))
+        tokens = [tokenise(line[:MOST_CHARACTERS], level, lowercase, marks) if line else [] for line in lines]
         most = options.text_max_length or LONGEST[level]
         empty = [i for i, line in enumerate(tokens) if not line and i not in bad]
-        long = [i for i, line in enumerate(tokens) if len(line) > most]
+        long = [i for i, line in enumerate(tokens) if len(line) > most or len(lines[i]) > MOST_CHARACTERS]
         if empty:
             notes.append(f"{len(empty):,} empty lines left out")
         if long:
@@ -118,6 +120,9 @@ class TextSource:
         bad |= dict.fromkeys((*empty, *long), "")
         good = [line for i, line in enumerate(tokens) if i not in bad]
         if not good or (len(long) > 0.1 * len(lines) and not options.text_max_length):
+            if bad and not good and not long:
+                first, reason = next(((i, r) for i, r in bad.items() if r), (0, ""))
+                raise ValueError(f"{self.name}: none of {len(lines):,} lines can be used: line {first + 1} {reason}")
             raise ValueError(
                 f"{self.name}: {len(good):,} of {len(lines):,} lines can be used, {len(long):,} have more than {most} "
                 f"{level}s (the longest {max(map(len, tokens), default=0):,}), {len(empty):,} are empty: a line is a "
@@ -125,7 +130,7 @@ class TextSource:
             )
         lengths = np.array([len(line) for line in good])
         counts = Counter(token for line in good for token in line)
-        codec = self.codec or _vocabulary(counts, level, lowercase, len(set(lengths.tolist())) == 1, options)
+        codec = self.codec or _vocabulary(counts, level, lowercase, marks, len(set(lengths.tolist())) == 1, options)
         known = set(codec.vocabulary)
         unknown = sum(n for token, n in counts.items() if token not in known)
         if unknown:
@@ -162,7 +167,9 @@ class TextSource:
         )
 
 
-def _vocabulary(counts: Counter[str], level: Level, lowercase: bool, equal: bool, options: DataOptions) -> TextCodec:
+def _vocabulary(
+    counts: Counter[str], level: Level, lowercase: bool, marks: bool, equal: bool, options: DataOptions
+) -> TextCodec:
     """The most frequent tokens behind the special ones; a word that looks like a special one is that one."""
     special = [UNKNOWN] if equal else [END, UNKNOWN]
     ordered = sorted((t for t in counts if t not in special), key=lambda token: (-counts[token], token))
@@ -173,6 +180,7 @@ def _vocabulary(counts: Counter[str], level: Level, lowercase: bool, equal: bool
         end=-1 if equal else 0,
         unknown=0 if equal else 1,
         vocabulary=(*special, *words),
+        marks=marks,
     )
 
 
@@ -182,92 +190,28 @@ def from_lines(lines: Sequence[str] | np.ndarray) -> TextSource:
     if odd := next((line for line in kept if not isinstance(line, str)), None):
         raise ValueError(f"a list of text holds {type(odd).__name__} {str(odd)[:40]!r}: every sample is one string")
     digest = hashlib.sha256(json.dumps(kept).encode()).hexdigest()
-    return TextSource(name="array", identity=digest, read=lambda: list(kept))
+    return TextSource(name="array", identity=_read_anew(digest, kept), read=lambda: list(kept))
 
 
-def from_file(text: str) -> TextSource:
+def from_file(text: str, encoding: str = "") -> TextSource:
     """`FILE` (a line a sample; also .gz), `FILE.csv#column` or `FILE.jsonl#field`.
 
-    Raises `FileNotFoundError` if it is not there, `ValueError` if there is no such column.
+    Raises `FileNotFoundError` if it is not there, `ValueError` if it has no such column or is in another encoding.
     """
-    name, column = text, ""
-    if not Path(text).exists() and "#" in text:
-        name, _, column = text.rpartition("#")
-    path = Path(name)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"there is no file {name!r}: give text:FILE, text:FILE.csv#column or text:FILE.jsonl#field"
-        )
-    suffix = Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
-    table = suffix in (".csv", ".tsv", ".jsonl")
-    if bool(column) != table:
-        wanted = f"text:{path}#column" if table else f"text:{path}"
-        raise ValueError(f"{text}: {'a table needs its column' if table else 'lines have no columns'}: say {wanted}")
-
-    def read() -> list[str | bytes]:
-        if not table:
-            return _lines(path)
-        whole = "\n".join(_utf8(path))
-        return list(
-            _json_column(whole, column, path) if suffix == ".jsonl" else _csv_column(whole, column, path, suffix)
-        )
-
-    return TextSource(name=f"text:{text}", identity=f"{file_identity(path)} {column}", read=read)
+    path, column, lines = read_file(text, encoding)
+    identity = _read_anew(f"{file_identity(path)} {column}", lines)
+    return TextSource(name=f"text:{text}", identity=identity, read=lambda: list(lines))
 
 
-def _lines(path: Path) -> list[str | bytes]:
-    """The lines of a file, gzipped or not; those that are not UTF-8 as bytes. An end of line at the end ends it."""
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
-            raise ValueError(f"{path} is a damaged gzip file: {error}") from error
-    parts = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    found: list[str | bytes] = []
-    for part in parts[:-1] if parts and not parts[-1] else parts:
-        try:
-            found.append(part.rstrip(b"\r").decode())
-        except UnicodeDecodeError:
-            found.append(part)
-    return found
-
-
-def _utf8(path: Path) -> list[str]:
-    found = []
-    for i, line in enumerate(_lines(path), 1):
-        if isinstance(line, bytes):
-            raise ValueError(f"line {i} of {path} is not UTF-8: convert the file")
-        found.append(line)
-    return found
-
-
-def _csv_column(text: str, column: str, path: Path, suffix: str) -> Iterator[str]:
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",")
-    head = next(rows, [])
-    if column not in head:
-        raise ValueError(f"{path} has no column {column!r}; it has {', '.join(head)}")
-    at = head.index(column)
-    return (" ".join(row[at].split("\n")) if at < len(row) else "" for row in rows if row)
-
-
-def _json_column(text: str, column: str, path: Path) -> Iterator[str]:
-    for i, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)[column]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"line {i} of {path} has no field {column!r}: {error!r}") from error
-        if not isinstance(value, str):
-            raise ValueError(f"field {column!r} in line {i} of {path} is {type(value).__name__}, not text")
-        yield " ".join(value.split("\n"))
+def _read_anew(identity: str, lines: Sequence[Line]) -> str:
+    """Stores of lines with marks that were packed before these belonged to letters are others."""
+    return f"{identity} marks" if any(isinstance(line, str) and has_marks(line) for line in lines) else identity
 
 
 def oracle_source() -> TextSource:
     """`toy:oracle`: 10,000 sequences of the oracle of seed 0."""
 
-    def read() -> list[str | bytes]:
+    def read() -> list[Line]:
         return [" ".join(map(str, row)) for row in Oracle.seeded(0).sample(ORACLE_LINES, seed=0).tolist()]
 
     return TextSource(name="toy:oracle", identity="toy:oracle 1", read=read, codec=oracle_codec())
