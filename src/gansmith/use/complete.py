@@ -20,7 +20,7 @@ from ..data.kinds.table.codes import as_written, codes_of
 from ..data.kinds.table.column import Column
 from ..data.kinds.table.delimited import decode, sniff, unique_names
 from ..data.kinds.table.source import columns_of, find_name, rows_like, table_source
-from ..data.kinds.table.typed import objects_of, to_arrow
+from ..data.kinds.table.typed import objects_for, to_arrow
 from ..extras import need
 from ..files import write_atomically
 from ..model.draw import Weights, draw_samples
@@ -195,7 +195,7 @@ def _parquet(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndar
             continue
         at = table.schema.get_field_index(name)
         values = table.column(at).to_pylist()
-        for k, value in zip(np.flatnonzero(holes), objects_of(c, filled[holes, j]), strict=True):
+        for k, value in zip(np.flatnonzero(holes), objects_for(known[name], c, filled[holes, j]), strict=True):
             values[k] = value
         table = table.set_column(at, table.schema.field(at), to_arrow(values, table.schema.field(at).type))
         counts[c.name.strip()] = int(holes.sum())

@@ -21,7 +21,7 @@ def restore(c: Column, values: np.ndarray) -> np.ndarray:
         halfway = np.nan_to_num(values, nan=c.low).clip(c.low, c.high) + 15 * 86400
         months = halfway.astype("datetime64[s]").astype("datetime64[M]").astype("datetime64[s]").astype(np.float64)
         values = np.where(np.isnan(values), math.nan, months)
-    elif c.form == "e" and c.decimals >= 0:
+    elif c.form == "e" and 0 <= c.decimals < 15:
         with np.errstate(divide="ignore"):
             places = np.floor(np.log10(np.abs(np.where(values == 0, 1.0, values))))
         scale = 10.0 ** (c.decimals - places)
@@ -133,14 +133,16 @@ def span_text(seconds: float) -> str:
 
 def _digits(c: Column, value: float) -> str:
     """A number as Python writes it, to the column's decimals."""
+    if c.form == "e" and c.decimals >= 0:
+        return f"{float(value) + 0.0:.{c.decimals}e}"
     if c.type == "integer":
         return f"{int(value)}" if c.decimals < 1 else f"{int(value)}.{'0' * c.decimals}"
     value = float(value) + 0.0
     if c.decimals < 0:
         return repr(value)
-    if c.form == "e":
-        return f"{value:.{c.decimals}e}"
     text = f"{round(value, c.decimals) + 0.0:.{c.decimals}f}"
+    if c.form == "bare":
+        return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
     if c.form == "fixed":
         return text
     text = text.rstrip("0").rstrip(".") if "." in text else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -68,14 +68,19 @@ def as_written(c: Column, cells: Sequence[str], delimiter: str = ",") -> Column:
             return c
         found = find_date(texts, MOST)
         return c if found is None else dataclasses.replace(c, form=found.form, dtype="text")
-    notation = c.notation
-    if all(notation.parse(t) is not None for t in texts):
-        return _to_places(c, cells)
-    other = find_numbers(texts, delimiter=delimiter)
-    ours = sum(notation.parse(t) is not None for t in texts)
-    if len(other.values) <= ours:
-        return c
-    return _to_places(dataclasses.replace(c, **written(other)), cells)
+    ways = [find_numbers(texts, delimiter=delimiter, said=said) for said in ("", "thousands", "comma")]
+    known = {t: v for t in texts if (v := c.notation.parse(t)) is not None}
+    best = max(ways, key=lambda way: _fitting(c, way.values))
+    if _fitting(c, best.values) > _fitting(c, known):
+        c = dataclasses.replace(c, **written(best))
+    return _to_places(c, cells)
+
+
+def _fitting(c: Column, values: Mapping[str, float]) -> int:
+    """How many numbers may be of this column: about as large as its own, and whole where those are."""
+    room = c.high - c.low
+    near = (v for v in values.values() if c.low - room <= v <= c.high + room)
+    return 2 * sum(c.type != "integer" or float(v).is_integer() for v in near) + bool(values)
 
 
 def _to_places(c: Column, cells: Sequence[str]) -> Column:

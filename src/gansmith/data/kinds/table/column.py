@@ -38,8 +38,8 @@ class Column:
     decimals: int = -1
     """Decimal places of numbers; -1 keeps all digits."""
     form: str = ""
-    """Of dates, the format (see `dates`); of numbers `fixed` (trailing zeros are kept), `point` (at least one decimal),
-    `e` (with an exponent)."""
+    """Of dates, the format (see `dates`); of numbers `fixed` (trailing zeros are kept), `bare` (the same, but .5),
+    `point` (at least one decimal), `e` (with an exponent)."""
     comma: bool = False
     """Numbers have a decimal comma."""
     encoding: Encoding = "range"

@@ -118,7 +118,8 @@ def decode(data: bytes, name: str, encoding: str = "") -> tuple[str, str]:
     except UnicodeError as error:
         line = data[: getattr(error, "start", 0)].count(b"\n") + 1
         raise ValueError(
-            f"{name} is not UTF-8 text (line {line}: {error}): pass --encoding; {_guesses(data)}, or save it as UTF-8"
+            f"{name} is not {(mark or 'utf-8').upper()} text (line {line}: {error}): pass --encoding; "
+            f"{_guesses(data)}, or save it as UTF-8"
         ) from None
 
 
@@ -282,8 +283,9 @@ def _is_rows(inside: str, delimiter: str) -> bool:
 def _even(rows: list[list[str]], notes: list[str]) -> list[list[str]]:
     """The rows from the names on, a cell that all rows have too many or too few put right.
 
-    Titles before the names are left out; so are cells that every row has behind its last delimiter; names that lack the
-    one of the first column, which holds the names of rows, get an empty one.
+    Titles before the names are left out; rows that are shorter than the names, as most are, are filled up; cells
+    that every row has behind its last delimiter are left out; names that lack the one of the first column, which holds
+    the names of rows, get an empty one.
     """
     widths = Counter(map(len, rows[:5000]))
     if not widths:
@@ -295,8 +297,13 @@ def _even(rows: list[list[str]], notes: list[str]) -> list[list[str]]:
             if all(not row[-1].strip() for row in rows[1:] if len(row) == width):
                 notes.append("every row ends with a delimiter: the empty cell behind it is left out")
                 return [rows[0], *(row[:-1] if len(row) == width else row for row in rows[1:])]
-            notes.append("there is a name less than cells in a row: the first column has none")
-            return [["", *rows[0]], *rows[1:]]
+            if is_header(rows[1:])[1]:  # numbers: these are values, and no names below a title
+                notes.append("there is a name less than cells in a row: the first column has none")
+                return [["", *rows[0]], *rows[1:]]
+        if len(rows[0]) > width:
+            short = sum(len(row) < len(rows[0]) for row in rows)
+            notes.append(f"{short:,} rows have fewer cells than there are names: the last ones count as missing")
+            return [row + [""] * (len(rows[0]) - len(row)) for row in rows]
         start = next(i for i, row in enumerate(rows) if len(row) == width)
         if start <= 20:
             notes.append(f"{start} lines before the table are left out, such as {' '.join(rows[0]).strip()[:60]!r}")

@@ -147,7 +147,7 @@ def _number(c: _Cells) -> Told | None:
     _refuse_infinite(c, texts)
     found = find_numbers(texts, delimiter=c.reading.delimiter, said=c.detail, units=wanted)
     rest = texts - set(found.values)
-    if rest and (not found.values or not _may_be_missing(c, found, rest)):
+    if rest and not _may_be_missing(c, found, rest):
         return _refused(c, found) if wanted else None
     values, note = found.values, [found.note.format(c.plain_name)] if found.note else []
     if rest:
@@ -180,12 +180,13 @@ def _number(c: _Cells) -> Told | None:
     if c.forced == "integer" and not whole:
         return _refused(c, found)
     if whole and c.forced != "continuous":
-        places = Counter(len(d.partition(".")[2]) for d in digits if "e" not in d.lower()) if points else Counter([-1])
         column = Column(
             **shared, type="integer", low=low + 0.0, high=high + 0.0, step=1.0, counts=(n,), **written(found)
         )
-        if points:
-            column = dataclasses.replace(column, decimals=places.most_common(1)[0][0] if places else 1, form="fixed")
+        if points:  # 5.0: as most are written
+            places = Counter(len(d.partition(".")[2]) for d in digits if "e" not in d.lower())
+            decimals, form = (places.most_common(1)[0][0], "fixed") if places else decimals_of(digits)
+            column = dataclasses.replace(column, decimals=decimals, form=form)
         return column, "; ".join(note)
     decimals, form = decimals_of(digits)
     column = Column(**shared, type="continuous", low=low + 0.0, high=high + 0.0, counts=(n,), **written(found))
@@ -213,6 +214,8 @@ def _may_be_missing(c: _Cells, found: Numbers, rest: Collection[str]) -> bool:
     share = 1.0 - c.count(rest) / c.n
     if c.forced:
         return share >= 0.5
+    if all(re.fullmatch(r"0\d+", t) for t in rest):
+        return False  # codes of digits, such as 02139
     if all(t.lower() in NOTHING for t in rest) and len(set(found.values.values())) > 2:
         return True
     if share >= MOST and c.n >= 10 and len(set(found.values.values())) > 2:
@@ -220,7 +223,7 @@ def _may_be_missing(c: _Cells, found: Numbers, rest: Collection[str]) -> bool:
             f"{c.n - c.count(rest):,} of {c.n:,} cells are numbers; the others: {_listed(rest)}; --columns "
             f"{c.plain_name}=continuous takes those for missing"
         )
-    elif share < 1.0 and not found.values:
+    elif not found.values:
         loose = find_numbers(set(c.stripped.values()), delimiter=c.reading.delimiter, units=True)
         if len(loose.values) >= MOST * len(c.there) and len(loose.values) > 2:
             c.hint = f"cells are numbers as {loose.notation.pattern}: --columns {c.plain_name}=continuous takes them so"
@@ -284,7 +287,7 @@ def decimals_of(texts: Sequence[str]) -> tuple[int, str]:
     """How many decimals numbers have, and how they are written."""
     if any("e" in t.lower() for t in texts):
         digits = {len(t.lower().partition("e")[0].partition(".")[2]) for t in texts if "e" in t.lower()}
-        if all("e" in t.lower() for t in texts) and max(digits) < 15:
+        if all("e" in t.lower() for t in texts) and max(digits) <= 20:
             return max(digits), "e"
         return -1, ""
     places = {len(t.partition(".")[2]) for t in texts}
@@ -292,7 +295,8 @@ def decimals_of(texts: Sequence[str]) -> tuple[int, str]:
     if most > 15:
         return -1, ""
     if len(places) == 1:
-        return most, "fixed"
+        small = [t for t in texts if t.lstrip("-").startswith((".", "0."))]
+        return most, "bare" if small and all(t.lstrip("-")[0] == "." for t in small) else "fixed"
     return most, "point" if 0 not in places else ""
 
 

@@ -133,7 +133,8 @@ def find_numbers(texts: Collection[str], *, delimiter: str = ",", said: str = ""
         said: `comma` (it is the decimal mark), `thousands` (commas or points group digits), or nothing.
         units: whether any mark around numbers is taken off, not only currencies and common units.
     """
-    if not said and all(DECIMAL.match(text) for text in texts):
+    plain = all(DECIMAL.match(text) for text in texts)
+    if not said and plain and not any(text[0] == "+" for text in texts):
         digits = {text: text.lstrip("+") for text in texts}
         return Numbers(notation=Notation(), values={text: float(text) for text in texts}, digits=digits)
     matches = {text: _CELL.fullmatch(text) for text in texts}
@@ -145,8 +146,10 @@ def find_numbers(texts: Collection[str], *, delimiter: str = ",", said: str = ""
     prefix, suffix = known[0]
     chosen = {t: found for t, found in cells.items() if (found["prefix"], found["suffix"]) == (prefix, suffix)}
     thousands, point, note = _marks([found["body"] for found in chosen.values()], delimiter, said)
+    above = [m for m in chosen.values() if not _is_negative(m) and m["body"].strip("0.,")]
+    plus = "+" if above and all(m["first"] == "+" for m in above) else ""
     notation = Notation(
-        pattern=f"{prefix}#{suffix}",
+        pattern=f"{plus}{prefix}#{suffix}",
         negative=_negative(list(chosen.values()), prefix, suffix),
         thousands=thousands,
         comma=point == ",",
@@ -158,11 +161,14 @@ def find_numbers(texts: Collection[str], *, delimiter: str = ",", said: str = ""
         if not shape.fullmatch(found["body"]):
             continue
         body = found["body"].replace(thousands[:1], "") if thousands else found["body"]
-        minus = any((found[k] or "+") in _MINUS for k in ("first", "second", "last")) or bool(found["open"])
-        plain = ("-" if minus else "") + body.replace(",", ".") + (found["exp"] or "")
+        plain = ("-" if _is_negative(found) else "") + body.replace(",", ".") + (found["exp"] or "")
         if DECIMAL.match(plain):
             values[text], digits[text] = float(plain), plain
     return Numbers(notation=notation, values=values, digits=digits, note=note)
+
+
+def _is_negative(cell: re.Match[str]) -> bool:
+    return bool(cell["open"]) or any((cell[k] or "+") in _MINUS for k in ("first", "second", "last"))
 
 
 def _is_known(prefix: str, suffix: str) -> bool:
@@ -207,7 +213,7 @@ def _marks(bodies: Sequence[str], delimiter: str, said: str) -> tuple[str, str, 
         return "", ".", ""  # addresses such as 192.168.100.101
     if said or best != ("", ","):
         return (*best, "")
-    groups = _shape(",", ".", False)
+    groups = _shape(",", ".", True)  # some may stand ungrouped
     if not all(groups.fullmatch(body) for body in bodies):
         return (*best, "")
     if delimiter != ",":

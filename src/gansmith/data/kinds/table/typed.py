@@ -262,6 +262,19 @@ def objects_of(c: Column, stored: np.ndarray) -> list[Any]:
     return [None if g else v for v, g in zip(found, gone, strict=True)] if gone.any() else found
 
 
+def objects_for(values: Typed, c: Column, stored: np.ndarray) -> list[Any]:
+    """Stored values (N,) of a column as Python's values of the type that another file's column has."""
+    kind = values.kind
+    if kind == "str":
+        return [None if t == "" else t for t in cell_texts(dataclasses.replace(c, blank=""), stored)]
+    if kind == "int" and c.type in ("continuous", "date"):
+        texts = cell_texts(dataclasses.replace(c, blank=""), stored) if c.type == "date" else stored.tolist()
+        return [None if t in ("", None) or t != t else round(float(t)) for t in texts]
+    of_time = {"datetime": "datetime64[us]", "timedelta": "timedelta64[us]"}
+    dtype = of_time.get(kind, kind if kind in ("date", "time", "decimal", "bytes") else c.dtype)
+    return objects_of(dataclasses.replace(c, dtype=dtype), stored)
+
+
 def series_of(c: Column, stored: np.ndarray) -> Any:
     """Stored values (N,) as a pandas Series of the column's own type."""
     pandas = need("pandas", "tables", "a DataFrame")
