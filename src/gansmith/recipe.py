@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -243,6 +244,22 @@ def judged(
 BUILT_IN = Path(__file__).parent / "recipes"
 
 
+def _check_class(kind: type[Recipe]) -> None:
+    """Raises `ValueError` for a recipe that is no frozen dataclass, or has fields without a type."""
+    name = kind.__name__
+    own = kind.__dict__.get("__dataclass_params__")
+    if own is None or not own.frozen:
+        raise ValueError(f"{name} is no frozen dataclass: write @dataclass(frozen=True, kw_only=True) above the class")
+    typed = {n for c in kind.__mro__ for n in inspect.get_annotations(c)}
+    for field, value in vars(kind).items():
+        plain = isinstance(value, int | float | str | bool | tuple) and not field.startswith("_")
+        if plain and field not in typed:
+            wanted = "ClassVar[...]" if hasattr(Recipe, field) else type(value).__name__
+            raise ValueError(
+                f"{name}.{field} = {value!r} has no type, so it is no field: write {field}: {wanted} = ..."
+            )
+
+
 def load_recipe(name: str) -> type[Recipe]:
     """The recipe class of that name, or the one in the Python file at that path.
 
@@ -268,6 +285,7 @@ def load_recipe(name: str) -> type[Recipe]:
     ]
     if len(found) != 1:
         raise ValueError(f"{name} must define exactly one Recipe; it defines {len(found)}")
+    _check_class(found[0])
     return found[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -34,6 +35,7 @@ from .log import Log
 from .prepare import check_networks, check_options, initial_networks, packed, reopen, spec_for
 from .scores import Chosen, Watched
 from .session import Session
+from .trial import check_recipe, networks_of, said
 from .tuning import Candidate, choose_setting, data_seed, within_memory
 
 
@@ -74,16 +76,22 @@ def train(
             refuse_existing(path, overwrite=overwrite)
         store = packed(data, options, ranks)
         spec = spec_for(recipe, name, store)
-        check_networks(recipe, spec)
+        own = own_file(type(recipe))
+        with contextlib.nullcontext() if own is None else said(recipe, "networks()"):
+            check_networks(recipe, spec)
         tame_allocator()
         make = functools.partial(initial_networks, recipe, spec, options.seed)
+        if own is not None:
+            warnings = check_recipe(recipe, networks_of(recipe, make), store, spec, options)
+            for text in warnings if ranks.rank == 0 else ():
+                print(f"warning: {text}", file=sys.stderr)
         options = within_memory(recipe, make(), store, spec, options, device, ranks)
         setting, timings = choose_setting(recipe, make, store, spec, options, device, ranks)
         origin = origin_of(str(data)) if isinstance(data, str | Path) else {}
         record = _record(recipe, name, label, origin, store, spec, options, setting, timings, ranks)
         run = Run.create(path, record, overwrite=overwrite) if ranks.rank == 0 else None
-        if run is not None and (file := own_file(type(recipe))) is not None:
-            write_atomically(run.path / "recipe.py", functools.partial(shutil.copyfile, file))
+        if run is not None and own is not None:
+            write_atomically(run.path / "recipe.py", functools.partial(shutil.copyfile, own))
         barrier(ranks)
         s = Session(run or Run(path), recipe, name, spec, store, make(), options, setting, ranks)
         how = Candidate(setting, torch.get_num_threads())
