@@ -15,6 +15,7 @@ from gansmith.data.kinds.table.delimited import read_csv
 from gansmith.data.kinds.table.infer import infer_text
 from gansmith.data.kinds.table.notation import find_numbers
 from gansmith.options import DataOptions
+from gansmith.use.where import conditions
 
 
 def table(path: Path, text: str | bytes, name: str = "a.csv", **options: str) -> Store:
@@ -283,6 +284,15 @@ def test_words_for_nothing_and_a_total(tmp_path: Path) -> None:
     assert columns(forced)["foot"].missing == 1 and said(forced, "count as missing: 'Total'")
     assert back(forced, "unit")[0] == "0.5 zork" and back(forced, "none")[-1] == "None"
     assert columns(table(tmp_path, text, missing="Total,None"))["foot"].type == "continuous"
+
+
+def test_conditions_are_written_as_the_cells_are(tmp_path: Path) -> None:
+    store = table(
+        tmp_path, "price,when\n" + "".join(f'"${k * 37 + 1_000:,}",{k % 12 + 1}/3/20{k % 9 + 10}\n' for k in range(60))
+    )
+    for text in ("price > $2,000", "price > 2000", "price > 2,000"):
+        assert conditions(text, store.spec)[0].value == 2_000
+    assert conditions("when <= 4/3/2012", store.spec)[0].value == parse_date("2012-04-03", "%Y-%m-%d")
 
 
 def test_na_may_be_a_value(tmp_path: Path) -> None:

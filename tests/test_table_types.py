@@ -174,6 +174,14 @@ def test_what_is_filled_is_written_as_the_file_is(imputer: Model, tmp_path: Path
     assert after[42].startswith("größe;9;b;") and after[42].endswith("2020")
 
 
+def test_what_stands_before_the_names_is_passed_through(imputer: Model, tmp_path: Path) -> None:
+    text = "sep=;\n# made by a program\nday;x;pay;kind\n2020-01-02;1.25;6000;a\n2020-01-03;;7000;b\n"
+    (tmp_path / "a.csv").write_text(text)
+    assert complete(imputer, tmp_path / "a.csv", tmp_path / "b.csv").filled == {"x": 1}
+    after = (tmp_path / "b.csv").read_text().split("\n")
+    assert after[:4] == text.split("\n")[:4] and after[4].startswith("2020-01-03;") and after[4].endswith(";7000;b")
+
+
 def test_a_parquet_file_keeps_types_and_index(imputer: Model, tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")

@@ -70,7 +70,9 @@ class Given:
         value = self.value
         if not isinstance(value, Mapping) or len(value) < 2 or any(np.ndim(v) != 1 for v in value.values()):
             return None
-        return value if len({len(v) for v in value.values()}) == 1 and {*value} != {"x", "y"} else None
+        words = all(np.asarray(v).dtype.kind in "UO" for v in value.values())
+        taken = {*value} == {"x", "y"} or ({*value} == {"a", "b"} and words)  # labelled samples; pairs of lines
+        return value if len({len(v) for v in value.values()}) == 1 and not taken else None
 
     @functools.cached_property
     def arrays(self) -> Arrays | None:

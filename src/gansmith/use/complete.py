@@ -136,7 +136,9 @@ def _csv(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]
     encoding = encoding or ("utf-8-sig" if data.startswith(b"\xef\xbb\xbf") else "utf-8")
     delimiter = sniff(text)
     rows = list(records(text, delimiter))
-    heads = [i for i, (cells, _) in enumerate(rows) if cells != [""]][:1]
+    there = [i for i, (cells, _) in enumerate(rows) if cells != [""]]
+    wanted = {c.name.strip() for c in codec.columns}  # titles, comments or a line sep=; may stand before the names
+    heads = [i for i in there[:40] if wanted <= {unquoted(cell).strip() for cell in rows[i][0]}][:1] or there[:1]
     if not heads:
         raise ValueError(f"{path} is empty")
     names = unique_names([unquoted(c) for c in rows[heads[0]][0]])

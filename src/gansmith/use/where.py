@@ -104,7 +104,8 @@ def _condition(text: str, codec: TableCodec, names: Sequence[str]) -> Condition:
                 hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(values)[:300]}"
                 raise ValueError(f"{text!r}: {name} is never {value!r}; {hint}")
             return Condition(column=column, operator=operator, value=float(values.index(value)), text=text)
-        code = parse_date(value, c.form) if c.type == "date" else _number(value)
+        code = parse_date(value, c.form) if c.type == "date" else c.notation.parse(value)
+        code = _number(value) if code is None and c.type != "date" else code
         if code is None:
             shape = f"a date as {c.form}" if c.type == "date" else "a number"
             raise ValueError(f"{text!r}: {name} is {shape}, not {value!r}")

@@ -168,7 +168,7 @@ def _beginning(text: str, notes: list[str]) -> tuple[str, str, int]:
             break  # the names, with a # before them
         text, comments = text[end + 1 :], comments + 1
     if comments:
-        notes.append(f"{comments} lines of comment (#) before the table are left out")
+        notes.append(f"comments (#) before the table are left out: {comments} lines")
     return text, delimiter, line + comments
 
 
@@ -266,7 +266,7 @@ def _plainly(text: str, delimiter: str, line: int, notes: list[str]) -> tuple[li
         row, at, line = [], ended.end(), line + 1
     if odd:
         where = f"line {odd[0][0]}: {odd[0][1]!r}"
-        notes.insert(0, f"{len(odd):,} quotes open a cell and never close, such as {where}; they are read as text")
+        notes.insert(0, f"quotes that open a cell and never close are read as text: {len(odd):,}, the first in {where}")
     return rows, first
 
 
@@ -306,7 +306,9 @@ def _even(rows: list[list[str]], notes: list[str]) -> list[list[str]]:
             return [row + [""] * (len(rows[0]) - len(row)) for row in rows]
         start = next(i for i, row in enumerate(rows) if len(row) == width)
         if start <= 20:
-            notes.append(f"{start} lines before the table are left out, such as {' '.join(rows[0]).strip()[:60]!r}")
+            notes.append(
+                f"what stands before the table is left out, {start} lines such as {' '.join(rows[0]).strip()[:60]!r}"
+            )
             rows = rows[start:]
     elif width > 2 and share >= 0.95 and all(not row[-1].strip() for row in rows if len(row) == width):
         notes.append("every row ends with a delimiter: the empty column behind it is left out")

@@ -81,10 +81,10 @@ class Notation:
         return self == Notation()
 
     def parse(self, text: str) -> float | None:
-        """The number that a cell without blanks around it is, or None."""
+        """The number that a cell without blanks around it is, with what stands around numbers or without; or None."""
         if self.plain:
             return float(text) if DECIMAL.match(text) else None
-        for pattern, sign in ((self.negative, -1.0), (self.pattern, 1.0)):
+        for pattern, sign in ((self.negative, -1.0), (self.pattern, 1.0), ("-#", -1.0), ("#", 1.0)):
             before, _, after = pattern.partition("#")
             if text.startswith(before) and text.endswith(after) and len(text) > len(before) + len(after):
                 body = text[len(before) : len(text) - len(after)]
