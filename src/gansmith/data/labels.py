@@ -160,27 +160,23 @@ def _code(found: Listing, groups: dict[str, list[int]]) -> None:
     found.classes = tuple(map(printable, order))
 
 
-def attach_labels(found: Listing, labels: list[str], of: str, *, every: bool = False) -> np.ndarray:
-    """Give a listing the labels of its files, in their order; the numbers of the files that are kept.
+def attach_labels(found: Listing, labels: list[str], of: str) -> None:
+    """Give a listing the labels of its files, in their order; an empty one is none, and stored as -1.
 
-    A file whose label is empty is unlabelled, and left out where others have one; with `every` nobody has one then.
     `of`: what the labels are read from.
     """
-    rows = np.arange(len(labels))
-    bare = [i for i, label in enumerate(labels) if not label]
-    if len(bare) == len(labels) or (bare and every):
-        return rows
     names = sorted(set(filter(None, labels)))
+    if not names:
+        return
     with contextlib.suppress(ValueError):
         names.sort(key=int)
     found.classes = tuple(map(printable, names))
     codes = {name: i for i, name in enumerate(names)}
     found.labels = np.array([codes.get(label, -1) for label in labels], np.int64)
-    if bare:
-        for i in bare:
-            found.set_aside(found.names[i], f"unlabelled: {of} holds no label for it")
+    bare = np.flatnonzero(found.labels < 0)
+    if len(bare):
         found.notes.append(
-            f"{len(bare):,} pictures are unlabelled in {of} and left out; --labels none reads all, without labels"
+            f"{len(bare):,} pictures are unlabelled in {of}, such as {printable(found.names[bare[0]])}: recipes that "
+            "are told labels train on the others"
         )
         found.reread("unlabelled")
-    return np.flatnonzero(found.labels >= 0)
