@@ -110,6 +110,14 @@ def test_shards_are_no_classes_beside_a_dataset_json(tmp_path: Path, text: str) 
     assert opened(tmp_path).spec.classes == ("00000", "00001")  # by themselves such folders may well be classes
 
 
+def test_a_dataset_json_below(tmp_path: Path) -> None:
+    classes(tmp_path / "set", "00000", "00001", each=2)
+    labels = [[f"0000{k}/{i}.png", i] for k in range(2) for i in range(2)]
+    (tmp_path / "set" / "dataset.json").write_text(json.dumps({"labels": labels}))
+    store = opened(tmp_path)
+    assert store.spec.classes == ("0", "1") and store.fields["y"].tolist() == [0, 1, 0, 1]
+
+
 def test_a_foreign_dataset_json_leaves_class_folders_alone(tmp_path: Path) -> None:
     classes(tmp_path, "cat", "dog")
     (tmp_path / "dataset.json").write_text('{"images": []}')
@@ -122,7 +130,7 @@ def test_one_stray_file_beside_class_folders_is_left_out(tmp_path: Path, stray: 
     store = opened(tmp_path)
     assert store.spec.classes == ("cat", "dog") and len(store) == 8
     if stray == "cover.png":
-        assert "beside the class folders cat, dog" in left_out(store)[stray]
+        assert "beside the folders cat, dog" in left_out(store)[stray]
         assert any("cover.png" in note for note in store.notes)
     else:
         assert stray in store.ignored
@@ -229,6 +237,17 @@ def test_splits_are_no_classes_and_train_is_read(tmp_path: Path, names: tuple[st
         opened(tmp_path, split="dev")
 
 
+def test_a_picture_beside_splits_is_said(tmp_path: Path) -> None:
+    store = opened(write(classes(tmp_path, "train/cat", "train/dog", "val/cat", "val/dog"), "cover.png"))
+    assert store.spec.classes == ("cat", "dog") and len(store) == 8 and set(left_out(store)) == {"cover.png"}
+
+
+def test_a_list_below_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "set", "0.png", "1.png")
+    (tmp_path / "set" / "labels.csv").write_text("file,label\n0.png,a\n1.png,b\n")
+    assert any("set/labels.csv lists these files" in note for note in opened(tmp_path).notes)
+
+
 def test_a_split_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"--split val: .* holds no folders that are splits"):
         opened(classes(tmp_path, "cat", "dog"), split="val")
@@ -277,6 +296,7 @@ def test_tables_beside_pictures_stay_tables(tmp_path: Path) -> None:
     for name, text in (("counts.csv", f"height,count,kind\n{counts}\n"), ("ids.csv", f"id,height,kind\n{ids}\n")):
         (tmp_path / name).write_text(text)
         assert opened(tmp_path / name).spec.kind == "table"
+    assert opened(f"image:{tmp_path}/ids.csv", labels="kind").spec.classes == ("a", "b", "c")
     (tmp_path / "pairs.csv").write_text("a,b\n" + "\n".join(f"{i},{i % 5}" for i in range(40)) + "\n")
     assert opened(tmp_path / "pairs.csv").spec.kind == "table"
 

@@ -52,10 +52,14 @@ class Folder(Files):
 
     def _labelled(self, found: Listing) -> np.ndarray:
         """Labels from StyleGAN's dataset.json or from folders; the numbers of the files that are kept."""
-        path = self.root / DATASET
-        told = self.reading.labels != "none" and path.is_file()
-        if told and label_by_dataset(found, path.read_bytes(), DATASET, ""):
-            return np.arange(len(found.names))
+        lower = [name for name in found.ignored if name.endswith(f"/{DATASET}")]
+        for name in (
+            [DATASET, *sorted(lower, key=lambda name: name.count("/"))] if self.reading.labels != "none" else ()
+        ):
+            path = self.root / name
+            under = name.removesuffix(DATASET)
+            if path.is_file() and label_by_dataset(found, path.read_bytes(), name, under):
+                return np.arange(len(found.names))
         kept = label_by_folder(found, self.name, self.reading)
         if found.labels is None and not self.reading.labels and not self.reading.every:
             found.notes += self._lists(found)
@@ -63,11 +67,10 @@ class Folder(Files):
 
     def _lists(self, found: Listing) -> Iterator[str]:
         """Lists of labels that lie in the folder and are not read: they have another name."""
-        for name in found.ignored[:100] if len(found.names) else ():
+        texts = [name for name in found.ignored if name.lower().endswith((".csv", ".tsv", ".txt"))]
+        for name in texts[:20] if len(found.names) else ():
             path = self.root / name
-            if path.suffix.lower() not in (".csv", ".tsv", ".txt") or "/" in name:
-                continue
-            if not is_file_list(path, self.suffixes):
+            if not path.is_file() or not is_file_list(path, self.suffixes):
                 continue
             yield f"{name} lists these files, and is not read: --labels {path} takes labels from it"
 

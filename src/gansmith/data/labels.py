@@ -79,6 +79,7 @@ def label_by_folder(found: Listing, name: str, reading: Reading) -> np.ndarray:
             chosen = _chosen(found, name, reading, groups)
             if chosen is None:
                 break
+            _say_strays(found, loose, folders)
             split, strays = True, []
             kept = rows = np.sort(np.concatenate([groups[f] for f in chosen])).astype(np.int64)
             depth += 1
@@ -134,12 +135,12 @@ def _say_strays(found: Listing, strays: list[int], folders: list[str]) -> None:
     claimed = [i for i in strays if "." in found.names[i].rpartition("/")[2]]
     for i in strays:
         if i in claimed:
-            found.set_aside(found.names[i], f"beside the class folders {_listed(folders)}, in none of them")
+            found.set_aside(found.names[i], f"beside the folders {_listed(folders)}, in none of them")
         else:
             found.ignore(found.names[i])
     if claimed:
         found.notes.append(
-            f"{len(claimed):,} pictures beside the class folders {_listed(folders)} are left out, such as "
+            f"{len(claimed):,} pictures beside the folders {_listed(folders)} are left out, such as "
             f"{printable(found.names[claimed[0]])}"
         )
     found.ignored.sort()
