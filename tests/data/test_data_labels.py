@@ -420,6 +420,47 @@ def test_labels_that_are_python_objects() -> None:
     for y in (np.array(["cat", "dog", "cat", "dog"], object), np.array([[0], [1], [0], [1]], object)):
         store = open_store({"x": x, "y": y}, progress=False)
         assert store.fields["y"].tolist() == [0, 1, 0, 1]
-    with pytest.raises(ValueError, match="label 1 is None, of type NoneType"):
-        open_store({"x": x, "y": np.array(["cat", None, "cat", "dog"], object)}, progress=False)
+    with pytest.raises(ValueError, match="7 among them is of type int"):
+        open_store({"x": x, "y": np.array(["cat", 7, "cat", "dog"], object)}, progress=False)
     assert open_store({"x": x, "y": np.arange(4) % 2}, DataOptions(labels="none"), progress=False).spec.classes == ()
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array(["a", "", "b", " "]),
+        np.array([3.0, np.nan, 5.0, np.nan]),
+        np.array(["a", None, "b", None], object),
+        np.array([3, None, 5, float("nan")], object),
+        np.array([b"a", b"", b"b", b""]),
+    ],
+)
+def test_labels_of_arrays_that_are_none(y: np.ndarray) -> None:
+    for x in (np.random.default_rng(0).normal(size=(4, 3)), np.zeros((4, 8, 8), np.uint8) + np.uint8(200)):
+        store = open_store({"x": x, "y": y}, progress=False)
+        assert store.fields["y"].tolist() == [0, -1, 1, -1] and store.spec.classes in (("a", "b"), ("3", "5"))
+        assert any("2 rows are unlabelled" in note for note in store.notes)
+        assert any("2 rows are unlabelled" in note for note in inspect({"x": x, "y": y}, progress=False).notes)
+    with pytest.raises(ValueError, match="all 4 labels are empty"):
+        open_store({"x": x, "y": np.array([""] * 4)}, progress=False)
+
+
+def test_whole_numbers_as_pandas_writes_them(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{i}.png" for i in range(4)))
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,2.0\n1.png,10.0\n2.png,\n3.png,2.0\n")
+    store = opened(tmp_path)
+    assert store.spec.classes == ("2", "10") and store.fields["y"].tolist() == [0, 1, -1, 0]
+
+
+def test_a_list_that_is_a_header_alone(tmp_path: Path) -> None:
+    write(tmp_path, "0.png")
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    with pytest.raises(ValueError, match=r"labels\.csv names no file"):
+        opened(tmp_path)
+
+
+def test_files_in_another_folder_than_the_list_says(tmp_path: Path) -> None:
+    write(tmp_path / "train", "x0.png", "x1.png")
+    (tmp_path / "l.csv").write_text("id,breed\nx0,a\nx1,b\n")
+    store = opened(tmp_path / "l.csv")
+    assert store.spec.classes == ("a", "b") and any("2 files lie in another folder" in note for note in store.notes)

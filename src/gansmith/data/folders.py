@@ -173,8 +173,11 @@ def list_table(
     labels: list[str] = []
     named: set[str] = set()
     real = os.path.realpath(root)
+    moved: dict[str, str] = {}
     for cell, label in told.rows:
         name = finder.find(cell) or cell if not refusal_of(cell) else cell
+        if os.path.dirname(name) != os.path.dirname(cell):
+            moved[cell] = name
         named.add(os.path.normpath(name))
         full = os.path.join(root, name)
         if reason := refusal_of(name):
@@ -195,6 +198,9 @@ def list_table(
         labels.append(label if reading.labels != "none" else "")
         seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\0{label}\n"))
     found.identity = seen.hexdigest()
+    if moved:
+        cell, name = next(iter(moved.items()))
+        found.notes.append(f"{len(moved):,} files lie in another folder than {path} says, such as {cell} in {name}")
     attach_labels(found, labels, str(path) if not folder else LABELS)
     if folder:
         _ignore_unnamed(found, root, named, suffixes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 
 import numpy as np
@@ -18,6 +19,7 @@ _OTHER = frozenset(
 )
 _SHARD = re.compile(r"\d{5}")
 """StyleGAN's `dataset_tool.py` puts 1,000 pictures each into folders 00000, 00001, ..."""
+_WHOLE = re.compile(r"-?\d+\.0+")
 _LISTED = 5
 
 
@@ -120,9 +122,11 @@ def _chosen(found: Listing, name: str, reading: Reading, groups: dict[str, list[
             return None
     rest = [f for f in folders if f not in chosen]
     others = f"{sum(len(groups[f]) for f in rest):,} files of {_listed(rest)} are not read"
+    place = os.path.join(name, printable(found.names[groups[chosen[0]][0]]).split(f"{printable(chosen[0])}/")[0])
+    how = f"--data {place}{printable(chosen[0])} says the same; " if os.path.isdir(name) else ""
     found.notes.append(
-        f"folders {counted} are splits, not classes: {printable(chosen[0])} is read, and {others}. --data "
-        f"{name}/{printable(chosen[0])} says the same; --split names another, or all"
+        f"folders {counted} are splits, not classes: {printable(chosen[0])} is read, and {others}. {how}--split names "
+        "another, or all"
     )
     found.reread(f"split {chosen[0]}")
     return chosen
@@ -166,6 +170,9 @@ def attach_labels(found: Listing, labels: list[str], of: str) -> None:
 
     `of`: what the labels are read from.
     """
+    if any(labels) and all(_WHOLE.fullmatch(label) for label in labels if label):
+        labels = [label.partition(".")[0] for label in labels]  # as pandas writes whole numbers beside empty cells
+        found.reread("whole")
     names = sorted(set(filter(None, labels)))
     if not names:
         return
