@@ -316,6 +316,10 @@ def test_a_recipe_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "192 images" in succeeds(capsys, "info", out)
     code, line = fails(capsys, "train", mine, "--resume", "--out", out, "--recipe.seed", "8")
     assert code == 1 and "--recipe.seed is 8" in line
+    Path(mine).write_text(OWN + "\n# another day\n")
+    code, line = fails(capsys, "train", mine, "--resume", "--out", out, "--images", "256")
+    assert code == 1 and "mine.py is not what this was trained with" in line and "recipe.py goes on with it" in line
+    succeeds(capsys, "train", f"{out}/recipe.py", "--resume", "--out", out, "--images", "256")
 
 
 def test_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.test_cli import OWN
 
 from gansmith.cli import main
 from gansmith.compare.bench import Entry, bench, seeds
@@ -148,6 +149,21 @@ def test_one_seed_gives_no_verdict_and_fields_make_groups(tmp_path: Path) -> Non
     assert any("one seed" in note for note in found.notes)
 
 
+def test_precision_makes_groups_and_what_was_not_held_equal_is_said(tmp_path: Path) -> None:
+    def setting(precision: str, last: bool) -> dict[str, Any]:
+        return {"setting": {"device": "cpu", "precision": precision, "channels_last": last}}
+
+    a = scored(tmp_path, "gan", 0, 10.0, **setting("fp32", False))
+    b = scored(tmp_path, "gan", 1, 5.0, **setting("bf16", True))
+    c = scored(tmp_path, "wgan", 0, 5.0)  # scored before it was recorded
+    found = compare([a, b])
+    assert set(found.groups) == {"gan precision=fp32", "gan precision=bf16"}
+    notes = " ".join(found.notes)
+    assert "trained in bf16 and fp32" in notes and "layouts nchw and nhwc" in notes
+    assert "trained in fp32 and one not recorded" in " ".join(compare([a, c]).notes)
+    assert "trained in" not in " ".join(compare([a]).notes)
+
+
 def test_infinite_scores_do_not_break_a_comparison(tmp_path: Path) -> None:
     runs = [scored(tmp_path, "gan", s, v) for s, v in enumerate((5.0, float("inf"), 7.0))]
     found = compare(runs, out=tmp_path / "out")
@@ -196,6 +212,7 @@ def test_a_benchmark_compares_and_goes_on(tmp_path: Path) -> None:
     words = ["gan:width=16", "gan:nothing=1"]
     found = bench(words, out, seeds=(0, 1), train=budget, evaluate=scoring, say=said.append, jobs=2)
     assert list(found.groups) == ["gan"] and found.groups["gan"]["seeds"] == [0, 1]
+    assert found.groups["gan"]["layouts"] == ["nchw", "nchw"] and "all with --layout nchw" in said[0]
     assert sum("failed: there is no option --nothing" in note for note in found.notes) == 2
     assert (out / "compare.html").is_file() and (out / "compare.json").is_file()
     assert not list((out / "gan-width-16").glob("*/checkpoints/*.part"))
@@ -206,6 +223,21 @@ def test_a_benchmark_compares_and_goes_on(tmp_path: Path) -> None:
     assert kept == {"0": found.estimates["gan"]["FD-pixels"].values["0"]}
     with pytest.raises(ValueError, match="unequal budgets"):
         bench(words[:1], out, train=["--images", "320"])
+
+
+def test_a_benchmark_knows_its_recipes_by_what_their_files_hold(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(OWN)
+    budget = ["--images", "64", "--batch-size", "32", "--sample-every", "64"]
+    scoring = ["--encoder", "pixels", "--num", "200", "--metrics", "fd"]
+    found = bench([str(mine)], tmp_path / "out", seeds=(0,), train=budget, evaluate=scoring, say=lambda _: None)
+    assert (tmp_path / "out/mine/seed-0/recipe.py").read_text() == mine.read_text()
+    assert found.groups["mine"]["precision"] == "fp32"
+    mine.write_text(mine.read_text() + "# another\n")
+    with pytest.raises(ValueError, match=r"mine.py has changed since .*seed-0 was trained with it"):
+        bench([str(mine)], tmp_path / "out", seeds=(0,), train=budget, evaluate=scoring, say=lambda _: None)
+    with pytest.raises(ValueError, match=r"no recipe file at nowhere\.py"):
+        bench(["nowhere.py"], tmp_path / "other", seeds=(0,), train=budget, say=lambda _: None)
 
 
 def test_a_benchmark_by_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

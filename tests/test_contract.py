@@ -27,6 +27,7 @@ from gansmith.model.model import Model
 from gansmith.model.saved import load, save_model
 from gansmith.nets.spectral import Spectral
 from gansmith.recipe import Batch, Recipe, load_recipe, recipe_names
+from gansmith.step import randomness
 from gansmith.step.graphs import Static, quick
 from gansmith.step.randomness import Stream, draws
 from gansmith.step.ranks import Ranks
@@ -597,6 +598,29 @@ def test_9_gradients_in_bfloat16_point_where_those_in_float32_do(case: tuple[str
             found.append(torch.cat([g.flatten().float() for g in total]))
         alike = torch.nn.functional.cosine_similarity(*found, dim=0)
         assert alike > 0.85, f"the gradients of {turn.name} have a cosine of {alike:.3f}"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_9_losses_and_samples_are_finite_at_the_ends_of_what_is_drawn(
+    case: tuple[str, str], precision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A uniform draw may be 0, and as near to 1 as float32 goes; once in millions, which is once in a long run."""
+    fill = randomness.fill
+
+    def ends(kind: randomness.Kind, tensor: Tensor, generator: torch.Generator | None) -> None:
+        fill(kind, tensor, generator)
+        if kind == "uniform":
+            tensor[tensor < 0.1] = 0.0
+            tensor[tensor > 0.9] = 1 - 2.0**-24
+
+    monkeypatch.setattr(randomness, "fill", ends)
+    spec = fitted(tiny(case[0]), SPECS[case[1]])
+    step = step_of(tiny(case[0]), spec)
+    step.setting = dataclasses.replace(step.setting, precision=precision)
+    for k in range(4):
+        terms = step.take(k, feed(spec))
+        assert all(torch.isfinite(v) for v in terms.values()), (k, {n: float(v) for n, v in terms.items()})
+    assert all(torch.isfinite(p).all() for p in step.nets.parameters())
 
 
 def test_8_parts_of_a_batch_are_worth_the_whole_or_the_recipe_says_not(name: str) -> None:

@@ -100,7 +100,9 @@ def test_a_rank_that_was_killed_ends_the_others_with_a_sentence(tmp_path: Path) 
     os.kill(ranks[1], signal.SIGKILL)
     ended([ranks[0]], 20)
     _, errors = launcher.communicate(timeout=60)
-    assert launcher.returncode and "rank 1 has ended" in errors
+    # Which of the two is first to miss it, a wait of ours or one of PyTorch's, is a matter of chance.
+    assert launcher.returncode and ("rank 1 has ended" in errors or "rank 0 has lost the others" in errors)
+    assert "[rank0]: Traceback" not in errors
 
 
 @LINUX

@@ -21,6 +21,7 @@ from gansmith.judge.watch import Watch
 from gansmith.judge.words import table
 from gansmith.model.saved import load
 from gansmith.options import Count, TrainOptions
+from gansmith.recipe import load_recipe
 
 PIXELS = JudgeOptions(encoder="pixels", metrics=("fd",))
 TINY = TrainOptions(images=Count(640), batch_size=32, sample_every=Count(640), precision="fp32", device="cpu")
@@ -65,6 +66,19 @@ def test_a_run_is_scored_and_the_score_says_how(run: Path) -> None:
     assert scores in scores_of(run)
     assert scores.scores["FD-pixels"] > 5 * scores.floor["FD-pixels"]
     assert "FID" not in table(scores)
+
+
+def test_the_score_says_how_samples_were_drawn(tmp_path: Path) -> None:
+    """Two truncations, and labels drawn evenly or as the data has them, are other scores."""
+    small = {"width": 4, "max_width": 8, "z_dim": 8, "labels": "use", "augment": "none"}
+    keys = []
+    for psi in (1.0, 0.3):
+        recipe = load_recipe("stylegan2")(**small, truncation=psi)
+        run = gansmith.train(recipe, "digits", dataclasses.replace(TINY, images=Count(64)), out=tmp_path / f"{psi}")
+        p = evaluate(run.path, encoder="pixels", n=200, reference=200, metrics=("fd",)).protocol
+        assert p.truncation == ("none" if psi == 1.0 else "psi 0.3") and p.class_prior == "as the data has them"
+        keys.append(p.key)
+    assert keys[0] != keys[1]
 
 
 def test_the_control_is_flagged_and_said(run: Path) -> None:

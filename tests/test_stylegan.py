@@ -1,5 +1,6 @@
 """StyleGAN2's networks and losses, against their definitions and closed forms."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -337,6 +338,17 @@ def test_labels_steer_both_players() -> None:
     x = torch.randn(4, 3, 8, 8)
     one, two = (step.nets["D"](x, torch.full((4,), k)) for k in (0, 1))
     assert not torch.allclose(one, two, atol=1e-4)
+
+
+def test_labels_that_nobody_chose_are_drawn_as_often_as_the_data_has_them() -> None:
+    spec = dataclasses.replace(LABELLED, counts=(90, 0, 10))
+    g = tiny(labels="use").networks(spec)["G"]
+    drawn = g.mapping.labels(torch.linspace(0, 1, 1_001)[:-1])
+    assert torch.bincount(drawn).tolist() == [900, 0, 100]
+    seen: list[Tensor] = []
+    g.mapping.labels.register_forward_hook(lambda _, given, found: seen.append(found))
+    draw_samples(tiny(labels="use"), torch.nn.ModuleDict({"G": g}), 400, 0)
+    assert torch.bincount(torch.cat(seen)).div(400).tolist() == pytest.approx([0.9, 0, 0.1], abs=0.05), "thirds before"
 
 
 @pytest.mark.parametrize("augment", ["none", "ada", "diffaugment"])

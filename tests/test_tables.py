@@ -327,7 +327,7 @@ def test_a_condition_reaches_the_column_that_it_names_and_no_other(simple: Path)
             losses = [net.missed(logits, torch.full((3,), k)) for k in range(codec.num_conditions)]
             assert float(losses[index]) < 1e-6
             assert all(float(loss) > 0.5 for k, loss in enumerate(losses) if k != index)
-            stored = codec.decode(net.outputs(logits, torch.full((3, codec.width), 0.5), 0.2))[:, span.column]
+            stored = codec.decode(net.outputs(logits, torch.zeros(3, codec.width), 0.2))[:, span.column]
             assert np.isnan(stored).all() if np.isnan(code) else (stored == code).all()
     drawn = net.any_condition(torch.rand(20_000, 1))
     offset = 0

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from .asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
 from .settle import settle
-from .step.randomness import gathered, joined, noise, normal, of_all_ranks, uniform
+from .step.randomness import gathered, gumbel, joined, noise, normal, of_all_ranks, uniform
 from .step.step import Step
 from .step.turn import EMPTY, Adam, Average, Batch, Ramp, Rule, Terms, Turn
 
@@ -44,6 +44,7 @@ __all__ = [
     "Turn",
     "Unpaired",
     "gathered",
+    "gumbel",
     "joined",
     "judged",
     "load_recipe",

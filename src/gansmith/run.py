@@ -1,6 +1,7 @@
 """A run is a directory; commands meet only through it.
 
     run.json              recipe, fields, options, data, versions, setting: enough to train it again
+    recipe.py             a copy of the recipe, where it is a file of one's own
     log.jsonl             one line every `log_every` images
     checkpoints/          the newest few, each a .safetensors with a .json beside it that holds its sha256
     samples/              one picture of the fixed latents at each sampling time
@@ -271,7 +272,17 @@ def _parts(path: Path) -> Iterator[Path]:
 
 def _remove_run(path: Path) -> None:
     """Remove what training and its scores left, and nothing else; `run.json` last, so that it stays a run till then."""
-    for name in (*TRAINED, "best", "scores", "log.jsonl", "film.gif", "curves.png", "report.html", "run.json"):
+    for name in (
+        *TRAINED,
+        "best",
+        "scores",
+        "recipe.py",
+        "log.jsonl",
+        "film.gif",
+        "curves.png",
+        "report.html",
+        "run.json",
+    ):
         entry = path / name
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from ..extras import need
-from ..files import read_json, write_json
+from ..files import read_json, sha256, write_json
 from ..machine import cores
 from ..options import option_of
 from ..run import Run
 from .compare import compare
 from .comparison import Comparison
+
+_HELD = {"precision": "fp32", "layout": "nchw"}
+"""Options that training would choose by timing, for each run anew: held equal, unless `train` has them."""
 
 Say = Callable[[str], object]
 Call = Callable[[Sequence[str], Path, Mapping[str, str]], str]
@@ -103,7 +106,8 @@ def bench(
         out: a folder: a run each in `<recipe>/seed-<seed>`, then compare.json and compare.html.
         data: a source.
         seeds: of the runs.
-        train: more options of `gansmith train`, the same for all: the budget among them.
+        train: more options of `gansmith train`, the same for all: the budget among them. Without `--precision` and
+            `--layout` all runs are trained in fp32 and nchw.
         evaluate: more options of `gansmith evaluate`.
         jobs: runs at a time; 0 is one a core, of all machines.
         ray: the address of a Ray cluster, `auto` for the one that this machine belongs to, `local` for one of this
@@ -122,11 +126,15 @@ def bench(
     if len({entry.folder for entry in entries}) < len(entries):
         raise ValueError("two of the recipes have the same folder: name each once")
     _same(folder, {"data": data, "train": list(train)})
+    held = [word for name, word in _HELD.items() if f"--{name}" not in train for word in (f"--{name}", word)]
     call, number = _on_ray(ray) if ray else (_call, cores())
     jobs = jobs or number
     plans = [(entry, seed, folder / entry.folder / f"seed-{seed}") for entry in entries for seed in seeds]
+    for entry, _, path in plans:
+        _unchanged(entry, path)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    say(f"{len(plans)} runs, {jobs} at a time, in {folder}")
+    how = f"; all with {' '.join(held)}" if held else ""
+    say(f"{len(plans)} runs, {jobs} at a time, in {folder}{how}")
     failed: dict[Path, str] = {}
     done = itertools.count(1)
 
@@ -139,7 +147,7 @@ def bench(
                 words.insert(1, entry.recipe)
             if state == "new":
                 words = ["train", entry.recipe, "--data", data, "--seed", str(seed), "--out", str(path)]
-                words += [*entry.words, *train]
+                words += [*entry.words, *train, *held]
             began = time.monotonic()
             if problem := call(words, path.with_name(f"{path.name}.train.txt"), environment):
                 failed[path] = problem
@@ -235,6 +243,18 @@ def _state(path: Path) -> str:
     if not (path / "run.json").is_file():
         return "new"
     return "finished" if Run(path).progress()["finished"] else "stopped"
+
+
+def _unchanged(entry: Entry, path: Path) -> None:
+    """Raises `ValueError` if a run was trained by another state of the recipe's file, or the file is not there."""
+    if not entry.recipe.endswith(".py"):
+        return
+    file = Path(entry.recipe)
+    if not file.is_file():
+        raise ValueError(f"no recipe file at {file}")
+    now = sha256(file)
+    if _state(path) != "new" and Run(path).record["recipe"].get("source_sha256", now) != now:
+        raise ValueError(f"{file} has changed since {path} was trained with it: use another --out")
 
 
 def _same(folder: Path, plan: dict[str, Any]) -> None:

@@ -1,14 +1,15 @@
 """Which is better, and is that sure? Runs by their scores: several seeds a recipe, with confidence intervals.
 
 Only scores of one protocol are compared; where runs share none, the field that differs is named. Runs are of one group
-if their recipe, its fields, their data and batch size agree; the seeds of a group say how much its scores vary.
+if their recipe, its fields, their data, batch size and precision agree; the seeds of a group say how much its scores
+vary.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,22 +128,16 @@ def _grouped(chosen: Members) -> dict[str, Members]:
     found: dict[str, Members] = {}
     kinds: dict[str, Mapping[str, Any]] = {}
     for path, scores in chosen.items():
-        kind = {k: scores.run.get(k) for k in ("recipe", "fields", "digest", "batch_size")}
+        kind = {k: scores.run.get(k) for k in ("recipe", "fields", "digest", "batch_size", "source_sha256")}
+        kind["precision"] = _setting(scores, "precision")
         key = json.dumps(kind, sort_keys=True)
         found.setdefault(key, {})[path] = scores
         kinds[key] = kind
     labels: dict[str, str] = {}
     for key, kind in kinds.items():
         rivals = [other for k, other in kinds.items() if k != key and other["recipe"] == kind["recipe"]]
-        mine = {**(kind["fields"] or {}), "batch_size": kind["batch_size"], "data": str(kind["digest"])[:8]}
-        odd = [
-            name
-            for name, value in mine.items()
-            if any(
-                value != {**(o["fields"] or {}), "batch_size": o["batch_size"], "data": str(o["digest"])[:8]}.get(name)
-                for o in rivals
-            )
-        ]
+        mine = _distinctions(kind)
+        odd = [name for name, value in mine.items() if any(value != _distinctions(o).get(name) for o in rivals)]
         name = Path(str(kind["recipe"])).stem
         labels[key] = " ".join([name, *(f"{field}={mine[field]}" for field in odd)])
     grouped: dict[str, Members] = {}
@@ -152,6 +147,22 @@ def _grouped(chosen: Members) -> dict[str, Members]:
             label += "'"
         grouped[label] = members
     return grouped
+
+
+def _distinctions(kind: Mapping[str, Any]) -> dict[str, Any]:
+    """All in which groups of one recipe may differ, as their labels name it."""
+    return {
+        **(kind["fields"] or {}),
+        "batch_size": kind["batch_size"],
+        "data": str(kind["digest"])[:8],
+        "precision": kind["precision"],
+        "file": str(kind["source_sha256"])[:8],
+    }
+
+
+def _setting(scores: Scores, name: str) -> Any:
+    """How a run was computed; None where its scores were written before that was recorded."""
+    return (scores.run.get("setting") or {}).get(name)
 
 
 def _about(members: Members) -> dict[str, Any]:
@@ -164,6 +175,8 @@ def _about(members: Members) -> dict[str, Any]:
         "seeds": [scores.run.get("seed") for scores in members.values()],
         "images": [scores.run.get("images") for scores in members.values()],
         "seconds": [scores.run.get("seconds") for scores in members.values()],
+        "precision": _setting(next(iter(members.values())), "precision"),
+        "layouts": [_layout(scores) for scores in members.values()],
     }
 
 
@@ -179,11 +192,25 @@ def _flagged(members: Members) -> list[str]:
     return texts
 
 
+def _layout(scores: Scores) -> str | None:
+    last = _setting(scores, "channels_last")
+    return None if last is None else "nhwc" if last else "nchw"
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return " and ".join(sorted("one not recorded" if value is None else str(value) for value in values))
+
+
 def _warnings(groups: Mapping[str, Members]) -> list[str]:
     notes = []
     images = {int(s.run.get("images", 0)) for members in groups.values() for s in members.values()}
     if len(images) > 1:
         notes.append(f"the runs were shown {min(images):,} to {max(images):,} images: unequal budgets")
+    every = [s for members in groups.values() for s in members.values()]
+    if len(precisions := {_setting(s, "precision") for s in every}) > 1:
+        notes.append(f"the runs were trained in {_listed(precisions)}: a difference may be one of precision")
+    if len(layouts := {_layout(s) for s in every}) > 1:
+        notes.append(f"the runs were trained in layouts {_listed(layouts)}: they round in other places")
     for label, members in groups.items():
         seeds = [s.run.get("seed") for s in members.values()]
         if len(set(seeds)) < len(seeds):

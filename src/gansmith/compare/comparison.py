@@ -18,7 +18,7 @@ class Comparison:
     protocol: Protocol
     """Of all scores."""
     groups: dict[str, dict[str, Any]]
-    """By label: `recipe`, `fields`, `data`, `runs`, `seeds`, `images`, `seconds`."""
+    """By label: `recipe`, `fields`, `data`, `runs`, `seeds`, `images`, `seconds`, `precision`, `layouts`."""
     estimates: dict[str, dict[str, Estimate]]
     """By label and score."""
     floor: dict[str, float]

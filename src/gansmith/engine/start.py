@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -17,8 +18,9 @@ import torch
 
 from .._version import __version__
 from ..data import DataSpec, Store, read_spec
+from ..files import write_atomically
 from ..machine import tame_allocator
-from ..model.saved import build_recipe, recipe_record
+from ..model.saved import build_recipe, other_source, own_file, recipe_record
 from ..options import Count, TrainOptions
 from ..recipe import Recipe, load_recipe
 from ..run import Run, refuse_existing
@@ -77,6 +79,8 @@ def train(
         setting, timings = choose_setting(recipe, make, store, spec, options, device, ranks)
         record = _record(recipe, name, label, store, spec, options, setting, timings, ranks)
         run = Run.create(path, record, overwrite=overwrite) if ranks.rank == 0 else None
+        if run is not None and (file := own_file(type(recipe))) is not None:
+            write_atomically(run.path / "recipe.py", functools.partial(shutil.copyfile, file))
         barrier(ranks)
         s = Session(run or Run(path), recipe, name, spec, store, make(), options, setting, ranks)
         how = Candidate(setting, torch.get_num_threads())
@@ -104,6 +108,9 @@ def resume(
     """
     run = Run(out)
     built = build_recipe(run.record["recipe"], recipe)
+    if changed := other_source(run.record["recipe"], recipe):
+        kept = run.path / "recipe.py"
+        raise ValueError(f"{changed}; {kept} goes on with it as it was; or train anew into another --out")
     done = run.progress()
     options = _continued(TrainOptions(**run.record["options"]), images, minutes, done)
     spent = options.budget and options.budget <= done["images"]

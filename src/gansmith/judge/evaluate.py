@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..asks import Number
 from ..data import Store, kind_of, open_store
 from ..encoders import Encoder
 from ..files import write_json
 from ..model.ask import asked as ask
+from ..model.ask import class_prior
 from ..model.draw import Weights
 from ..model.model import Model
-from ..model.saved import load
+from ..model.saved import load, other_source
 from ..options import DataOptions
 from ..recipe import EMPTY, Recipe
 from ..run import Run
@@ -174,6 +176,8 @@ class _Subject:
     packing: DataOptions
     about: dict[str, Any]
     """What the scores say of it: `Scores.run`."""
+    notes: tuple[str, ...] = ()
+    """What makes its scores weaker than they look."""
 
 
 def _evaluate(
@@ -191,6 +195,8 @@ def _evaluate(
         subject.store, data=subject.data, packing=subject.packing, split=split, options=options, say=say
     )
     protocol = judge.protocol(weights=weights, checkpoint=sampling.checkpoint, sample_seed=sampling.seed)
+    judge.notes += subject.notes
+    protocol = dataclasses.replace(protocol, truncation=_truncation(model), class_prior=class_prior(model))
     place, kept = None, None
     if subject.path is not None:
         place = subject.path / "scores" / f"{model.images:012d}-{weights}-{protocol.short}.json"
@@ -202,7 +208,7 @@ def _evaluate(
             return kept
     num = judge.real.num
     say(f"drawing {num:,} samples of {model.recipe_name} after {model.images:,} images")
-    asked = ask(model.to(options.device), num, sampling.seed, weights)
+    asked = ask(model.to(options.device), num, sampling.seed)
     given = EMPTY if asked is None else asked.given
     samples = model.stored(num, seed=sampling.seed, weights=weights, given=given)
     about = subject.about | {"images": model.images}
@@ -213,6 +219,14 @@ def _evaluate(
         place.parent.mkdir(parents=True, exist_ok=True)
         write_json(place, scores.to_json())
     return scores
+
+
+def _truncation(model: Model) -> str:
+    """The truncation that samples of a model have unless one is asked for."""
+    match model.asks:
+        case {"truncation": Number(default=psi)} if psi != 1.0:
+            return f"psi {psi:g}"
+    return "none"
 
 
 def _score(judge: Judge, judgement: Judgement, protocol: Protocol, about: Mapping[str, Any], began: float) -> Scores:
@@ -269,6 +283,8 @@ def _subject(
             f"{record['source']} is no longer the data of this run (digest {store.digest[:12]}, recorded "
             f"{record['digest'][:12]}): restore it"
         )
+    changed = other_source(found.record["recipe"], recipe)
+    notes = (f"{changed}: these may not be samples of what was trained",) if changed else ()
     about = {
         "recipe": model.recipe_name,
         "fields": dict(found.record["recipe"]["fields"]),
@@ -277,8 +293,10 @@ def _subject(
         "digest": str(record["digest"]),
         "batch_size": int(saved["batch_size"]),
         "seconds": round(float(found.progress()["seconds"]), 1),
+        "source_sha256": found.record["recipe"].get("source_sha256"),
+        "setting": {k: v for k, v in found.record["setting"].items() if k in ("device", "precision", "channels_last")},
     }
-    return _Subject(model=model, path=found.path, store=store, data=data, packing=options, about=about)
+    return _Subject(model=model, path=found.path, store=store, data=data, packing=options, about=about, notes=notes)
 
 
 def _model_alone(model: Model, data: Source | None) -> _Subject:

@@ -76,11 +76,12 @@ class Protocol:
     checkpoint: str
     """`last`, `best` (chosen by its score: flattering), or `files`."""
     truncation: str = "none"
-    """Truncation of the latent."""
+    """Truncation of the latent: `none`, or the recipe's own psi."""
     batch_norm: str = "eval"
     """Mode of the generator's normalisation when it samples."""
     class_prior: str = "as the recipe draws"
-    """How the labels that a conditional model is given are drawn."""
+    """How the labels that a conditional model is given are drawn: `as the data has them`, or `evenly` where the data
+    does not say; `as the recipe draws` by models that are given none."""
     sample_seed: int
     """The seed that draws the model's samples. Recorded; another one moves a score by noise alone."""
     encoder_batch: int = 0

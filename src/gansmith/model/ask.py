@@ -11,7 +11,6 @@ from torch import Tensor
 from ..asks import Choice, Class
 from ..data import DataSpec
 from ..recipe import Batch, Recipe
-from .draw import Weights
 from .model import Model
 
 MOST_ROWS = 16
@@ -38,17 +37,30 @@ class Asked:
         return {self.kind: torch.from_numpy(self.values)}
 
 
-def asked(model: Model, n: int, seed: int, _weights: Weights = "ema") -> Asked | None:
+def asked(model: Model, n: int, seed: int) -> Asked | None:
     """Labels drawn as often as the data has them, or codes drawn evenly; None where the model takes neither."""
     random = np.random.Generator(np.random.Philox(key=[seed % 2**64, 12]))
     match model.asks:
         case {"label": Class(count=classes)}:
-            counts = np.asarray(model.spec.counts, np.float64)
-            share = counts / counts.sum() if len(counts) == classes else None
+            share = _share(model.spec, classes)
             return Asked(kind="label", values=random.choice(classes, n, p=share))
         case {"code": Choice(count=codes)}:
             return Asked(kind="code", values=random.integers(codes, size=n))
     return None
+
+
+def class_prior(model: Model) -> str:
+    """How `asked` draws labels, in the words of `Protocol.class_prior`."""
+    match model.asks:
+        case {"label": Class(count=classes)}:
+            return "evenly" if _share(model.spec, classes) is None else "as the data has them"
+    return "as the recipe draws"
+
+
+def _share(spec: DataSpec, classes: int) -> np.ndarray | None:
+    """How often each class occurs in the data; None where that is not known."""
+    counts = np.asarray(spec.counts, np.float64)
+    return counts / counts.sum() if len(counts) == classes and counts.any() else None
 
 
 def rows_of_labels(spec: DataSpec, columns: int) -> Tensor:

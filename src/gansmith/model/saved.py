@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +25,24 @@ FORMAT = 1
 
 
 def recipe_record(recipe: Recipe, name: str) -> dict[str, Any]:
-    """What identifies a recipe: its name (or path to its file), and every field."""
-    return {"name": name, "fields": {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}}
+    """What identifies a recipe: its name, and every field; of one of one's own the path and sha256 of its file."""
+    record = {"name": name, "fields": {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}}
+    return record if (file := own_file(type(recipe))) is None else {**record, "source_sha256": sha256(file)}
+
+
+def own_file(recipe: type[Recipe]) -> Path | None:
+    """The file that a recipe of one's own was read from; None for one of ours, or typed into a session."""
+    file = getattr(sys.modules.get(recipe.__module__), "__file__", None)
+    return None if recipe.__module__.startswith("gansmith.recipes.") or not file else Path(file)
+
+
+def other_source(saved: Mapping[str, Any], recipe: type[Recipe] | None) -> str:
+    """In words, that a recipe's file is not what `recipe_record` saw; empty where it is, or where nobody knows."""
+    file = None if recipe is None else own_file(recipe)
+    known = saved.get("source_sha256")
+    if file is None or known is None or sha256(file) == known:
+        return ""
+    return f"{file} is not what this was trained with: its sha256 begins with {sha256(file)[:8]}, not {known[:8]}"
 
 
 def build_recipe(saved: Mapping[str, Any], recipe: type[Recipe] | None = None) -> Recipe:

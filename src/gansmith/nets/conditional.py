@@ -22,12 +22,12 @@ from .dropout import Dropout
 from .shapes import flat, picture
 
 
-def chances(classes: Sequence[str], counts: Sequence[int], name: str) -> tuple[float, ...]:
+def chances(classes: Sequence[str], counts: Sequence[int], name: str = "") -> tuple[float, ...]:
     """How often each class of the data occurs; evenly, where that is not known.
 
-    Raises `ValueError` if the data has fewer than two: `name` is the recipe that needs them.
+    Raises `ValueError` if the data has fewer than two and `name` is the recipe that needs them.
     """
-    if len(classes) < 2:
+    if name and len(classes) < 2:
         raise ValueError(
             f"{name} learns from labels, and the data has {'only one' if classes else 'none'}: give it class folders, "
             "a CSV of labels or an array y, or train a recipe that needs no labels"

@@ -30,7 +30,7 @@ def pick(logits: Tensor, u: Tensor) -> Tensor:
 
     Two searches, for the span of tokens and then within it, so that V numbers are added up but never accumulated.
     """
-    chances = logits.softmax(1)
+    chances = logits.softmax(1, dtype=torch.promote_types(logits.dtype, torch.float32))
     words = chances.shape[1]
     if words <= _FLAT:
         return _search(chances, u)[0]

@@ -14,12 +14,14 @@ multiplied into what stands before it (LeakyReLU(a x) = a LeakyReLU(x) for a > 0
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .conditional import Labels
 from .conv import ladder
 from .running import Running
 
@@ -146,21 +148,25 @@ class Styled(nn.Module):
 
 
 class Mapping(nn.Module):
-    """Noise (N, z_dim), and labels (N,) where there are `classes`, to styles (N, z_dim). It learns 100 times slower."""
+    """Noise (N, z_dim), and labels (N,) where there are classes, to styles (N, z_dim). It learns 100 times slower.
 
-    def __init__(self, z_dim: int, layers: int, classes: int):
+    `share`: how often each class occurs, empty where there are none. Labels may be draws in [0, 1), as `Labels` takes.
+    """
+
+    def __init__(self, z_dim: int, layers: int, share: Sequence[float]):
         super().__init__()
-        self.classes = classes
+        self.classes = classes = len(share)
+        self.labels = Labels(share)
         self.label = Linear(classes, z_dim) if classes else None
         widths = [z_dim * (2 if classes else 1), *[z_dim] * layers]
         self.layers = nn.Sequential(*[Linear(a, b, multiplier=0.01, active=True) for a, b in pairwise(widths)])
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """(N, z_dim) and (N,) int64 to (N, z_dim)."""
+        """(N, z_dim) and (N,) to (N, z_dim)."""
         z = _unit(z)
         if self.label is not None:
             assert y is not None, "a conditional generator needs labels"
-            z = torch.cat((z, _unit(self.label(F.one_hot(y, self.classes).to(z.dtype)))), 1)
+            z = torch.cat((z, _unit(self.label(F.one_hot(self.labels(y), self.classes).to(z.dtype)))), 1)
         return self.layers(z)
 
 
@@ -180,12 +186,18 @@ class Generator(nn.Module):
     fixed_noise: Tensor
 
     def __init__(
-        self, z_dim: int, shape: tuple[int, ...], width: int, max_width: int, mapping_layers: int, classes: int = 0
+        self,
+        z_dim: int,
+        shape: tuple[int, ...],
+        width: int,
+        max_width: int,
+        mapping_layers: int,
+        share: Sequence[float] = (),
     ):
         super().__init__()
         sizes = ladder(shape[1], shape[2])
         widths = channels_of(width, max_width, len(sizes))
-        self.mapping = Mapping(z_dim, mapping_layers, classes)
+        self.mapping = Mapping(z_dim, mapping_layers, share)
         self.centre = Running(z_dim, half_life=9_000)  # of the styles; 0.995 a batch of 64, as in the paper
         self.constant = nn.Parameter(torch.randn(widths[-1], *sizes[-1]))
         self.layers, self.colours = nn.ModuleList(), nn.ModuleList()

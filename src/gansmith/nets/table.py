@@ -72,13 +72,13 @@ class Generator(nn.Module):
         found = torch.searchsorted(self.frequencies, u.to(self.frequencies.dtype) * len(self.choices), right=True)
         return found[:, 0].clamp_max(max(self.num_conditions - 1, 0))
 
-    def outputs(self, raw: Tensor, u: Tensor, temperature: float) -> Tensor:
-        """Raw outputs (N, W) as a row: tanh of numbers, Gumbel-softmax of one-hot parts, from uniform numbers (N, W).
+    def outputs(self, raw: Tensor, gumbel: Tensor, temperature: float) -> Tensor:
+        """Raw outputs (N, W) as a row: tanh of numbers, Gumbel-softmax of one-hot parts, with Gumbel noise (N, W).
 
         Jang et al., "Categorical Reparameterization with Gumbel-Softmax", 2016, arXiv:1611.01144, Eq. 2.
         """
         wide = raw if raw.dtype == torch.float64 else raw.float()
-        noisy = wide - (-(u.to(wide.dtype).clamp(1e-7, 1 - 1e-7)).log()).log()
+        noisy = wide + gumbel
         parts = [
             wide[:, s.start : s.end].tanh()
             if s.kind == "scalar"
@@ -244,9 +244,9 @@ class Completer(nn.Module):
         features = self.blocks(self.first(torch.cat((self.standard(x) * there, there, waves), 1)))
         return features, self.last(features)
 
-    def chosen(self, raw: Tensor, u: Tensor, temperature: float) -> Tensor:
-        """Raw outputs as D sees rows: standardised numbers, Gumbel-softmax of categories, from uniform (N, W)."""
-        noisy = raw - (-(u.to(raw.dtype).clamp(1e-6, 1 - 1e-6)).log()).log()
+    def chosen(self, raw: Tensor, gumbel: Tensor, temperature: float) -> Tensor:
+        """Raw outputs as D sees rows: standardised numbers, Gumbel-softmax of categories, with Gumbel noise (N, W)."""
+        noisy = raw + gumbel
         parts = [(noisy if hot else raw)[:, a:b] for hot, a, b in self.cells.places]
         return torch.cat(
             [(p / temperature).softmax(1) if hot else p for (hot, *_), p in zip(self.cells.places, parts, strict=True)],

@@ -23,7 +23,7 @@ from ..data.kinds.table.codec import select
 from ..losses import wasserstein
 from ..nets import mlp, table
 from ..penalties import wgan_gp
-from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, noise, of, uniform
+from ..recipe import EMPTY, Adam, Batch, DataSpec, Recipe, Terms, Turn, gumbel, noise, of, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class CTGAN(Recipe):
         """G's raw outputs and what they are as a row, both (N, W)."""
         g = of(nets, "G", table.Generator)
         raw = g(z, g.one_hot(condition, z))
-        return raw, g.outputs(raw, uniform(raw, *raw.shape), self.temperature)
+        return raw, g.outputs(raw, gumbel(raw, *raw.shape), self.temperature)
 
     def packed(self, nets: nn.ModuleDict, rows: Tensor, condition: Tensor) -> Tensor:
         """Rows beside their conditions, in packs, as D sees them."""

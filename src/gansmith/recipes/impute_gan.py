@@ -24,7 +24,7 @@ from ..data import Draw, HeldOut, TableCodec
 from ..losses import relativistic
 from ..nets import mlp, table
 from ..penalties import scored, squared_norm
-from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Ramp, Recipe, Terms, Turn, noise, of, uniform
+from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Ramp, Recipe, Terms, Turn, gumbel, noise, of, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,7 @@ class ImputeGAN(Recipe):
         features, raw = g(x, known)
         if "x" not in given or "draw" in given:
             draw = self.draw_about(nets, features, raw)
-            gumbel = -(-uniform(raw, *raw.shape).clamp(1e-6, 1 - 1e-6).log()).log()
-            draw = draw + torch.where(g.cells.binary, gumbel, 0.0)  # the largest is a draw
+            draw = draw + torch.where(g.cells.binary, gumbel(raw, *raw.shape), 0.0)  # the largest is a draw
             raw = torch.where(given["draw"][:, None] != 0, draw, raw) if "draw" in given else draw
         return torch.where(known, x, g.row(raw))
 
@@ -123,7 +122,7 @@ class ImputeGAN(Recipe):
         """
         g = of(nets, "G", table.Completer)
         real = torch.where(known | hidden, g.standard(x), 0.0)
-        filling = g.chosen(draw, uniform(x, *x.shape), self.temperature)
+        filling = g.chosen(draw, gumbel(x, *x.shape), self.temperature)
         beside = torch.cat((torch.where(hidden, guess, 0.0), known.to(real.dtype), hidden.to(real.dtype)), 1)
         return real, torch.where(hidden, filling, real), beside
 

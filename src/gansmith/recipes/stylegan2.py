@@ -29,6 +29,7 @@ from ..asks import Ask, Class, Number
 from ..augment.ada import ADA
 from ..augment.build import build
 from ..nets import stylegan
+from ..nets.conditional import chances
 from ..penalties import PathLength, path_lengths, zero_centred
 from ..recipe import EMPTY, Adam, Average, Batch, DataSpec, Recipe, Terms, Turn, noise, of, uniform
 
@@ -80,15 +81,15 @@ class StyleGAN2(Recipe):
     """Adam's decay rates, of both networks."""
 
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:
-        classes = len(data.classes) if self.labels == "use" else 0
         if min(self.r1_every, self.path_every) < 1:
             raise ValueError(f"--r1-every {self.r1_every}, --path-every {self.path_every}: each is at least 1 step")
-        if self.labels == "use" and not classes:
+        if self.labels == "use" and not data.classes:
             raise ValueError("--recipe.labels use: the data has no labels; leave it at none, or give class folders")
+        share = chances(data.classes, data.counts) if self.labels == "use" else ()
         size = (self.width, self.max_width)
         return {
-            "G": stylegan.Generator(self.z_dim, data.shape, *size, self.mapping_layers, classes),
-            "D": stylegan.Discriminator(data.shape, *size, self.group, self.residual, classes),
+            "G": stylegan.Generator(self.z_dim, data.shape, *size, self.mapping_layers, share),
+            "D": stylegan.Discriminator(data.shape, *size, self.group, self.residual, len(share)),
             "A": build(self.augment, data.shape, self.ada_target, self.ada_images),
             "P": PathLength(),
         }
@@ -116,13 +117,15 @@ class StyleGAN2(Recipe):
         return (*turns, Turn(("G",), self.path_loss, every=self.path_every)) if self.path_length else tuple(turns)
 
     def sample(self, nets: nn.ModuleDict, n: int, given: Batch = EMPTY) -> Tensor:
-        """`given`: "truncation", psi (n,), else the recipe's; "label", classes (n,), else they are drawn evenly."""
+        """`given`: "truncation", psi (n,), else the recipe's; "label", classes (n,), else as often as in the
+        data.
+        """
         g = of(nets, "G", stylegan.Generator)
         z, y = noise(nets, n, self.z_dim), given.get("label")
         if y is not None and not g.mapping.classes:
             raise ValueError("this stylegan2 was trained without labels: train with --recipe.labels use to choose one")
         if y is None and g.mapping.classes:
-            y = (uniform(z, n) * g.mapping.classes).long()
+            y = uniform(z, n)
         psi = given.get("truncation", z.new_full((n,), self.truncation))
         return g(z, y, noise(nets, n, g.noise_size), psi)
 

@@ -121,11 +121,12 @@ def _made(kind: Kind, shape: tuple[int, ...], device: torch.device, dtype: torch
 
 def _draw(kind: Kind, n: int, shape: tuple[int, ...], like: Tensor) -> Tensor:
     stream = _stream.get()
+    dtype = torch.promote_types(like.dtype, torch.float32)  # bfloat16 has 256 numbers in [0, 1)
     if stream is None:
-        return _made(kind, (n, *shape), like.device, like.dtype)
+        return _made(kind, (n, *shape), like.device, dtype)
     rows = max(n * stream.parts, stream.rows)
     # Every rank and micro-batch draws all rows and keeps its own: cheap beside a network, and exact.
-    joint = _made(kind, (rows, *shape), like.device, like.dtype)
+    joint = _made(kind, (rows, *shape), like.device, dtype)
     return joint[stream.part * n : stream.part * n + n]
 
 
@@ -145,12 +146,23 @@ def noise(nets: nn.ModuleDict, n: int, *shape: int) -> Tensor:
 
 
 def uniform(like: Tensor, n: int, *shape: int) -> Tensor:
-    """Uniform noise (n, *shape) in [0, 1) with the device and dtype of `like`."""
+    """Uniform noise (n, *shape) in [0, 1) with the device of `like`, and its dtype but never less than float32."""
     return _draw("uniform", n, shape, like)
 
 
+def gumbel(like: Tensor, n: int, *shape: int) -> Tensor:
+    """Standard Gumbel noise (n, *shape), drawn as `uniform` is: the largest of logits with it is a draw of them.
+
+    Jang et al., "Categorical Reparameterization with Gumbel-Softmax", 2016, arXiv:1611.01144, section 2.
+    """
+    # Not in bfloat16: all above .998 is 1 there, where this is infinite.
+    return -(-uniform(like, n, *shape).clamp(1e-7, 1 - 1e-7).log()).log()
+
+
 def normal(like: Tensor) -> Tensor:
-    """Standard normal noise of the shape, device and dtype of `like`, whose first dimension is the batch."""
+    """Standard normal noise of the shape and device of `like`, whose first dimension is the batch, and of its dtype but
+    never less than float32.
+    """
     return _draw("normal", len(like), tuple(like.shape[1:]), like)
 
 

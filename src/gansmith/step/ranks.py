@@ -75,7 +75,10 @@ class Setting:
 
 @contextlib.contextmanager
 def joined(device: str) -> Generator[tuple[Ranks, str]]:
-    """Join the other ranks if `torchrun` launched us; the device of this one."""
+    """Join the other ranks if `torchrun` launched us; the device of this one.
+
+    Raises `ConnectionError` within it where another rank has ended, which PyTorch tells as `RuntimeError`.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "auto":
@@ -95,6 +98,13 @@ def joined(device: str) -> Generator[tuple[Ranks, str]]:
         shared = Shared(rank, world) if device == "cpu" and Shared.fits(world) else None
         yield Ranks(rank, world, shared), device
         torch.distributed.barrier()
+    except RuntimeError as error:
+        if not any(word in str(error) for word in ("gloo", "NCCL", "Connection")):
+            raise
+        raise ConnectionError(
+            f"rank {torch.distributed.get_rank()} has lost the others: one has ended (killed, or out of memory?); "
+            f"--resume goes on from the last checkpoint ({str(error).splitlines()[0][:200]})"
+        ) from error
     finally:
         torch.distributed.destroy_process_group()
 
