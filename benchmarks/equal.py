@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 from gansmith import Diverged
-from gansmith.files import read_json
+from gansmith.records import read as read_json
 
 from . import RESULTS, save
 from .toys import Setting, scored

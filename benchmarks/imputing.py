@@ -28,12 +28,12 @@ from gansmith.data import TableCodec
 from gansmith.data.kinds.table.cells import restore
 from gansmith.data.kinds.table.source import table_source
 from gansmith.data.kinds.table.write import write_table
-from gansmith.files import read_json
 from gansmith.metrics import column_shapes
 from gansmith.options import Count
 from gansmith.recipe import Recipe
 from gansmith.recipes.gain import GAIN
 from gansmith.recipes.impute_gan import ImputeGAN
+from gansmith.records import read as read_json
 from gansmith.use.complete import fill
 
 from . import RESULTS, save

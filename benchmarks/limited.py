@@ -50,7 +50,6 @@ def main() -> None:
     """Train, judge, and record."""
     import gansmith
     from gansmith.data import open_store
-    from gansmith.files import read_json
     from gansmith.judge.judge import JudgeOptions
     from gansmith.judge.kinds.image import Image
     from gansmith.judge.real import Split
@@ -60,6 +59,7 @@ def main() -> None:
     from gansmith.recipe import Recipe
     from gansmith.recipes.dcgan import DCGAN
     from gansmith.recipes.stylegan2 import StyleGAN2
+    from gansmith.records import read as read_json
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=["dcgan", "stylegan2", "none", "ada"])

@@ -26,7 +26,6 @@ import torch
 import gansmith
 from gansmith import catalog
 from gansmith.data import open_store
-from gansmith.files import read_json
 from gansmith.judge.judge import JudgeOptions
 from gansmith.judge.kinds.image import Image
 from gansmith.judge.real import Split
@@ -35,6 +34,7 @@ from gansmith.model.draw import draw_samples
 from gansmith.model.saved import build_recipe
 from gansmith.options import Count, Size
 from gansmith.recipe import EMPTY, load_recipe
+from gansmith.records import read as read_json
 
 from . import RESULTS, save
 

@@ -17,9 +17,9 @@ from typing import Any
 from gansmith import catalog
 from gansmith.catalog import RecipePage
 from gansmith.data import Kind, all_kinds, kind_of
-from gansmith.files import read_json
 from gansmith.options import option_of
 from gansmith.recipe import load_recipe
+from gansmith.records import read as read_json
 
 from . import RESULTS, equal
 

@@ -12,14 +12,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gansmith.files import read_json
+from gansmith.records import read as read_json
 
-from . import RESULTS, dirac, equal, fraud, imputing, limited, ndb, stacked_mnist, tabular, toys, translate
+from . import (
+    RESULTS,
+    dirac,
+    equal,
+    figures,
+    fraud,
+    imputing,
+    learns,
+    limited,
+    ndb,
+    stacked_mnist,
+    tabular,
+    toys,
+    translate,
+)
 
 Shown = dict[str, tuple[str, Callable[[dict[str, Any]], str]]]
 PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
 TABULAR = PAGE.with_name("tabular.md")
 TRANSLATION = PAGE.with_name("translation.md")
+CONDITIONAL = PAGE.with_name("conditional.md")
 
 
 def _toys(results: dict[str, Any]) -> str:
@@ -50,6 +65,7 @@ PAGES: dict[Path, Shown] = {
         "holes": ("imputing", lambda results: imputing.table(results, "adult")),
         "fraud": ("fraud", fraud.table),
     },
+    CONDITIONAL: {"digits": ("learns", learns.labels_table)},
     TRANSLATION: {
         "pix2pix": ("translate_pix2pix", translate.table_of_photos),
         "pix2pix_128": ("translate_pix2pix_128", translate.table_of_photos),
@@ -69,10 +85,21 @@ def updated(page: str, tables: Shown = TABLES) -> str:
             text = show(results)
             if mark not in ("claims", "conditions", "first"):
                 text += f"\n\n{where['date']}, {where['processor']}, torch {where['torch']}, GPU: {where['gpu']}"
+            if again := figures.sentence(name):
+                text += f"\n\n{again}"
         pattern = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
         page, count = pattern.subn(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
         assert count == 1, f"the page must have the marks of {mark} once"
-    return page
+    return _FIGURES.sub(_state, page)
+
+
+_FIGURES = re.compile(r"(<!-- figures of ([\w ]+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
+"""Where a page written by hand says which of its figures no longer hold."""
+
+
+def _state(match: re.Match[str]) -> str:
+    said = [f"`{name}.json`: {text}" for name in match[2].split() if (text := figures.sentence(name))]
+    return match[1] + "".join(f"{line}\n" for line in said) + match[3]
 
 
 def main() -> None:

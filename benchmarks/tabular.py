@@ -25,10 +25,10 @@ import gansmith
 from gansmith.data import TableCodec
 from gansmith.data.kinds.table.source import rows_like, table_source
 from gansmith.data.kinds.table.write import write_table
-from gansmith.files import read_json
 from gansmith.metrics import closest_records, column_shapes, efficacy, pair_trends
 from gansmith.options import Count
 from gansmith.recipes.ctgan import CTGAN
+from gansmith.records import read as read_json
 from gansmith.use.where import sample_where
 
 from . import RESULTS, save

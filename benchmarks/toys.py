@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gansmith.compare.bench import seeds as parse_seeds
-from gansmith.files import read_json
+from gansmith.records import read as read_json
 
 from . import RESULTS, save
 

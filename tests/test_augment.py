@@ -323,6 +323,21 @@ def test_diffaugment_shifts_cuts_and_colours_within_the_papers_ranges() -> None:
     assert ((shifted == 0).sum(2)[:, 0, 0] == moves.abs()).all()
 
 
+@pytest.mark.parametrize(("side", "most", "size"), [(20, 3, 10), (16, 2, 8), (9, 1, 5), (7, 1, 4), (4, 1, 2)])
+def test_diffaugment_rounds_as_the_authors_code_does(side: int, most: int, size: int) -> None:
+    """int(side * ratio + 0.5); a square of odd size begins at one of `side` places, one of even size at side + 1."""
+    u = torch.linspace(0, 1, 10_001)[:-1].view(-1, 1, 1, 1)
+    place = torch.arange(side)
+    x = torch.arange(1.0, side + 1).expand(len(u), 1, 1, side)
+    moved = DiffAugment._shift(x, place, u, 3)
+    shifts = (moved[..., side // 2] - 1 - side // 2).unique().tolist()
+    assert shifts == list(range(-most, most + 1))
+    covered = DiffAugment._covered(place, u).flatten(1)
+    starts = {tuple(row) for row in covered.tolist()}
+    wanted = {tuple(0 <= k - o + size // 2 < size for k in range(side)) for o in range(side + 1 - size % 2)}
+    assert starts == wanted
+
+
 def test_diffaugment_mixes_no_pictures() -> None:
     x = torch.randn(6, 3, 9, 14)
     stream = torch.Generator()

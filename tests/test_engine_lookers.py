@@ -89,7 +89,15 @@ def session(recipe: str, out: Path) -> Session:
     )
     built, store = load_recipe(recipe)(**fields), open_store(source, options, progress=False)
     spec = spec_for(built, recipe, store)
-    run = Run.create(out, {"recipe": {"name": recipe, "fields": fields}})
+    run = Run.create(
+        out,
+        {
+            "recipe": {"name": recipe, "fields": fields},
+            "options": {},
+            "data": {"source": "digits", "store": "nowhere", "digest": "", "count": 1, "spec": {}},
+            "setting": {"device": "cpu", "precision": "fp32", "channels_last": False, "threads": 1},
+        },
+    )
     return Session(run, built, recipe, spec, store, initial_networks(built, spec, 3), options, Setting(), Ranks())
 
 

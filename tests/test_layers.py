@@ -12,9 +12,9 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # From the ground up: a module imports only from lines above its own, a package also from itself.
 LAYERS = (
-    {"_version", "asks", "extras", "settle", "files", "machine", "losses", "metrics", "doctor"},
-    {"step"},
-    {"options", "run", "nets"},
+    {"_version", "asks", "extras", "settle", "records", "files", "machine", "losses", "metrics", "doctor"},
+    {"step", "options"},
+    {"run", "nets"},
     {"data", "penalties", "augment"},
     {"recipe", "encoders", "show"},
     {"recipes", "catalog", "model"},

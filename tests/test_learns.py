@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.learns import note
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -56,7 +57,7 @@ def ring_quality(points: np.ndarray) -> tuple[int, float]:
 def test_ring(name: str, seed: int, tmp_path: Path) -> None:
     recipe, images = RING[name]
     modes, good = ring_quality(trained(recipe, "toy:ring", images, seed, tmp_path / "run").sample(2500, seed=0))
-    print(f"{name} seed {seed}: {modes} modes, {good:.3f} of high quality")
+    note("ring", recipe, images, seed, modes=modes, quality=good)
     assert modes >= MODES
     assert good >= HIGH_QUALITY
 
@@ -67,7 +68,7 @@ def test_ring_in_packs(seed: int, tmp_path: Path) -> None:
     recipe = PacGAN(width=8, z_dim=2, lr=1e-3, betas=(0.8, 0.999))
     model = trained(recipe, "toy:ring", 1_000_000, seed, tmp_path / "run", batch_size=200)
     modes, good = ring_quality(model.sample(2500, seed=0))
-    print(f"pacgan seed {seed}: {modes} modes, {good:.3f} of high quality")
+    note("ring", recipe, 1_000_000, seed, modes=modes, quality=good)
     assert modes >= MODES
     assert good >= HIGH_QUALITY
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.learns import note
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -89,10 +90,8 @@ def test_real_digits_are_told_by_the_classifier() -> None:
 def test_samples_are_of_the_class_asked_for(name: str, tmp_path: Path) -> None:
     recipe, images = TASKS[name]
     found, sure = looked_at(trained(recipe, images, tmp_path / "run"))
-    print(
-        f"{name}: {found.accuracy:.3f} as asked, least class {min(found.by_class):.3f}, classes exchanged "
-        f"{found.control:.3f}, certainty {sure:.3f}"
-    )
+    shares = {"asked": found.accuracy, "least": min(found.by_class), "exchanged": found.control}
+    note("labels", recipe, images, 0, **shares, certainty=sure)
     assert found.accuracy >= BAR
     assert found.control < CONTROL
     assert sure >= SURE

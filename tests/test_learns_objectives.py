@@ -6,6 +6,7 @@ A recipe that fails the bar stands in FAILS: the test pins that it does, so that
 from pathlib import Path
 
 import pytest
+from benchmarks.learns import note
 
 from gansmith.recipe import Recipe
 from gansmith.recipes.bayesian import Bayesian
@@ -42,13 +43,16 @@ FAILS: dict[str, tuple[Recipe, int]] = {
     "began": (BEGAN(width=16, lr=1e-3, z_dim=2, code=2, gain=0.01), 100_000),
     "minimax": (Unrolled(width=16, z_dim=2, moves=0), 200_000),
 }
-"""Those that miss the bar at this budget, seed 0. Printed: 7 modes and 21.6 %, 8 and 19.4, 7 and 21.7, 8 and 10.2,
-7 and 4.2, 0 and 0, 0 and 0. Budgets are small."""
+"""Those that miss the bar at this budget, seed 0; what they reach stands in benchmarks/results/learns.json. Budgets are
+small."""
+MISSES = {("softmax_gan", 1)}
+"""Seeds of the others that miss it too: 4 modes here, and the docstring says so."""
 
 
 def measured(recipe: Recipe, images: int, seed: int, out: Path) -> tuple[int, float]:
     modes, good = ring_quality(trained(recipe, "toy:ring", images, seed, out / "run").sample(2500, seed=0))
-    print(f"{type(recipe).__name__} seed {seed}: {modes} modes, {good:.3f} of high quality")
+    what = "untrained" if images == 64 else "minimax" if recipe == FAILS["minimax"][0] else "ring"
+    note(what, recipe, images, seed, modes=modes, quality=good)
     return modes, good
 
 
@@ -57,8 +61,7 @@ def measured(recipe: Recipe, images: int, seed: int, out: Path) -> tuple[int, fl
 @pytest.mark.parametrize("name", RING)
 def test_ring(name: str, seed: int, tmp_path: Path) -> None:
     modes, good = measured(*RING[name], seed, tmp_path)
-    assert modes >= MODES
-    assert good >= HIGH_QUALITY
+    assert (modes >= MODES and good >= HIGH_QUALITY) == ((name, seed) not in MISSES)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from gansmith.nets import conditional, conv, dense, mlp, resnet, translator, unet, weight_norm
 from gansmith.nets.shapes import flat, picture
+from gansmith.nets.spectral import normalised
 from gansmith.recipe import uniform
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 13, 50), (2, 6, 5), (3, 9, 64), (1, 17, 31), (5, 100, 37)]
@@ -176,6 +177,24 @@ def test_residual_branches_start_at_zero() -> None:
     block = resnet.Block(4, depth=3)
     x = torch.randn(2, 4, 5, 5)
     assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize("depth", [1, 4, 16])
+def test_residual_branches_start_smaller_the_more_there_are(depth: int) -> None:
+    """Fixup, section 3: L^(-1 / (2m - 2)), which is L^(-1/2) for two convolutions, times He's start."""
+    torch.manual_seed(0)
+    found = resnet.Block(64, depth).first.weight.std() / (2 / (1 + 0.2**2) / (64 * 9)) ** 0.5
+    assert found.item() == pytest.approx(depth**-0.5, rel=0.02)
+
+
+def test_spectral_normalisation_takes_one_power_iteration_a_pass() -> None:
+    net = normalised(nn.Sequential(conv.FewIn(1, 4, 4, 2, 1), nn.Conv2d(4, 4, 3, 1, 1)))
+    counts = [0, 0]
+    for i, layer in enumerate(net):
+        layer.parametrizations.weight[0].register_forward_hook(lambda *_, i=i: counts.__setitem__(i, counts[i] + 1))
+    net(torch.randn(2, 1, 8, 8, requires_grad=True))  # as in G's turn, where a CPU goes by patches
+    net(torch.randn(2, 1, 8, 8))
+    assert counts == [2, 2]
 
 
 @pytest.mark.parametrize("size", [16, 64])

@@ -6,13 +6,59 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import ndb, stacked_mnist, tables, tabular, toys
+from benchmarks import figures, learns, ndb, stacked_mnist, tables, tabular, toys
+
+import gansmith
 
 
 @pytest.mark.parametrize("path", tables.PAGES, ids=lambda path: path.stem)
 def test_the_page_shows_what_was_recorded(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     assert tables.updated(page, tables.PAGES[path]) == page, "run python -m benchmarks.tables"
+
+
+def test_every_recorded_figure_holds_or_is_known_not_to() -> None:
+    """Where this fails, code that figures were measured with has changed. `python -m benchmarks.figures` looks whether
+    it still does the same, and notes which figures are to be measured again; then `python -m benchmarks.tables`.
+    """
+    assert figures.unseen() == []
+
+
+@pytest.mark.parametrize("path", dict.fromkeys(quote.path for quote in learns.QUOTES), ids=lambda path: path.stem)
+def test_docstrings_quote_what_was_kept(path: Path) -> None:
+    for file, before, now in learns.written():
+        assert file != path or before == now, "run python -m benchmarks.learns --text"
+
+
+def test_code_is_told_by_what_it_does_and_not_by_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    monkeypatch.setattr(figures, "SOURCE", tmp_path / "gansmith")
+    shutil.copytree(Path(gansmith.__file__).parent, tmp_path / "gansmith")
+
+    def now(recipe: str) -> str:
+        figures.code_of.cache_clear()
+        return figures.code_of(recipe)
+
+    before, other = now("sngan"), now("lsgan")
+    losses, spectral = tmp_path / "gansmith/losses.py", tmp_path / "gansmith/nets/spectral.py"
+    losses.write_text(losses.read_text().replace('"""', '"""Well: ', 1) + "\n# a remark\n")
+    assert (now("sngan"), now("lsgan")) == (before, other)
+    spectral.write_text(spectral.read_text().replace("range(15)", "range(14)"))
+    assert now("sngan") != before
+    figures.code_of.cache_clear()
+
+
+def test_a_figure_is_looked_at_by_a_probe_when_its_code_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    probes = {"same": {"D": 1.0}, "other": {"D": 1.01}}
+    for what, found in probes.items():
+        monkeypatch.setattr(figures, "code_of", lambda name: "new")
+        monkeypatch.setattr(figures, "probe", lambda name, chosen=(), found=found: found)
+        before = figures.Figure(values=figures.digest([1]), code="old", probe={"D": 1.0})
+        after = figures.looked("file", "gan", [1], before)
+        assert after.code == "new" and bool(after.stale) == (what == "other")
+        again = figures.looked("file", "gan", [2], after)
+        assert not again.stale and again.probe == found, "measured anew"
 
 
 def test_seeds_of_equal_settings_are_kept() -> None:

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,19 @@ from gansmith.files import sha256, write_atomically, write_json, write_tensors
 from gansmith.run import Run
 
 
+def _record(name: str = "gan") -> dict[str, Any]:
+    """What `run.json` must hold."""
+    return {
+        "recipe": {"name": name, "fields": {}},
+        "options": {},
+        "data": {"source": "digits", "store": "nowhere", "digest": "", "count": 1, "spec": {}},
+        "setting": {"device": "cpu", "precision": "fp32", "channels_last": False, "threads": 1},
+    }
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path / "run", {"recipe": {"name": "gan", "fields": {}}})
+    return Run.create(tmp_path / "run", _record())
 
 
 def state(value: float) -> dict[str, torch.Tensor]:
@@ -30,12 +41,12 @@ def meta(step: int) -> dict[str, object]:
 
 def test_a_run_that_exists_is_refused(run: Run, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="--resume"):
-        Run.create(run.path, {})
+        Run.create(run.path, _record())
     other = tmp_path / "notes"
     other.mkdir()
     (other / "thesis.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="another --out"):
-        Run.create(other, {})
+        Run.create(other, _record())
     assert (other / "thesis.txt").read_text() == "mine"
 
 
@@ -141,12 +152,12 @@ def test_two_processes_cannot_train_one_run(run: Run) -> None:
 
 def test_the_log_survives_a_torn_line_and_rewinds(run: Run) -> None:
     for step in range(1, 5):
-        run.append({"step": step, "D/real": 0.1 * step})
+        run.append({"step": step, "images": 8 * step, "seconds": 0.1, "D/real": 0.1 * step})
     with open(run.path / "log.jsonl", "a") as file:
         file.write('{"step": 5, "D/r')
     assert [line["step"] for line in run.log()] == [1, 2, 3, 4]
     run.rewind(2)
-    run.append({"step": 3})
+    run.append({"step": 3, "images": 24, "seconds": 0.1})
     assert [line["step"] for line in run.log()] == [1, 2, 3]
 
 
@@ -169,7 +180,7 @@ def test_a_start_killed_before_there_was_a_run_blocks_nothing(tmp_path: Path) ->
     for name in ("checkpoints", "samples", "model"):
         (path / name).mkdir(parents=True)
     (path / ".run.json.4194305.part").write_text('{"for')
-    made = Run.create(path, {})
+    made = Run.create(path, _record())
     assert made.record["format"] == 1 and sorted(p.name for p in path.iterdir()) == [
         "checkpoints",
         "model",
@@ -180,7 +191,7 @@ def test_a_start_killed_before_there_was_a_run_blocks_nothing(tmp_path: Path) ->
     (other / "samples").mkdir(parents=True)
     (other / "samples" / "mine.png").write_text("a picture of mine")
     with pytest.raises(FileExistsError, match="neither a run nor"):
-        Run.create(other, {}, overwrite=True)
+        Run.create(other, _record(), overwrite=True)
     assert (other / "samples" / "mine.png").exists()
 
 
@@ -195,19 +206,19 @@ def test_overwrite_removes_what_is_a_runs_and_nothing_else(run: Run, tmp_path: P
     (run.path / "notes.txt").write_text("mine too")
     (run.path / "best").symlink_to(mine)
     with pytest.raises(FileExistsError, match="--overwrite"):
-        Run.create(run.path, {})
+        Run.create(run.path, _record())
     with run.lock(), pytest.raises(BlockingIOError, match="another process"):
         from gansmith.run import held
 
         with held(run.path, wait=0.0):
             pass
-    again = Run.create(run.path, {"recipe": {"name": "other"}}, overwrite=True)
+    again = Run.create(run.path, _record("other"), overwrite=True)
     assert again.record["recipe"]["name"] == "other"
     assert not again.checkpoints() and not again.log() and not (run.path / "scores").exists()
     assert not (run.path / "best").exists() and (mine / "thesis.txt").read_text() == "mine"
     assert (run.path / "notes.txt").read_text() == "mine too"
     (run.path / "run.json").write_text("{torn")  # what cannot be read can be replaced
-    assert Run.create(run.path, {}, overwrite=True).path == run.path
+    assert Run.create(run.path, _record(), overwrite=True).path == run.path
 
 
 def test_what_killed_writers_left_is_removed_by_the_next_that_holds_the_run(run: Run) -> None:

@@ -17,8 +17,11 @@ from gansmith.data import ByCondition, Store, TableCodec, open_store, read_codec
 from gansmith.data.inspect import describe, inspect
 from gansmith.data.kinds.table.cells import cell_texts
 from gansmith.data.kinds.table.codec import select
+from gansmith.data.kinds.table.codes import codes_of
+from gansmith.data.kinds.table.delimited import read_csv
+from gansmith.data.kinds.table.infer import infer_text
 from gansmith.data.kinds.table.modes import fit_modes
-from gansmith.data.kinds.table.source import codes_of, infer_text, read_csv, rows_like
+from gansmith.data.kinds.table.source import rows_like
 from gansmith.data.kinds.table.write import write_table
 from gansmith.model.model import Model
 from gansmith.options import Count, DataOptions

@@ -63,17 +63,6 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises `ValueError` naming the file if it is damaged or anything else."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} is damaged: it does not hold a JSON object")
-    return value
-
-
 def cache_dir() -> Path:
     """Where packed stores and downloads are kept: $GANSMITH_CACHE, $XDG_CACHE_HOME/gansmith or ~/.cache/gansmith."""
     if named := os.environ.get("GANSMITH_CACHE"):

@@ -221,7 +221,7 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
 def pull_away(features: Tensor) -> Tensor:
     """The mean squared cosine between the features (N, D) of different samples: small where they differ.
 
-    Zhao et al., "Energy-based Generative Adversarial Network", 2016, arXiv:1609.03126, Eq. 5.
+    Zhao et al., "Energy-based Generative Adversarial Network", 2016, arXiv:1609.03126, Eq. 4.
     """
     unit = F.normalize(_full(features), dim=1)
     n = len(unit)

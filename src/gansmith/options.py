@@ -10,6 +10,10 @@ from typing import Annotated, Literal
 
 from .settle import Range, settle
 
+MOST_RANKS = 4_096
+MOST_STEPS = 10_000
+"""Steps of one sample of a sequence, which are made one after another: tokens, times."""
+
 
 class Count(int):
     """A whole number that may be written `200k` or `1.5M`."""
@@ -94,12 +98,20 @@ class DataOptions:
     order mark says."""
     columns: str = ""
     """What columns of a table or of series are, where it is not what `data inspect` says: age=category,zip=id. One of
-    continuous, integer, category, boolean, date, constant, or id, which leaves the column out."""
+    continuous, integer, category, boolean, date, constant, or id, which leaves the column out. day=date:%m/%d/%y says
+    the format; x=continuous:comma that the comma is the decimal mark, x=continuous:thousands that it groups digits."""
+    header: Literal["auto", "yes", "no"] = "auto"
+    """Whether the first row of a CSV holds the names of columns; auto tells by how it differs from the rows below."""
+    missing: str = ""
+    """Cells of a table or of series that mean "not known" beside the usual ones: -,None,**. NA=value takes one of the
+    usual ones for a value."""
+    date_format: str = ""
+    """The format that columns of dates are tried in first: %d/%m/%Y."""
     series_id: str = ""
     """The column of a CSV that tells series apart, where it is not the one that `data inspect` finds."""
     series_time: str = ""
     """The column of a CSV by which the steps of series are ordered: numbers or dates."""
-    series_window: Annotated[int, Range(0, 1_000_000)] = 0
+    series_window: Annotated[int, Range(0, MOST_STEPS)] = 0
     """Steps of the windows that longer series are cut into, one begun at every step. 0 takes 24 of one long series, and
     leaves series that a column tells apart whole."""
     text_level: Literal["auto", "word", "character"] = "auto"
@@ -110,7 +122,7 @@ class DataOptions:
     """Words that occur less often are unknown ones."""
     text_max_vocabulary: Annotated[int, Range(1, 10_000_000)] = 20_000
     """Most different words; the rarest others are unknown ones."""
-    text_max_length: Annotated[int, Range(0, 1_000_000)] = 0
+    text_max_length: Annotated[int, Range(0, MOST_STEPS)] = 0
     """Longest line in tokens; longer ones are left out. 0 allows 64 words or 160 characters."""
 
     def __post_init__(self) -> None:
@@ -139,7 +151,7 @@ class TrainOptions(DataOptions):
     that is busy now and then, choose this and the layout yourself."""
     layout: Literal["auto", "nchw", "nhwc"] = "auto"
     """How pictures lie in memory: nchw by channel, nhwc by pixel (channels last). auto times a few steps in both."""
-    ranks: Annotated[int, Range(0, 4_096)] = 1
+    ranks: Annotated[int, Range(0, MOST_RANKS)] = 1
     """Processes on this machine that train together, each on its part of every batch; on a CPU, each with its share of
     the cores, which small networks often use better than as many threads. 0 takes every GPU, or on a CPU times a few
     steps of 1, 2, 4 ... up to the cores and takes the quickest. Batch norm takes the statistics of all parts."""

@@ -30,8 +30,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .files import read_json, sha256, write_atomically, write_json, write_tensors
+from . import records
+from .files import sha256, write_atomically, write_json, write_tensors
 from .machine import alive
+from .options import TrainOptions
 
 FORMAT = 1
 TRAINED = ("checkpoints", "samples", "model")
@@ -56,11 +58,12 @@ class Run:
         self.path = Path(path)
         if not (self.path / "run.json").is_file():
             raise FileNotFoundError(f"no run at {self.path}: it holds no run.json")
-        self.record = read_json(self.path / "run.json")
+        self.record = records.read(self.path / "run.json")
         if self.record.get("format") != FORMAT:
             raise ValueError(
                 f"{self.path} has run format {self.record.get('format')!r}; this gansmith reads {FORMAT}: upgrade it"
             )
+        records.check(self.record, records.RUN, str(self.path / "run.json"), only=True)
 
     @classmethod
     def create(cls, path: Path, record: Mapping[str, Any], *, overwrite: bool = False) -> Run:
@@ -97,6 +100,14 @@ class Run:
             self.record = {**self.record, "options": dict(options)}
             write_json(self.path / "run.json", self.record)
 
+    @property
+    def options(self) -> TrainOptions:
+        """What it was told. Raises `ValueError` naming the file for options that are not known, or out of range."""
+        try:
+            return TrainOptions(**self.record["options"])
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{self.path / 'run.json'} is damaged: options: {error}") from error
+
     def how_to_resume(self, *more: object) -> str:
         """The command that goes on with the run, to be pasted into a shell; `more` is added to it.
 
@@ -113,17 +124,8 @@ class Run:
     # --- the log ---
 
     def log(self) -> list[dict[str, Any]]:
-        """The lines of log.jsonl; one torn by a crash is left out."""
-        path = self.path / "log.jsonl"
-        if not path.is_file():
-            return []
-        lines = []
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                lines.append(json.loads(text))
-            except json.JSONDecodeError:
-                continue
-        return lines
+        """The lines of log.jsonl; one torn by a crash is left out. Raises `ValueError` for one that is no such line."""
+        return records.read_lines(self.path / "log.jsonl", records.LINE)
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Add a line to log.jsonl."""
@@ -144,7 +146,7 @@ class Run:
         found = []
         for note in sorted((self.path / "checkpoints").glob("*.json")):
             try:
-                found.append(Checkpoint(note.with_suffix(".safetensors"), read_json(note)))
+                found.append(Checkpoint(note.with_suffix(".safetensors"), records.read(note, records.NOTE)))
             except ValueError:
                 continue  # `newest` tells about it
         return found
@@ -171,7 +173,7 @@ class Run:
     def finish(self, checkpoint: Path) -> None:
         """Note in a checkpoint that training ended there and that all that a finished run holds is written."""
         note = checkpoint.with_suffix(".json")
-        write_json(note, {**read_json(note), "finished": True})
+        write_json(note, {**records.read(note), "finished": True})
 
     def newest(self, say: Callable[[str], object]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The tensors and note of the newest whole checkpoint; None if none was ever saved.
@@ -181,7 +183,7 @@ class Run:
         notes = sorted((self.path / "checkpoints").glob("*.json"), reverse=True)
         for note in notes:
             try:
-                meta = read_json(note)
+                meta = records.read(note, records.NOTE)
                 path = note.with_suffix(".safetensors")
                 if not path.is_file():
                     raise ValueError(f"{path.name} is missing")

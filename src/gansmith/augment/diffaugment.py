@@ -36,7 +36,7 @@ class DiffAugment(nn.Module):
     def _shift(x: Tensor, places: Tensor, draw: Tensor, dim: int) -> Tensor:
         """x moved along a side by up to an eighth of it; what comes in is 0."""
         side = x.shape[dim]
-        most = round(side / 8)
+        most = int(side / 8 + 0.5)  # halves go up, as in the authors' code
         source = places - (draw * (2 * most + 1)).floor().clamp(max=most * 2).long() + most
         found = x.gather(dim, source.clamp(0, side - 1).expand(x.shape))
         return found * ((source >= 0) & (source < side))
@@ -45,6 +45,6 @@ class DiffAugment(nn.Module):
     def _covered(places: Tensor, draw: Tensor) -> Tensor:
         """Which places of a side the square covers; its centre may be any place."""
         side = places.numel()
-        half = round(side / 2) // 2
-        corner = (draw * (side + 1)).floor().long() - half
-        return (places >= corner) & (places < corner + max(round(side / 2), 1))
+        size = int(side / 2 + 0.5)
+        corner = (draw * (side + 1 - size % 2)).floor().long() - size // 2
+        return (places >= corner) & (places < corner + size)

@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, MissingExtra) as error:
         _complain(error)
         return 1
+    except MemoryError as error:
+        _complain(error)
+        return 1
     except RuntimeError as error:
         if not _expected(error):
             raise
@@ -60,16 +63,28 @@ def _complain(error: Exception) -> None:
         traceback.print_exc()
     text = str(error) or type(error).__name__
     if type(error).__name__ == "OutOfMemoryError":
-        text = (
-            f"{text.splitlines()[0]} Pass a smaller --batch-size, or --micro-batches 2 to keep it and use less memory"
-        )
+        text = f"{text.splitlines()[0]} {_LESS}"
+    elif isinstance(error, MemoryError) or _unallocated(error):
+        text = f"there is not enough memory for this. {_LESS}; of data, a smaller --size or fewer files"
     print(f"gansmith: error: {text}", file=sys.stderr)
 
 
 def _expected(error: RuntimeError) -> bool:
     """Whether it is news for the user rather than a fault of ours."""
     log = sys.modules.get("gansmith.engine.log")  # not imported: then nothing diverged
-    return (log is not None and isinstance(error, log.Diverged)) or type(error).__name__ == "OutOfMemoryError"
+    diverged = log is not None and isinstance(error, log.Diverged)
+    return diverged or type(error).__name__ == "OutOfMemoryError" or _unallocated(error)
+
+
+def _unallocated(error: BaseException) -> bool:
+    """Whether PyTorch's allocator of the CPU found no memory: it knows no exception of its own for that."""
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+_LESS = (
+    "Pass a smaller --batch-size, or --micro-batches 2 to keep it and use less memory; narrower networks (--width) "
+    "take less too"
+)
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

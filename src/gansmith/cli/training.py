@@ -15,9 +15,9 @@ from typing import Annotated, Any, NoReturn, get_args
 
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
-from .. import catalog
+from .. import catalog, records
 from ..machine import cores
-from ..options import TrainOptions, option_of
+from ..options import MOST_RANKS, TrainOptions, option_of
 from .parsing import Usage, given_in, page_of, parse, recipe_of, value_of
 
 
@@ -44,7 +44,7 @@ def train(words: list[str]) -> int:
         _check_unchanged(record, page, given, options, fields)
 
     if "WORLD_SIZE" not in os.environ:
-        ranks = int(record["options"].get("ranks", 1)) if record else options.train.ranks
+        ranks = _ranks(record) if record else options.train.ranks
         if ranks == 0:
             if options.out and not (options.resume or options.estimate):
                 from ..run import refuse_existing
@@ -242,6 +242,14 @@ def _take_recipe(words: list[str]) -> tuple[str, list[str]]:
     return "", words
 
 
+def _ranks(record: Mapping[str, Any]) -> int:
+    """How many processes a run was told to train with."""
+    ranks = record["options"].get("ranks", 1)
+    if not isinstance(ranks, int) or not 1 <= ranks <= MOST_RANKS:
+        raise ValueError(f"run.json is damaged: options.ranks is {ranks!r}; it must be from 1 to {MOST_RANKS:,}")
+    return ranks
+
+
 def _record(out: str, recipe: str) -> dict[str, Any]:
     """`run.json` of the run to continue, read without PyTorch."""
     if not out:
@@ -249,11 +257,8 @@ def _record(out: str, recipe: str) -> dict[str, Any]:
     path = Path(out) / "run.json"
     if not path.is_file():
         raise FileNotFoundError(f"no run at {out}: it holds no run.json")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        name = str(record["recipe"]["name"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error!r}") from error
+    record = records.read(path, records.RUN)
+    name = record["recipe"]["name"]
     if name.endswith(".py") and not recipe:
         raise ValueError(
             f"{out} was trained by a recipe of your own; to run its code, name it: "

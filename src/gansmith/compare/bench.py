@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import records
 from ..extras import need
-from ..files import read_json, sha256, write_json
+from ..files import sha256, write_json
 from ..machine import cores
 from ..options import option_of
 from ..run import Run
@@ -261,7 +262,7 @@ def _same(folder: Path, plan: dict[str, Any]) -> None:
     """Note what a benchmark is; raises `ValueError` if the folder holds another one."""
     path = folder / "bench.json"
     if path.is_file():
-        before = read_json(path)
+        before = records.read(path)
         if odd := [name for name in plan if before.get(name) != plan[name]]:
             raise ValueError(
                 f"{folder} holds a benchmark whose {odd[0]} is {before.get(odd[0])!r}, not {plan[odd[0]]!r}: runs of "

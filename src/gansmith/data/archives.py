@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import stat
-import tarfile
-import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import IO
 
 import numpy as np
 
+from .bounded import BROKEN, check_members, read_content, read_member, tar_members
 from .encoding import text_of
 from .folders import label_by_dataset, label_by_list
 from .labels import attach_labels, label_by_folder
@@ -50,7 +49,7 @@ class Zip(Files):
         try:
             # Closed when nothing refers to it any more: members are read by threads that may outlive `read`.
             self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except BROKEN as error:
             raise ValueError(f"{path} cannot be read as a zip: {error}") from error
 
     def listing(self) -> Listing:
@@ -66,7 +65,7 @@ class Zip(Files):
                     continue
                 seen.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\n".encode("utf-8", "surrogatepass"))
                 if PurePosixPath(name).name in (LABELS, DATASET) and member.file_size < MOST_BYTES:
-                    lists[name] = self._archive.read(member)
+                    lists[name] = read_member(self._archive, member)
                     if PurePosixPath(name).name == DATASET:
                         found.ignore(name)
                 elif stat.S_ISLNK(member.external_attr >> 16):
@@ -76,8 +75,9 @@ class Zip(Files):
                 elif _offer(found, name, member.file_size, self.suffixes):
                     found.add(name, member.file_size)
                     members.append(member)
-        except (zipfile.BadZipFile, OSError, RuntimeError) as error:  # RuntimeError: encrypted
+        except BROKEN as error:
             raise ValueError(f"{self.path} cannot be read as a zip: {error}") from error
+        check_members(self.path, members)
         found.identity = seen.hexdigest()
         if any("\\" in member.filename for member in members):
             found.notes.append("names are written with backslashes: they are read as folders")
@@ -101,10 +101,9 @@ class _ZipMember(Bytes):
 
     def open(self) -> IO[bytes]:
         try:
-            with self.archive.open(self.member) as f:
-                return io.BytesIO(f.read())
-        except Exception as error:  # BadZipFile, zlib.error, NotImplementedError (unknown compression), EOFError ...
-            raise OSError(f"cannot be unpacked: {error}") from None
+            return io.BytesIO(read_member(self.archive, self.member, MOST_BYTES))
+        except ValueError as error:
+            raise OSError(str(error)) from None
 
 
 class Tar(Files):
@@ -113,37 +112,26 @@ class Tar(Files):
     def __init__(self, path: Path, suffixes: frozenset[str], reading: Reading = USUAL) -> None:
         self.path, self.suffixes, self.reading = path, suffixes, reading
         self.name = str(path)
-        self._lock = threading.Lock()
-
-    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-        with tarfile.open(self.path, "r|*") as t:
-            for member in t:
-                yield t, member
-                # tarfile remembers every member; a million would fill memory
-                t.members = []  # ty: ignore[missing-attribute]
 
     def listing(self) -> Listing:
         """In the order of the archive: a compressed stream cannot be read in any other."""
         found = Listing()
         lists: dict[str, bytes] = {}
         known = self.path.stat()
-        try:
-            for t, member in self._members():
-                name = _member(member.name)
-                if member.isdir():
-                    continue
-                if not member.isreg():
-                    found.set_aside(name, "a link or device inside the archive")
-                elif PurePosixPath(name).name in (LABELS, DATASET) and member.size < MOST_BYTES:
-                    content = t.extractfile(member)
-                    assert content is not None
-                    lists[name] = content.read()
-                    if PurePosixPath(name).name == DATASET:
-                        found.ignore(name)
-                elif _offer(found, name, member.size, self.suffixes):
-                    found.add(name, member.size)
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise ValueError(f"{self.path} cannot be read as a tar: {error}") from error
+        for t, member in tar_members(self.path):
+            name = _member(member.name)
+            if member.isdir():
+                continue
+            if not member.isreg():
+                found.set_aside(name, "a link or device inside the archive")
+            elif member.issparse():
+                found.set_aside(name, "a sparse file: pack it without --sparse")
+            elif PurePosixPath(name).name in (LABELS, DATASET) and member.size < MOST_BYTES:
+                lists[name] = read_content(t, member, MOST_BYTES)
+                if PurePosixPath(name).name == DATASET:
+                    found.ignore(name)
+            elif _offer(found, name, member.size, self.suffixes):
+                found.add(name, member.size)
         found.identity = f"{self.path.name} {known.st_size} {known.st_mtime_ns}"
         found.keep(_label_members(found, self.name, lists, self.suffixes, self.reading))
         return found
@@ -156,15 +144,13 @@ class Tar(Files):
             return
         batch: list[Bytes] = []
         position = 0
-        for t, member in self._members():
+        for t, member in tar_members(self.path):
             if position == len(listing.names):
                 return
-            if not member.isreg() or _member(member.name) != listing.names[position]:
+            if not member.isreg() or member.issparse() or _member(member.name) != listing.names[position]:
                 continue
             if position >= first:
-                content = t.extractfile(member)
-                assert content is not None
-                batch.append(Held(content.read(most)))
+                batch.append(Held(read_content(t, member, most)))
             position += 1
             if position == last:
                 yield batch

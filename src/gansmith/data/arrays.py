@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .bounded import BROKEN, check_array
 from .plan import Block
 
 _X = ("x", "images", "data", "arr_0")
@@ -26,10 +27,11 @@ class Rows:
     def __init__(self, array: np.ndarray | None, member: tuple[Path, str] | None = None) -> None:
         self._array, self._member = array, member
         if array is None:
+            assert member is not None
             with self._open() as f:
                 self.shape, fortran, self.dtype = _read_header(f)
+            check_array(member[0], member[1], math.prod(self.shape) * self.dtype.itemsize)
             if fortran:  # columns first: rows cannot be streamed
-                assert member is not None
                 with np.load(member[0], allow_pickle=False) as z:
                     self._array = np.ascontiguousarray(z[member[1].removesuffix(".npy")])
         else:
@@ -45,6 +47,11 @@ class Rows:
         with zipfile.ZipFile(self._member[0]) as z:
             return z.open(self._member[1])
 
+    @property
+    def _name(self) -> str:
+        assert self._member is not None
+        return f"{self._member[1]} in {self._member[0]}"
+
     def at(self, ranges: Iterable[tuple[int, int]]) -> Iterator[np.ndarray]:
         """The rows first ... last - 1 of each of these ranges, which ascend."""
         if self._array is not None:
@@ -56,8 +63,13 @@ class Rows:
             _read_header(f)
             start = f.tell()
             for first, last in ranges:
-                f.seek(start + first * row)  # which reads what lies between, where it is compressed
-                data = f.read((last - first) * row)
+                try:
+                    f.seek(start + first * row)  # which reads what lies between, where it is compressed
+                    data = f.read((last - first) * row)
+                except BROKEN as error:
+                    raise ValueError(f"{self._name} cannot be unpacked: {error}") from error
+                if len(data) != (last - first) * row:
+                    raise ValueError(f"{self._name} ends before row {last}: it is cut off")
                 yield np.frombuffer(data, self.dtype).reshape(-1, *self.shape[1:])
 
     def blocks(self, bounds: np.ndarray) -> Iterator[np.ndarray]:
@@ -222,8 +234,8 @@ def from_file(path: Path, array: str = "", labels: str = "") -> Arrays:
             with zipfile.ZipFile(path) as z:
                 names = [n.removesuffix(".npy") for n in z.namelist() if n.endswith(".npy")]
             found = {n: Rows(None, (path, f"{n}.npy")) for n in names}
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as NumPy arrays: {error}") from error
+    except Exception as error:  # a header is parsed as Python: there are as many kinds as there are ways to be wrong
+        raise ValueError(f"{path} cannot be read as NumPy arrays: {error or type(error).__name__}") from error
     if "" in found and (array or labels not in ("", "none")) and apart is None:
         option = f"--array {array}" if array else f"--labels {labels}"
         raise ValueError(f"{option}: {path} is a single array without names; --labels FILE.npy names one of labels")

@@ -10,9 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
+from .bounded import read_file
 from .encoding import text_of
 from .labels import are_shards, attach_labels, label_by_folder
-from .listing import USUAL, Bytes, Files, Listing, OnDisk, Reading, is_candidate, printable, refusal_of
+from .listing import (
+    MOST_BYTES,
+    MOST_DEEP,
+    USUAL,
+    Bytes,
+    Files,
+    Listing,
+    OnDisk,
+    Reading,
+    is_candidate,
+    names_below,
+    printable,
+    refusal_of,
+)
 from .lists import DATASET, LABELS, Finder, beside, cells_of, is_list, list_of, named_list, stylegan_labels
 
 _MOST_LIST = 64 << 20
@@ -52,13 +66,11 @@ class Folder(Files):
 
     def _labelled(self, found: Listing) -> np.ndarray:
         """Labels from StyleGAN's dataset.json or from folders; the numbers of the files that are kept."""
-        lower = [name for name in found.ignored if name.endswith(f"/{DATASET}")]
-        for name in (
-            [DATASET, *sorted(lower, key=lambda name: name.count("/"))] if self.reading.labels != "none" else ()
-        ):
+        lower = sorted((n for n in found.ignored if n.endswith(f"/{DATASET}")), key=lambda name: name.count("/"))
+        for name in [DATASET, *lower] if self.reading.labels != "none" else ():
             path = self.root / name
             under = name.removesuffix(DATASET)
-            if path.is_file() and label_by_dataset(found, path.read_bytes(), name, under):
+            if path.is_file() and label_by_dataset(found, read_file(path), name, under):
                 return np.arange(len(found.names))
         kept = label_by_folder(found, self.name, self.reading)
         if found.labels is None and not self.reading.labels and not self.reading.every:
@@ -104,7 +116,10 @@ class Folder(Files):
                     known = os.stat(full)
                 if stat.S_ISDIR(known.st_mode):
                     if not entry.startswith(".") and entry != "__MACOSX":
-                        self._walk(name, real, found, seen, above | {os.path.realpath(full)})
+                        if name.count("/") < MOST_DEEP:
+                            self._walk(name, real, found, seen, above | {os.path.realpath(full)})
+                        else:
+                            found.set_aside(name, f"a folder more than {MOST_DEEP} deep")
                     continue
             except (OSError, ValueError) as error:  # ValueError: paths on different drives
                 found.set_aside(name, getattr(error, "strerror", None) or str(error))
@@ -113,6 +128,8 @@ class Folder(Files):
                 found.ignore(name)
             elif not stat.S_ISREG(known.st_mode):
                 found.set_aside(name, "not a regular file")
+            elif known.st_size > MOST_BYTES:
+                found.set_aside(name, f"{known.st_size} bytes: more than a picture has")
             else:
                 found.add(name, known.st_size)
                 seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\n"))
@@ -165,7 +182,7 @@ def list_table(
 ) -> Listing:
     """The files that a list names, in its order; `folder`: it lies among them, and the others are ignored."""
     finder = beside(root, suffixes)
-    told = list_of(text_of(path.read_bytes(), str(path), reading.encoding), str(path), column, suffixes, finder)
+    told = list_of(text_of(read_file(path), str(path), reading.encoding), str(path), column, suffixes, finder)
     found = Listing(notes=list(told.notes))
     for name, reason in told.short:
         found.set_aside(name, reason)
@@ -191,8 +208,9 @@ def list_table(
         except OSError as error:
             found.set_aside(name, error.strerror or str(error))
             continue
-        if not stat.S_ISREG(known.st_mode):
-            found.set_aside(name, "not a file")
+        if not stat.S_ISREG(known.st_mode) or known.st_size > MOST_BYTES:
+            what = f"{known.st_size} bytes: more than a picture has" if stat.S_ISREG(known.st_mode) else "not a file"
+            found.set_aside(name, what)
             continue
         found.add(name, known.st_size)
         labels.append(label if reading.labels != "none" else "")
@@ -208,11 +226,9 @@ def list_table(
 
 
 def _ignore_unnamed(found: Listing, root: Path, named: set[str], suffixes: frozenset[str]) -> None:
-    for here, _, files in os.walk(root):
-        for file in files:
-            name = os.path.relpath(os.path.join(here, file), root)
-            if name not in named and name != LABELS:
-                found.ignore(name)
+    for name in names_below(root):
+        if name not in named and name != LABELS:
+            found.ignore(name)
     found.ignored.sort()
     if extra := sum(is_candidate(name, suffixes) for name in found.ignored):
         found.notes.append(f"{extra} pictures that {LABELS} does not name are not used")
@@ -225,7 +241,7 @@ def label_by_list(found: Listing, path: Path, column: str, suffixes: frozenset[s
     """
     whole = set(found.names)
     finder = Finder(whole.__contains__, lambda: found.names)
-    text = text_of(path.read_bytes(), str(path), reading.encoding)
+    text = text_of(read_file(path), str(path), reading.encoding)
     told = list_of(text, str(path), column, suffixes, finder)
     labels = {finder.find(cell): label for cell, label in told.rows}
     unknown = [cell for cell, _ in told.rows if not finder.find(cell)]

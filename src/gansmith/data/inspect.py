@@ -13,9 +13,8 @@ from ..files import cache_dir
 from ..options import DataOptions
 from .found import Report
 from .kind import kind_of, refuse_foreign
-from .pack import MANIFEST
 from .source import recognise
-from .store import Store
+from .store import Store, is_store
 
 _DEFAULTS = DataOptions()
 
@@ -30,7 +29,7 @@ def inspect(
 
     Raises `FileNotFoundError` if it is not there, `ValueError` if it is nothing that is known.
     """
-    if isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file():
+    if is_store(source):
         return _of_store(Store.open(source))
     found = recognise(source, options, cache_dir(), progress)
     refuse_foreign(found, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,9 +14,10 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ..options import DataOptions
+from ..options import MOST_STEPS, DataOptions
 from . import listing
 from .arrays import Arrays, from_file, from_memory
+from .bounded import check_regular
 from .codec import Codec
 from .found import Report
 from .looked import report_of_rows
@@ -23,6 +25,8 @@ from .pack import pack
 from .plan import Plan, Quarantined
 from .spec import DataSpec
 
+MOST_VALUES = 1 << 28
+"""Numbers of one encoded sample: 9,400 x 9,400 pixels of three channels."""
 ROWS = 1 << 23
 """Bytes of a block of stored rows, where all of them are looked through."""
 
@@ -49,9 +53,24 @@ class Given:
 
     @functools.cached_property
     def path(self) -> Path | None:
-        """The file or folder behind the prefix, where there is one."""
+        """The file or folder behind the prefix, where there is one. Raises `ValueError` for pipes and devices."""
         text = self.rest if self.prefix else self.spelt
-        return Path(text) if text and Path(text).exists() else None
+        path = Path(text)
+        try:
+            there = bool(text) and path.exists()
+        except OSError:  # longer than any name of a file
+            return None
+        if there:
+            check_regular(path)
+        return path if there else None
+
+    @functools.cached_property
+    def columns(self) -> Mapping[str, Any] | None:
+        """Of a mapping of several sequences of one length and one axis: itself, the columns of a table."""
+        value = self.value
+        if not isinstance(value, Mapping) or len(value) < 2 or any(np.ndim(v) != 1 for v in value.values()):
+            return None
+        return value if len({len(v) for v in value.values()}) == 1 and {*value} != {"x", "y"} else None
 
     @functools.cached_property
     def arrays(self) -> Arrays | None:
@@ -59,6 +78,8 @@ class Given:
 
         Raises `ValueError` if it is not clear which array is which.
         """
+        if self.columns is not None:
+            return None
         if isinstance(self.value, np.ndarray | Mapping):
             return from_memory(self.value, self.options.labels)
         if self.path is not None and self.path.is_file() and self.path.suffix.lower() in (".npy", ".npz"):
@@ -125,6 +146,8 @@ class Kind(ABC):
     """Kinds are asked in ascending order whether a source without a prefix is theirs: the particular first."""
     rank: ClassVar[int | None] = None
     """Axes of an encoded sample, where there is one number."""
+    sequence: ClassVar[bool] = False
+    """Whether the first axis is steps that are made one after another."""
     composite: ClassVar[bool] = False
     """Whether it is two sets of samples, which have kinds of their own (`DataSpec.parts`)."""
     suffixes: ClassVar[frozenset[str]] = frozenset()
@@ -191,9 +214,12 @@ class Kind(ABC):
         match saved:
             case {"shape": [*shape], "codec": {} as codec, "classes": [*classes]} if (
                 self.rank in (None, len(shape))
-                and all(isinstance(n, int) and n > 0 for n in shape)
+                and all(type(n) is int and n > 0 for n in shape)
                 and codec.get("kind") == self.name
             ):
+                if math.prod(shape) > MOST_VALUES or (self.sequence and shape[0] > MOST_STEPS):
+                    most = f"{MOST_STEPS:,} steps" if self.sequence else f"{MOST_VALUES:,} numbers"
+                    raise ValueError(f"a sample of {self.samples} is said to be {str(shape)[:60]}: at most {most} are")
                 return DataSpec(
                     kind=self.name,
                     shape=tuple(shape),
@@ -304,9 +330,12 @@ def read_codec(saved: Mapping[str, Any]) -> Codec:
 
 def read_spec(saved: Mapping[str, Any]) -> DataSpec:
     """The spec of `DataSpec.to_json`. Raises `ValueError` for anything else."""
-    if not isinstance(saved.get("kind"), str):
+    if not isinstance(saved, Mapping) or not isinstance(saved.get("kind"), str):
         raise ValueError(f"not a data specification: {str(saved)[:200]}")
-    return kind_of(saved["kind"]).spec(saved)
+    try:
+        return kind_of(saved["kind"]).spec(saved)
+    except (TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError, AssertionError) as error:
+        raise ValueError(f"not a data specification: {error!r:.100} in {str(saved)[:200]}") from error
 
 
 def refuse_foreign(source: Source, options: DataOptions) -> None:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -33,8 +34,19 @@ class Reading:
     """No file is left out, as a stray or as one of another split: a service is asked for all of them."""
 
 
+MOST_DEEP = 100
+"""Folders within folders that are looked into."""
 USUAL = Reading()
 """Training reads a source so where nothing else is asked for."""
+
+
+def names_below(root: str | Path) -> Iterator[str]:
+    """The files in a folder and in those inside it, as far down as folders are looked into, relative to it."""
+    for here, folders, files in os.walk(root):
+        under = os.path.relpath(here, root)
+        if under.count(os.sep) >= MOST_DEEP:
+            folders.clear()
+        yield from (os.path.normpath(os.path.join(under, file)) for file in files)
 
 
 class Names(Sequence[str]):

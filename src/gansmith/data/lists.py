@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections import Counter
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from .bounded import rows_of
 from .encoding import text_of
 
 LABELS, DATASET = "labels.csv", "dataset.json"
@@ -91,7 +90,7 @@ def cells_of(text: str) -> Cells:
         lines = lines[1:]  # CelebA's lists begin with how many there are
     best, most = "", (0.5, 1)
     for delimiter in ",;\t|":
-        widths = Counter(len(row) for row in csv.reader(lines[:200], delimiter=delimiter))
+        widths = Counter(len(row) for row in rows_of("\n".join(lines[:200]), "", delimiter))
         if not widths:
             continue
         width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
@@ -104,7 +103,7 @@ def cells_of(text: str) -> Cells:
             return [[line.strip().strip('"')] for line in lines]
         rows = [line.split() for line in lines]
     else:
-        whole = csv.reader(io.StringIO("\n".join(lines), newline=""), delimiter=best)
+        whole = rows_of("\n".join(lines), "a list", best)
         rows = [[cell.strip() for cell in row] for row in whole if any(c.strip() for c in row)]
     if len(rows) > 1 and len(rows[0]) == len(rows[1]) - 1:
         rows[0] = ["file", *rows[0]]  # CelebA names the attributes alone

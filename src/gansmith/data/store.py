@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -116,6 +116,14 @@ def _check(spec: DataSpec, fields: dict[str, np.ndarray], count: int) -> None:
         raise ValueError(f"y.npy holds labels outside 0 ... {len(spec.classes) - 1}, or -1 for none")
 
 
+def is_store(source: Any) -> TypeGuard[str | Path]:
+    """Whether a source is the folder of a packed store."""
+    try:
+        return isinstance(source, str | Path) and (Path(source) / MANIFEST).is_file()
+    except OSError:  # longer than any name of a file
+        return False
+
+
 def open_store(
     source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Sequence[str] | Any,
     options: DataOptions = _DEFAULTS,
@@ -140,7 +148,7 @@ def open_store(
 
     Raises `FileNotFoundError` if it is not there, `ValueError` if it cannot be used, `OSError` if the disk is full.
     """
-    if isinstance(source, (str, Path)) and (Path(source) / MANIFEST).is_file():
+    if is_store(source):
         return Store.open(source)
     found = recognise(source, options, cache_dir(), progress)
     kind = kind_of(found.kind)

@@ -47,8 +47,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from .. import records
 from ..data import Codec, Store, read_codec
-from ..files import cache_dir, read_json, sha256, write_json, write_tensors
+from ..files import cache_dir, sha256, write_json, write_tensors
 from .encoder import Encoder, placed, written
 from .inputs import Input, input_of, taken_of
 from .learning import Learning
@@ -184,7 +185,7 @@ def load_own(folder: str | Path, *, device: str = "cpu", codec: Codec | None = N
     for path in (note, weights):
         if not path.is_file():
             raise FileNotFoundError(f"no encoder at {folder}: {path.name} is missing")
-    saved = read_json(note)
+    saved = records.read(note)
     if saved.get("format") != FORMAT:
         raise ValueError(f"{note} has format {saved.get('format')!r}; this gansmith reads {FORMAT}: train it again")
     digest = sha256(weights)
@@ -243,7 +244,7 @@ def _described(note: Path, saved: dict[str, Any], codec: Codec | None) -> tuple[
             about = {
                 "shape": tuple(shape),
                 "fits": tuple(sample),
-                "codec": read_codec(json.loads(text)) if codec is None else codec,
+                "codec": read_codec(records.parse(text, str(note))) if codec is None else codec,
                 "channels": where,
                 "resize": "none" if math.prod(sample) == math.prod(shape) else "area",
                 "scaling": "(codec(x) - mean of its channel) / deviation of its channel",

@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..files import read_json, sha256, write_json, write_tensors
+from .. import records
+from ..files import sha256, write_json, write_tensors
 
 FORMAT = 1
 
@@ -70,7 +71,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     known = digest
     note = path.with_suffix(".json")
     if note.is_file():
-        saved = read_json(note)
+        saved = records.read(note)
         if saved.get("sha256") != digest:
             raise ValueError(f"{path} does not have the sha256 that {note.name} states: convert the weights again")
         known = str(saved.get("source_sha256", digest))

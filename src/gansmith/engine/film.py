@@ -31,7 +31,7 @@ class Film:
         """Raises `ValueError` if the data of --validation is not like that which is trained on."""
         self.s = s
         self.sources = _sources(s)
-        self.labels = film_labels(s.recipe, s.step.average, s.spec)  # a class a row
+        self.labels = film_labels(s.recipe, s.spec)  # a class a row
         options = s.options
         by_images = options.budget or options.sample_every
         every = (options.sample_every or options.budget // FRAMES) // options.batch_size

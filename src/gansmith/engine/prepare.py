@@ -15,6 +15,8 @@ import torch
 from torch import nn
 
 from ..data import DataSpec, Store, all_kinds, kind_of, open_store
+from ..machine import free_bytes
+from ..model.saved import sketched
 from ..options import TrainOptions
 from ..recipe import Recipe, load_recipe, recipe_names
 from ..run import Run
@@ -28,6 +30,20 @@ def initial_networks(recipe: Recipe, spec: DataSpec, seed: int) -> nn.ModuleDict
     """The networks with initial weights that depend on the seed alone, not on the device."""
     torch.manual_seed(derive(seed, "networks"))
     return nn.ModuleDict(recipe.networks(spec))
+
+
+def check_networks(recipe: Recipe, spec: DataSpec) -> None:
+    """Raises `ValueError` for networks of which not even the numbers fit into memory, before any is drawn."""
+    with torch.random.fork_rng([]):
+        sketch = sketched(recipe, spec)
+    sizes = {role: sum(t.numel() * t.element_size() for t in net.state_dict().values()) for role, net in sketch.items()}
+    free = free_bytes(torch.device("cpu"))
+    if sum(sizes.values()) > free:
+        listed = ", ".join(f"{role} {size / 1e6:,.0f} MB" for role, size in sizes.items())
+        raise ValueError(
+            f"the networks take {listed}, and {free / 1e6:,.0f} MB of memory are free: make them smaller (--width and "
+            "the like), or the samples (--size)"
+        )
 
 
 def spec_for(recipe: Recipe, name: str, store: Store) -> DataSpec:

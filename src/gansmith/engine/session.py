@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from .. import records
 from ..data import DataSpec, Store
 from ..model.saved import save_model
 from ..options import TrainOptions
@@ -138,6 +139,7 @@ class Session:
                 self.run.rewind(0)
             return
         tensors, note = newest
+        records.check(note, {"counts": dict, "moves": int}, f"the note of checkpoint {note['step']} of {self.run.path}")
         self.means.load(tensors, note["counts"], self.setting.device)
         self.step.load_state(tensors, note["moves"])
         self.at.step, self.at.seconds = note["step"], note["seconds"]

@@ -18,6 +18,7 @@ import torch
 
 from .._version import __version__
 from ..data import DataSpec, Store, read_spec
+from ..data.origin import change_of, origin_of
 from ..files import write_atomically
 from ..machine import tame_allocator
 from ..model.saved import build_recipe, other_source, own_file, recipe_record
@@ -30,7 +31,7 @@ from .checkpoints import Checkpoints
 from .film import Film
 from .finish import missing
 from .log import Log
-from .prepare import check_options, initial_networks, packed, reopen, spec_for
+from .prepare import check_networks, check_options, initial_networks, packed, reopen, spec_for
 from .scores import Chosen, Watched
 from .session import Session
 from .tuning import Candidate, choose_setting, data_seed, within_memory
@@ -73,11 +74,13 @@ def train(
             refuse_existing(path, overwrite=overwrite)
         store = packed(data, options, ranks)
         spec = spec_for(recipe, name, store)
+        check_networks(recipe, spec)
         tame_allocator()
         make = functools.partial(initial_networks, recipe, spec, options.seed)
         options = within_memory(recipe, make(), store, spec, options, device, ranks)
         setting, timings = choose_setting(recipe, make, store, spec, options, device, ranks)
-        record = _record(recipe, name, label, store, spec, options, setting, timings, ranks)
+        origin = origin_of(str(data)) if isinstance(data, str | Path) else {}
+        record = _record(recipe, name, label, origin, store, spec, options, setting, timings, ranks)
         run = Run.create(path, record, overwrite=overwrite) if ranks.rank == 0 else None
         if run is not None and (file := own_file(type(recipe))) is not None:
             write_atomically(run.path / "recipe.py", functools.partial(shutil.copyfile, file))
@@ -112,7 +115,7 @@ def resume(
         kept = run.path / "recipe.py"
         raise ValueError(f"{changed}; {kept} goes on with it as it was; or train anew into another --out")
     done = run.progress()
-    options = _continued(TrainOptions(**run.record["options"]), images, minutes, done)
+    options = _continued(run.options, images, minutes, done)
     spent = options.budget and options.budget <= done["images"]
     if done["finished"] and (spent or (options.minutes and options.minutes * 60 <= done["seconds"])):
         reached = f"{run.path} has shown {done['images']:,} images in {done['seconds'] / 60:.1f} minutes"
@@ -129,10 +132,13 @@ def resume(
     with joined(str(saved["device"])) as (ranks, device):
         store = reopen(run, options, ranks)
         spec = read_spec(run.record["data"]["spec"])
+        check_networks(built, spec)
         tame_allocator()
         nets = initial_networks(built, spec, options.seed)
         setting = Setting(device, str(saved["precision"]), bool(saved["channels_last"]))
         s = Session(run, built, name, spec, store, nets, options, setting, ranks)
+        if changed := change_of(run.record["data"].get("origin", {})):
+            s.say(f"{changed}. This run goes on with what was packed of it at its beginning: a new one reads it anew")
         with s.locked():
             if ranks.rank == 0:  # so that it goes on to the same end if it is stopped before
                 run.set_options(_options_record(options))
@@ -177,6 +183,7 @@ def _record(
     recipe: Recipe,
     name: str,
     source: str,
+    origin: Mapping[str, Any],
     store: Store,
     spec: DataSpec,
     options: TrainOptions,
@@ -190,6 +197,7 @@ def _record(
         "options": _options_record(options),
         "data": {
             "source": source,
+            "origin": origin,
             "store": str(store.path),
             "digest": store.digest,
             "count": len(store),

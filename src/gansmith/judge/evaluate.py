@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,6 +21,7 @@ from typing import Any, Literal
 
 from ..asks import Number
 from ..data import Store, kind_of, open_store
+from ..data.listing import names_below
 from ..encoders import Encoder
 from ..files import write_json
 from ..model.ask import asked as ask
@@ -32,7 +34,7 @@ from ..recipe import EMPTY, Recipe
 from ..run import Run
 from .judge import Judge, Judgement, JudgeOptions, build_judge, judge_of
 from .protocol import Protocol, Scores, read_scores
-from .real import Source, Split, as_store, container, random_of, reread_store
+from .real import LEAST, Source, Split, as_store, container, random_of, reread_store
 from .words import sentences
 
 _UNFLAGGED = (
@@ -121,6 +123,8 @@ def evaluate_sets(
     began = time.perf_counter()
     truth = open_store(real, options, progress=False)
     made = as_store(fake, options, truth)
+    if len(made) < LEAST:
+        raise ValueError(f"{made.source} holds {len(made)} samples: too few to score anything; {LEAST} are needed")
     split = Split(n=n, reference=reference, training=training, seed=reference_seed, num_fake=len(made))
     judging = JudgeOptions(metrics=tuple(metrics), encoder=encoder, resize=resize, device=device)
     judge = _judge_of_sets(truth, made, split, judging, say)
@@ -271,9 +275,8 @@ def _subject(
     if checkpoint == "best" and not (found.path / "best" / "model.json").is_file():
         raise FileNotFoundError(f"{found.path} has no best checkpoint: train with --evaluate-every to keep one")
     model = load(found.path / "best" if checkpoint == "best" else found.path, recipe)
-    saved, record = found.record["options"], found.record["data"]
-    names = {f.name for f in dataclasses.fields(DataOptions)} & {k for k, v in saved.items() if v is not None}
-    options = DataOptions(**{name: saved[name] for name in names})
+    saved, record = found.options, found.record["data"]
+    options = DataOptions(**{f.name: getattr(saved, f.name) for f in dataclasses.fields(DataOptions)})
     if (Path(record["store"]) / "manifest.json").is_file():
         store = Store.open(record["store"])
     else:
@@ -288,10 +291,10 @@ def _subject(
     about = {
         "recipe": model.recipe_name,
         "fields": dict(found.record["recipe"]["fields"]),
-        "seed": int(saved["seed"]),
+        "seed": saved.seed,
         "data": str(record["source"]),
         "digest": str(record["digest"]),
-        "batch_size": int(saved["batch_size"]),
+        "batch_size": saved.batch_size,
         "seconds": round(float(found.progress()["seconds"]), 1),
         "source_sha256": found.record["recipe"].get("source_sha256"),
         "setting": {k: v for k, v in found.record["setting"].items() if k in ("device", "precision", "channels_last")},
@@ -318,7 +321,8 @@ def _suffixes(source: Source, known: Collection[str]) -> list[str]:
     """The suffixes of a folder's files, of those that a judge knows."""
     if not isinstance(source, str | Path) or not Path(source).is_dir():
         return []
-    counts = Counter(p.suffix.lower().replace(".jpeg", ".jpg") for p in Path(source).rglob("*") if p.suffix)
+    suffixes = (os.path.splitext(name)[1] for name in names_below(source))
+    counts = Counter(suffix.lower().replace(".jpeg", ".jpg") for suffix in suffixes if suffix)
     return sorted(suffix for suffix in counts if suffix in known)
 
 

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from .. import records
 from .._version import __version__
 from ..data import Store, kind_of
 from ..encoders import Encoder
-from ..files import read_json, write_json
+from ..files import write_json
 from ..metrics.labels import Agreement
 from ..model.ask import Asked
 from ..options import DataOptions
@@ -248,7 +249,7 @@ class Judge(ABC):
         path = base.with_name(f"{base.name}-{key[:8]}.json")
         with contextlib.suppress(OSError, ValueError, KeyError):
             if path.is_file():
-                saved = read_json(path)
+                saved = records.read(path)
                 shares = tuple(saved["more"].get("shares", ()))
                 return Judgement(values=saved["floor"], shares=shares), Judgement(values=saved["control"])
         self.say(
@@ -277,6 +278,8 @@ class Judge(ABC):
         if real.num < real.split.n:
             given = self.samples if real.num == real.split.num_fake else "held-out real ones"
             notes.append(f"{real.num:,} {self.samples} are scored, not {real.split.n:,}: there are no more {given}")
+        if real.judged is not real.store and real.judged.path == real.store.path:  # read in the codec of the store
+            notes += [f"{real.judged.source}: {note}" for note in real.judged.notes]
         if real.held_seen:
             notes.append(f"the floor is {real.held_name}: the model may have been trained on it{self.caution}")
         return notes

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import records
+
 FORMAT = 1
 METRICS_VERSION = 1
 """Raised when a definition, or a setting that a metric does not record, changes its values."""
@@ -212,10 +214,7 @@ class Scores:
 def read_scores(path: str | Path) -> Scores:
     """The scores of one file. Raises `ValueError` naming the file if it is damaged."""
     try:
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(saved, dict):
-            raise ValueError("it does not hold a JSON object")
-        return Scores.from_json(saved)
+        return Scores.from_json(records.read(Path(path)))
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 

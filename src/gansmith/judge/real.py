@@ -119,8 +119,13 @@ class Real:
         pool, self.held_name = unseen
         self.num = min(split.n, len(pool), split.num_fake or split.n)
         """Samples of the model, of the floor and of the control."""
+        if 0 < split.num_fake < LEAST:
+            raise ValueError(f"there are {split.num_fake} samples to score, too few: at least {LEAST} are needed")
         if self.num < LEAST or len(order) < LEAST:
-            raise ValueError(f"{judged.source} holds {len(judged)} samples: too few to score anything")
+            name, count = (judged.source, len(judged)) if len(pool) >= LEAST else (self.held_name, len(pool))
+            raise ValueError(
+                f"{name} holds {count} samples: too few to score anything, which takes {LEAST} of each part"
+            )
         self.held = np.asarray(pool[: self.num])
         """Stored rows (num, ...) of the floor."""
         self.known_rows = np.delete(np.arange(len(store)), apart) if self.held_seen else slice(None)

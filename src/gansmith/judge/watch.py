@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .. import records
 from ..data import Codec, Store
 from ..encoders import Encoder
 from ..files import write_atomically
@@ -62,16 +62,8 @@ class Watch:
 
 def earlier_scores(run: Path, images: int) -> list[dict[str, Any]]:
     """The scores taken in training before so many images: later ones were of a run that went back to a checkpoint."""
-    path = run / "scores" / "training.jsonl"
-    if not path.is_file():
-        return []
-    found = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
-            line = json.loads(text)
-            if line["images"] < images:
-                found.append(line)
-    return found
+    lines = records.read_lines(run / "scores" / "training.jsonl", records.SCORE)
+    return [line for line in lines if line["images"] < images]
 
 
 def note_scores(

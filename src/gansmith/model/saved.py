@@ -13,15 +13,21 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
+from .. import records
 from .._version import __version__
 from ..data import DataSpec, read_spec
-from ..files import read_json, sha256, write_json, write_tensors
+from ..files import sha256, write_json, write_tensors
 from ..recipe import Recipe, load_recipe
 from .draw import Weights
 from .model import Model
 
 FORMAT = 1
+MOST_BESIDE = 1 << 28
+"""Bytes that all networks may take, however small those are that serve."""
+MOST_CALLS = 10_000
+"""Calls of PyTorch while networks are built; those of the largest recipes are a few hundred."""
 
 
 def recipe_record(recipe: Recipe, name: str) -> dict[str, Any]:
@@ -69,7 +75,10 @@ def build_recipe(saved: Mapping[str, Any], recipe: type[Recipe] | None = None) -
     known = {f.name for f in dataclasses.fields(recipe)}
     if unknown := sorted(set(fields) - known):
         raise ValueError(f"recipe {name} has no field {unknown[0]!r}; it has {', '.join(sorted(known))}")
-    return recipe(**fields)
+    try:
+        return recipe(**fields)
+    except (TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"recipe {name} cannot have these fields: {error}") from error
 
 
 def save_model(
@@ -115,16 +124,17 @@ def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
     note = folder / "model.json"
     if not note.is_file():
         raise FileNotFoundError(f"no model at {path}: expected a run or a folder with model.json")
-    saved = read_json(note)
+    saved = records.read(note)
     if saved.get("format") != FORMAT:
         raise ValueError(f"{note} has format {saved.get('format')!r}; this gansmith reads {FORMAT}: upgrade it")
+    records.check(saved, records.MODEL, str(note))
+    name = saved["recipe"]["name"]
     try:
         built = build_recipe(saved["recipe"], recipe)
-        name = str(saved["recipe"]["name"])
         spec = read_spec(saved["data"])
-        accepted = {saved["sha256"], saved["previous_sha256"]}
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{note} is damaged: {error!r}") from error
+    except ValueError as error:
+        raise ValueError(f"{note}: {error}") from error
+    accepted = {saved["sha256"], saved["previous_sha256"]}
     tensors = folder / "model.safetensors"
     if not tensors.is_file():
         raise FileNotFoundError(f"{tensors} is missing")
@@ -132,12 +142,13 @@ def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
         raise ValueError(f"{tensors} does not have the sha256 that {note.name} states: it is damaged or was swapped")
     try:
         with safe_open(tensors, "pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("gansmith", "{}"))
+            metadata = records.parse((file.metadata() or {}).get("gansmith", "{}"), str(tensors))
+            records.check(metadata, {"images?": int}, str(tensors))
             networks = {which: _networks(built, spec, file, f"{which}.", tensors) for which in ("ema", "raw")}
     except SafetensorError as error:
         raise ValueError(f"{tensors} is damaged: {error}") from error
     weights = typing.cast(Mapping[Weights, nn.ModuleDict], networks)
-    return Model(built, name, spec, weights, int(metadata.get("images", 0)))
+    return Model(built, name, spec, weights, metadata.get("images", 0))
 
 
 def model_images(folder: Path) -> int | None:
@@ -152,23 +163,62 @@ def model_images(folder: Path) -> int | None:
 def _networks(recipe: Recipe, spec: DataSpec, file: Any, prefix: str, path: Path) -> nn.ModuleDict:
     """The serving networks, filled with the file's tensors; built without memory first to compare the shapes."""
 
-    def build() -> nn.ModuleDict:
-        nets = recipe.networks(spec)
-        return nn.ModuleDict({role: nets[role] for role in recipe.serving})
-
-    with torch.device("meta"):
-        expected = {f"{prefix}{k}": tuple(v.shape) for k, v in build().state_dict().items()}
+    sketch = sketched(recipe, spec)
+    serving = nn.ModuleDict({role: sketch[role] for role in recipe.serving})
+    expected = {f"{prefix}{k}": tuple(v.shape) for k, v in serving.state_dict().items()}
     found = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys() if k.startswith(prefix)}  # noqa: SIM118
     if expected != found:
         odd = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))[0]
         raise ValueError(
             f"{path} does not fit its recipe: {odd} is {found.get(odd, 'missing')}, not {expected.get(odd, 'there')}"
         )
+    check_memory(sketch, path.stat().st_size)
     with torch.random.fork_rng([]):
-        nets = build()
+        nets = recipe.networks(spec)
+        nets = nn.ModuleDict({role: nets[role] for role in recipe.serving})
     state = {k[len(prefix) :]: file.get_tensor(k) for k in found}
+    types = {k: v.dtype for k, v in nets.state_dict().items()}
     for name, tensor in state.items():
+        if tensor.dtype.is_floating_point != types[name].is_floating_point or tensor.is_complex():
+            raise ValueError(f"{path} holds {tensor.dtype} in {name}; it must be {types[name]}")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ValueError(f"{path} holds values that are not finite in {name}")
     nets.load_state_dict(state)
     return nets.eval().requires_grad_(False)
+
+
+def sketched(recipe: Recipe, spec: DataSpec) -> dict[str, nn.Module]:
+    """The networks without memory for their numbers. Raises `ValueError` for fields of which none can be built."""
+    try:
+        with torch.device("meta"), _Counted():
+            return recipe.networks(spec)
+    except ValueError:
+        raise
+    except (RuntimeError, TypeError, ArithmeticError, LookupError, AttributeError, AssertionError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"no networks can be built of these fields and such data: {first[:200]}") from error
+
+
+def check_memory(sketch: Mapping[str, nn.Module], saved: int) -> None:
+    """Raises `ValueError` if networks take far more memory than a model of so many bytes explains."""
+    wanted = sum(t.numel() * t.element_size() for net in sketch.values() for t in net.state_dict().values())
+    most = max(MOST_BESIDE, 64 * saved)
+    if wanted > most:
+        raise ValueError(
+            f"its networks take {wanted / 1e6:,.0f} MB, which {saved / 1e6:,.1f} MB of weights do not explain (at most "
+            f"{most / 1e6:,.0f} MB): its fields are damaged"
+        )
+
+
+class _Counted(TorchFunctionMode):
+    """Counts what is computed while networks are built, as a field may ask for a million layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        if self.calls > MOST_CALLS:
+            raise ValueError(f"its networks have more than {MOST_CALLS:,} parts: a field is far too large")
+        return func(*args, **(kwargs or {}))

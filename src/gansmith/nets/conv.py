@@ -55,8 +55,9 @@ class FewIn(nn.Conv2d):
         pairs = zip(input.shape[2:], self.kernel_size, self.stride, strict=True)
         size = tuple((side + 2 - kernel) // stride + 1 for side, kernel, stride in pairs)
         full = input.float() if input.dtype == torch.bfloat16 else input  # sums of bfloat16 lose digits
-        patches = F.unfold(full, self.kernel_size, padding=1, stride=self.stride).to(self.weight.dtype)
-        return F.conv2d(patches.unflatten(2, size), self.weight.flatten(1)[:, :, None, None], self.bias)
+        weight = self.weight  # read once: under spectral normalisation every reading is a power iteration
+        patches = F.unfold(full, self.kernel_size, padding=1, stride=self.stride).to(weight.dtype)
+        return F.conv2d(patches.unflatten(2, size), weight.flatten(1)[:, :, None, None], self.bias)
 
 
 class FewOut(nn.ConvTranspose2d):

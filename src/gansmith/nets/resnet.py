@@ -30,12 +30,12 @@ class Block(nn.Module):
     """x + conv(lrelu(conv(lrelu(x)))): (N, C, H, W) to the same; x itself at the start.
 
     `depth` is the number of blocks in the network: the more there are, the smaller each branch starts (Zhang et al.,
-    "Fixup Initialization", 2019, arXiv:1901.09321, section 3; two convolutions a branch).
+    "Fixup Initialization", 2019, arXiv:1901.09321, section 3: depth^(-1 / (2m - 2)) for m = 2 convolutions a branch).
     """
 
     def __init__(self, channels: int, depth: int):
         super().__init__()
-        self.first = _scaled(nn.Conv2d(channels, channels, 3, 1, 1), GAIN * depth**-0.25, channels * 9)
+        self.first = _scaled(nn.Conv2d(channels, channels, 3, 1, 1), GAIN * depth**-0.5, channels * 9)
         self.last = _scaled(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), 0.0, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:

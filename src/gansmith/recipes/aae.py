@@ -4,7 +4,8 @@ Source: Makhzani, Shlens, Jaitly, Goodfellow & Frey, "Adversarial Autoencoders",
     two phases; deterministic posterior), section 5 (clusters), appendix A (two hidden layers of ReLU, Euclidean cost;
     for clusters batch norm in the encoder, its last layer included: without it all samples fall into one cluster).
 Differs from the paper: Adam instead of momentum with falling rates, its moments shared by both phases of E; E has no
-    dropout on its input when it clusters.
+    dropout on its input when it clusters. Samples are of averaged weights (`--weights raw` takes the last ones); the
+    codes' prior is N(0, 1).
 Expect: "E+G/reconstruction" falls and stays low while "D" terms settle near 0.7: D cannot tell codes from the prior.
     Digits, width 200, batch 100, 30,000 images, seed 0: squared error on held-out digits 2,156, of the mean picture
     4,872. 10 clusters of the same, lr 1e-3, 40,000 images, seeds 0-2: 73, 77 and 77 % of held-out digits as their

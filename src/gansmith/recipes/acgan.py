@@ -4,7 +4,8 @@ Source: Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GAN
     (both players are to classify real samples and fakes rightly), appendix A (Adam 2e-4, beta1 0.5, dropout 0.5; the
     class joins the noise).
 Differs from the paper: DCGAN's shapes for pictures, fully connected for vectors and pictures up to 12 x 12; noise is
-    normal; non-saturating loss for G.
+    normal; non-saturating loss for G. Samples are of averaged weights (`--weights raw` takes the last ones); fakes are
+    asked for the labels of the batch, where the authors' code draws them apart.
 Expect: "D/class_real" and "D/class_fake" fall towards 0, "D/real" and "D/fake" to about 0.69. Digits, width 16,
     z_dim 32, lr 2e-3, batch 64, 40,000 images, seed 0: of 1,000 samples 100.0 % are of the class asked for, as a
     logistic regression of real digits sees them (it is right on 93.4 % of held-out real ones); of the least class

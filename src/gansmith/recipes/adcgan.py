@@ -4,7 +4,9 @@ Source: Hou et al., "Conditional GANs with Auxiliary Discriminative Classifier",
     tells y+ of real samples and y- of fakes; G raises log C_d(y+) - log C_d(y-); weight 1; hinge loss).
 Differs from the paper: DCGAN's shapes with conditional batch norm in G and spectral norm in D, not BigGAN's; fully
     connected ones for vectors and pictures up to 12 x 12. The classifier's last layer has no spectral norm: of so few
-    features it could then hardly tell classes apart; one D move and a longer step by default, for a CPU.
+    features it could then hardly tell classes apart; one D move and a longer step by default, for a CPU. Samples are of
+    averaged weights (`--weights raw` takes the last ones); fakes are asked for the labels of the batch, where the
+    authors' code draws them apart.
 Expect: "G/class" comes to about 0: the classifier cannot tell real from fake in any class. Digits, width 16, z_dim
     32, lr 1e-3, 2 D moves, batch 64, 20,000 images, seed 0: of 1,000 samples 91.7 % are of the class asked for, as
     a logistic regression of real digits sees them (it is right on 93.4 % of held-out real ones); of the least class

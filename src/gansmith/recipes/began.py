@@ -4,7 +4,8 @@ Source: Berthelot et al., "BEGAN: Boundary Equilibrium Generative Adversarial Ne
     section 3.4 (k, gamma, gain 0.001, L1 errors).
 Differs from the paper: strided convolutions with layer norm in place of ELU and nearest-neighbour upsampling, tanh at
     the end (G and D's decoder are of one kind, as there); noise is normal; no decay of the step size on a plateau. k
-    follows from the G move of the same step, and D moves first.
+    follows from the G move of the same step, and D moves first. Samples are of averaged weights (`--weights raw` takes
+    the last ones).
 Expect: "D/error" is the reconstruction error of real samples less k times that of fakes; "G/fake" stays near gamma
     times the former. It does not learn the ring of 8 Gaussians, which an autoencoder copies with ease: width
     16, z_dim 2, code 2, gain 0.01, lr 1e-3, batch 64, 100,000 images, seed 0 alone: no mode at all

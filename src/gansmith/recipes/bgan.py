@@ -3,7 +3,7 @@
 Source: Hjelm et al., "Boundary-Seeking Generative Adversarial Networks", 2017, arXiv:1702.08431, the objective for
     continuous data: (log D - log(1 - D))^2 / 2. D's loss is Goodfellow et al.'s, 2014, Eq. 1.
 Differs from the paper: its main part, policy gradients for discrete data, is not here. Pictures use DCGAN's networks;
-    vectors fully connected ones.
+    vectors fully connected ones. Samples are of averaged weights (`--weights raw` takes the last ones).
 Expect: "G/boundary" near 0 is a G at D's boundary; above 1, D is ahead. Ring of 8 Gaussians, width 16, z_dim 2, lr
     1e-3, batch 64, 100,000 images, seed 0 alone: 8 modes, 19.4 % of high quality, less than the 25 % that count as
     learned (`pytest -s -m slow tests/test_learns_objectives.py`).

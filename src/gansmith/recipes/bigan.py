@@ -3,7 +3,8 @@
 Source: Donahue, Krahenbuhl & Darrell, "Adversarial Feature Learning", 2016, arXiv:1605.09782, Eq. 2 and 3, section 3.4
     (G and E are given the inverse objective), section 4.1 (two layers of 1,024, uniform noise of 50, batch norm).
     Found at the same time as ALI: Dumoulin et al., 2016, arXiv:1606.00704.
-Differs from the paper: D has no batch norm; lr stays what it is; no weight decay; G has LeakyReLU.
+Differs from the paper: D has no batch norm; lr stays what it is; no weight decay; G has LeakyReLU. Samples are of
+    averaged weights (`--weights raw` takes the last ones).
 Expect: "D" terms stay above 0.2. Nothing but the game asks for it, and yet G(E(x)) comes to look like x: another sample
     of its kind rather than a copy.
     Digits, width 256, z_dim 20, lr 5e-4, batch 64, 120,000 images, seeds 0, 1: a classifier of real digits sees in

@@ -4,6 +4,7 @@ Source: Mirza & Osindero, "Conditional Generative Adversarial Nets", 2014, arXiv
     (fully connected networks, label one-hot, cross-entropy); losses of Goodfellow et al., 2014, Eq. 1.
 Differs from the paper: LeakyReLU instead of ReLU and maxout, three layers instead of two, Adam instead of momentum;
     normal noise; non-saturating loss for G. As there, label and sample (or noise) meet after a layer of their own.
+    Samples are of averaged weights (`--weights raw` takes the last ones).
 Expect: "D/real" and "D/fake" about 0.6. Digits, width 16, z_dim 16, lr 2e-3, dropout 0.1, batch 64, 60,000 images,
     seed 0: of 1,000 samples 97.9 % are of the class asked for, as a logistic regression of real digits sees them
     (it is right on 93.4 % of held-out real ones); of the least class 91.8 %; with the classes exchanged 10.3 %; its

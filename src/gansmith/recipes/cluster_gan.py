@@ -5,6 +5,7 @@ Source: Mukherjee, Asnani, Lin & Kannan, "ClusterGAN: Latent Space Clustering in
     critic of Gulrajani et al., 2017, arXiv:1704.00028, as in the authors' code, with their networks (those of InfoGAN,
     without norm in the critic and the encoder), Adam, weights and 5 moves.
 Differs from the paper: as many convolutions as halve a picture of any size to 7 pixels or more; no weight decay.
+    Samples are of averaged weights (`--weights raw` takes the last ones).
 Expect: "G+E/cluster" falls to nearly 0 within some thousand steps: E reads the cluster of every sample.
     MNIST, 75,000 images, seed 0: 42 % of test digits in the right cluster, k-means on pixels 53 (`python -m
     benchmarks.clusters cluster_gan --images 75k --seeds 0`); the paper's .95 is of many more images.

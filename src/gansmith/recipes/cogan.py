@@ -2,7 +2,8 @@
 
 Source: Liu & Tuzel, "Coupled Generative Adversarial Networks", 2016, arXiv:1606.07536, Eq. 2, section 3 (the first
     layers of the generators and the last ones of the discriminators are shared), appendix (all but one, Adam 2e-4).
-Differs from the paper: DCGAN's convolutions; batch norm in D, none of its max-pooling, PReLU or dropout.
+Differs from the paper: DCGAN's convolutions; batch norm in D, none of its max-pooling, PReLU or dropout. Samples are of
+    averaged weights (`--weights raw` takes the last ones).
 Expect: terms as of `dcgan`, for each kind. Pairs belong together where both kinds show alike things (a digit, and its
     edges); with kinds that have little in common they drift apart.
     Digits beside negatives of other digits, width 16, z_dim 32, lr 5e-4, batch 64, 60,000 images, seeds 0, 1: the

@@ -4,7 +4,8 @@ Source: Kang & Park, "ContraGAN: Contrastive Learning for Conditional Image Gene
     (2C loss), Algorithm 1 (2C of real samples for D, of fakes for G; weight 1, temperature 1, hinge loss, 5 D moves).
 Differs from the paper: DCGAN's shapes with conditional batch norm in G and spectral norm in D, not BigGAN's; fully
     connected ones for vectors and pictures up to 12 x 12; no consistency regularisation. Pairs are those of one
-    micro-batch; one D move and a longer step by default, for a CPU.
+    micro-batch; one D move and a longer step by default, for a CPU. Fakes are asked for the labels of the batch, where
+    the authors' code draws them apart.
 Expect: "D/contrast" falls; "G/contrast" follows it. Digits, width 16, z_dim 32, lr 1e-3, 2 D moves, temperature
     0.2, no-together, batch 64, 30,000 images, seed 0: of 1,000 samples 99.7 % are of the class asked for, as a
     logistic regression of real digits sees them (it is right on 93.4 % of held-out real ones); of the least class

@@ -4,7 +4,8 @@ Source: Radford et al., "Unsupervised Representation Learning with Deep Convolut
     section 3 and 4 (architecture, Adam 2e-4, beta1 0.5, N(0, 0.02)); losses of Goodfellow et al., 2014, Eq. 1.
 Differs from the paper: noise is normal, not uniform; a picture of H x W pixels gets as many stages as halve it to about
     4 pixels (64 x 64 has the paper's four); `width` is 64 where the paper's G has 128. Tricks that are often added
-    (label smoothing, feature matching, instance noise ...) are options of `gan`, which has these networks too.
+    (label smoothing, feature matching, instance noise ...) are options of `gan`, which has these networks too. Samples
+    are of averaged weights (`--weights raw` takes the last ones).
 Expect: "D/real" and "D/fake" stay well below 0.69; both near 0 for long means that D has won.
 """
 

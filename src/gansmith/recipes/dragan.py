@@ -4,7 +4,8 @@ Source: Kodali et al., "On Convergence and Stability of GANs", 2017, arXiv:1705.
     gradient at real samples with normal noise is drawn to 1; weight 10. Losses of Goodfellow et al., 2014, Eq. 1.
 Differs from the paper: `deviation` is the root of the paper's c, in units of the data (its c of about 10 is for other
     units; the authors' code moves each value by at most half of the batch's standard deviation). The gradient is that
-    of D's score, as in the authors' code. Pictures use DCGAN's shapes with layer norm in D.
+    of D's score, as in the authors' code. Pictures use DCGAN's shapes with layer norm in D. Samples are of averaged
+    weights (`--weights raw` takes the last ones).
 Expect: "D/real" and "D/fake" stay close to 0.69, as D is kept flat where the data are. Ring of 8 Gaussians, width
     16, penalty 0.1, z_dim 2, lr 1e-3, batch 64, 100,000 images, seed 0 alone: 8 modes, 54.8 % of high quality
     (`pytest -s -m slow tests/test_learns_objectives.py`).

@@ -5,6 +5,7 @@ Source: Yoon, Jordon & van der Schaar, "GAIN: Missing Data Imputation using Gene
 Differs from the paper: the hint is withheld from each column with a chance of its own (1 - `hint_rate`), not from one
     column a row; sums are divided by how many cells are expected in them; a category is one-hot, and its places share
     mask and hint. A share of the observed cells is left out of the losses, and the weights that fill them best serve.
+    Samples are of averaged weights (`--weights raw` takes the last ones).
 Expect: "G/reconstruction" falls fast; that of known cells says little of the missing ones: read the held-out error in
     scores/training.jsonl. On a complete table cells are hidden at random to learn from. UCI letter, 20 % of the cells
     hidden, defaults, batch 128, 1,280,000 rows, seed 0: RMSE .1292 with the weights of 449,280 rows, which were chosen;

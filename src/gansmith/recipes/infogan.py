@@ -5,7 +5,8 @@ Source: Chen et al., "InfoGAN: Interpretable Representation Learning by Informat
     6 and appendix C.1 (networks; 10 categories, 2 continuous codes in [-1, 1] of weight 0.1, Adam 2e-4 for D, 1e-3 for
     G); its code (noise uniform in [-1, 1]).
 Differs from the paper: fully connected networks for vectors and pictures up to 12 x 12; larger pictures are halved more
-    often; Q's deviation of continuous codes is 1, as in the authors' code, unless `deviation` is learned.
+    often; Q's deviation of continuous codes is 1, as in the authors' code, unless `deviation` is learned. Samples are
+    of averaged weights (`--weights raw` takes the last ones).
 Expect: "D/code" falls from 2.3 (of ten categories) towards 0. Ring of 8 Gaussians, width 4, z_dim 2, 8 categories,
     no continuous code, lr 1e-3, batch 64, 100,000 images, seed 0: each code makes a mode of its own (1,000 samples
     of 1,000; with the codes exchanged 16.0 %), 8 modes, 92 % of high quality (`pytest -s

@@ -2,7 +2,8 @@
 
 Source: Mao et al., "Least Squares Generative Adversarial Networks", 2016, arXiv:1611.04076, Eq. 2, with the labels of
     Eq. 9 (a = 0, b = c = 1). Eq. 8, which minimises the Pearson divergence, is fake_label -1 and target 0.
-Differs from the paper: pictures use DCGAN's networks; vectors fully connected ones.
+Differs from the paper: pictures use DCGAN's networks; vectors fully connected ones. Samples are of averaged weights
+    (`--weights raw` takes the last ones).
 Expect: "D/real" and "D/fake" stay below 0.125, where D cannot tell. Ring of 8 Gaussians, width 16, z_dim 2, lr
     1e-3, batch 64, 100,000 images, seed 0 alone: 7 modes, 21.6 % of high quality, less than the 25 % that count as
     learned (`pytest -s -m slow tests/test_learns_objectives.py`).

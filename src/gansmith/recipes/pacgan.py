@@ -3,8 +3,9 @@
 Source: Lin et al., "PacGAN: The power of two samples in generative adversarial networks", 2018, arXiv:1712.04086,
     section 2 (packing: only D's first layer grows), appendix on experiments (networks); losses of Goodfellow et al.,
     2014, Eq. 1. Vectors: width 50, z_dim 2, lr 1e-4 and betas 0.8 0.999 are the toy experiments'.
-Differs from the paper: the batch size counts samples where the authors' code counts packs: multiply it by `pack`.
-    Both networks do not move at once but in turns. Noise is normal; a pack is made of neighbours in the batch.
+Differs from the paper: the batch size counts samples where the authors' code counts packs: multiply it by `pack`. Both
+    networks do not move at once but in turns. Noise is normal; a pack is made of neighbours in the batch. Samples are
+    of averaged weights (`--weights raw` takes the last ones).
 Expect: "D/real" and "D/fake" as of `gan`. Ring of 8 Gaussians, width 8, z_dim 2, lr 1e-3, betas 0.8 0.999, batch 200,
     1,000,000 images, seeds 0-2: 7 or 8 modes, 81 to 91 % of high quality (`pytest -s -m slow tests/test_learns.py`).
     Beside its unpacked twin: docs/tables.md.

@@ -3,7 +3,9 @@
 Source: Miyato & Koyama, "cGANs with Projection Discriminator", 2018, arXiv:1802.05637, Eq. 3 (the score), section 5
     (hinge loss, conditional batch norm in G, spectral norm in D, 5 D moves, Adam 2e-4 with betas 0 and 0.9).
 Differs from the paper: DCGAN's shapes instead of residual networks; fully connected ones for vectors and pictures up to
-    12 x 12; no linear decay of the step size; one D move and a longer step by default, for a CPU.
+    12 x 12; no linear decay of the step size; one D move and a longer step by default, for a CPU. Samples are of
+    averaged weights (`--weights raw` takes the last ones); fakes are asked for the labels of the batch, where the
+    authors' code draws them apart.
 Expect: "D/real" and "D/fake" between 0.8 and 1. Digits, width 16, z_dim 32, lr 1e-3, 2 D moves, batch 64, 20,000
     images, seed 0: of 1,000 samples 97.3 % are of the class asked for, as a logistic regression of real digits sees
     them (it is right on 93.4 % of held-out real ones); of the least class 86.9 %; with the classes exchanged 10.5

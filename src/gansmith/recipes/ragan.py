@@ -2,8 +2,8 @@
 
 Source: Jolicoeur-Martineau, "The relativistic discriminator: a key element missing from standard GAN", 2018,
     arXiv:1807.00734, section 4.2 and Algorithm 2 (RaSGAN).
-Differs from the paper: pictures use DCGAN's networks; vectors fully connected ones. The averages are over all
-    ranks, but over one micro-batch.
+Differs from the paper: pictures use DCGAN's networks; vectors fully connected ones. The averages are over all ranks,
+    but over one micro-batch. Samples are of averaged weights (`--weights raw` takes the last ones).
 Expect: "D/average" starts at 1.39 and drops; "G/average" is far above it. Ring of 8 Gaussians, width 16, z_dim 2,
     lr 1e-3, batch 64, 100,000 images, seed 0 alone: 8 modes, 36.8 % of high quality (`pytest -s -m slow
     tests/test_learns_objectives.py`).

@@ -5,7 +5,7 @@ Source: Kang et al., "Rebooting ACGAN: Auxiliary Classifier GANs with Stable Tra
     BigGAN on CIFAR-10 (hinge loss, 5 D moves, Adam with betas 0.5 and 0.999, margin 0.98, temperature 0.5, weight 0.5).
 Differs from the paper: DCGAN's shapes with conditional batch norm in G and spectral norm in D, not BigGAN's; fully
     connected ones for vectors and pictures up to 12 x 12. Pairs are those of one micro-batch; one D move and a longer
-    step by default, for a CPU.
+    step by default, for a CPU. Fakes are asked for the labels of the batch, where the authors' code draws them apart.
 Expect: "D/real" and "D/fake" about 1; "D/class" stays near 2, as good pairs give a constant. Digits, width 16,
     z_dim 32, lr 1e-3, 2 D moves, batch 64, 20,000 images, seed 0: of 1,000 samples 99.9 % are of the class asked
     for, as a logistic regression of real digits sees them (it is right on 93.4 % of held-out real ones); of the

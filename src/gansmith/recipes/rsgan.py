@@ -2,7 +2,8 @@
 
 Source: Jolicoeur-Martineau, "The relativistic discriminator: a key element missing from standard GAN", 2018,
     arXiv:1807.00734, section 4.1, Eq. 9 and 10.
-Differs from the paper: pictures use DCGAN's networks; vectors fully connected ones.
+Differs from the paper: pictures use DCGAN's networks; vectors fully connected ones. Samples are of averaged weights
+    (`--weights raw` takes the last ones).
 Expect: "D/pairing" starts at 0.69 and drops; "G/pairing" rises. Ring of 8 Gaussians, width 16, z_dim 2, lr 1e-3,
     batch 64, 150,000 images, seed 0 alone: 8 modes, 53.6 % of high quality (`pytest -s -m slow
     tests/test_learns_objectives.py`).

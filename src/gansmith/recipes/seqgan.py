@@ -27,11 +27,13 @@ class SeqGAN(Recipe):
     takes: ClassVar[frozenset[str]] = frozenset({"temperature"})
 
     likelihood_steps: int = 2_800
-    """Steps in which G alone learns by maximum likelihood. In the paper 18,840: 120 epochs of 10,000 lines."""
+    """Steps in which G alone learns by maximum likelihood. In the authors' code 18,720: 120 epochs of 156
+    whole batches of 64."""
     discriminator_steps: int = 100
     """Steps after them in which D alone learns; from then on both move."""
     discriminator_moves: int = 15
-    """Moves of D in each of its steps, each on a fresh batch of real and of drawn lines."""
+    """Moves of D in each of its steps, each on a fresh batch of real and of drawn lines. The authors' D moves some
+    4,680 times (15 epochs of 312 batches) for each step of G, and 46,800 before the first."""
     rollouts: int = 16
     """Ways in which a line is continued from each of its tokens, whose mean score is that token's reward (N)."""
     rollout_keep: float = 0.0
@@ -105,7 +107,7 @@ class SeqGAN(Recipe):
                 of(nets, "R", sequence.Follower).follow(g, batch["step"])
             lines = self.sample(nets, len(batch["x"]))
             rewards = self.rewards(nets, lines)
-        # Not a mean over tokens: beside Adam's moments of the first stage that step would be too small to matter.
+        # A sum over tokens, as in the authors' code; Adam of this stage begins with moments of its own.
         return {"policy": -(g.log_prob(lines) * rewards).sum(1).mean()}
 
     def rewards(self, nets: nn.ModuleDict, lines: Tensor) -> Tensor:

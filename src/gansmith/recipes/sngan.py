@@ -3,7 +3,8 @@
 Source: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018, arXiv:1802.05957, Eq. 8 and
     Algorithm 1; hinge loss (Eq. 16 and 17); Adam 2e-4, betas 0 and 0.9, five moves of D (their residual networks').
 Differs from the paper: pictures use DCGAN's shapes, normalised, without any other norm in D; vectors fully connected
-    networks. A power iteration is made at each pass through D, in G's turn too.
+    networks. A power iteration is made at each pass through D, in G's turn too. Samples are of averaged weights
+    (`--weights raw` takes the last ones); the step size does not decay.
 Expect: "D/real" and "D/fake" close to 1: D cannot be steep. Ring of 8 Gaussians, width 16, one move of D, z_dim 2,
     lr 1e-3, batch 64, 100,000 images, seed 0 alone: 8 modes, 10.2 % of high quality: less than the 25 % that count as
     learned (`pytest -s -m slow tests/test_learns_objectives.py`).

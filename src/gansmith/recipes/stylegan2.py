@@ -8,7 +8,8 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 
 Differs from the paper: sized for a CPU by default (`paper_f` and `paper_cifar` have the papers' sizes); pictures of any
     size and shape, as the constant that G starts from has 4 to 7 pixels a side; R1 punishes the slope at what D is
     shown, after augmentation, in a move of its own and by default at every step, not every 16th; groups of the
-    minibatch deviation are neighbouring rows; no path length regularisation by default; a longer step.
+    minibatch deviation are neighbouring rows; no path length regularisation by default; a longer step. The label that D
+    is shown passes one normalised layer, where the authors' code has a mapping network of eight.
 Expect: "D/real" and "D/fake" between 0.5 and 0.65, "D/r1" falls slowly. Digits, lr 1e-3, gamma 1, batch 32, fp32, 8
     minutes of one core (238,336 images), seed 0: judged as by
     `python -m benchmarks.demo --recipe stylegan2 --batch-size 32 --minutes 8`, confidence 0.94 (real 0.96), each class

@@ -3,7 +3,9 @@
 Source: Gong et al., "Twin Auxiliary Classifiers GAN", 2019, arXiv:1907.02690, section 3 (V_TAC: AC-GAN's objective plus
     the twin's: C and G are to classify well, the twin C_mi too but against G).
 Differs from the paper: DCGAN's shapes for pictures, fully connected for vectors and pictures up to 12 x 12, not
-    BigGAN's; both classifiers are layers on D's own; non-saturating loss for G.
+    BigGAN's; both classifiers are layers on D's own; non-saturating loss for G. Samples are of averaged weights
+    (`--weights raw` takes the last ones); fakes are asked for the labels of the batch, where the authors' code draws
+    them apart.
 Expect: "D/twin" follows "D/class_fake", and "G/twin" is about minus "G/class". Digits, width 16, z_dim 32, lr 2e-3,
     batch 64, 40,000 images, seed 0: of 1,000 samples 92.2 % are of the class asked for, as a logistic regression of
     real digits sees them (it is right on 93.4 % of held-out real ones); of the least class 74.7 %; with the classes

@@ -5,7 +5,8 @@ Source: Yoon, Jarrett & van der Schaar, "Time-series Generative Adversarial Netw
 Differs from the paper: lengths and what does not change are channels that G makes itself, where the code copies lengths
     from real data; columns are mapped to [0, 1] over all data. In a joint step G moves `moves` times, then E and R as
     often, each on a fresh batch; the code alternates them on one batch. Where D rests, its Adam still moves by what it
-    has gathered. Adam of the joint stage starts anew, as in the code. GRUs have PyTorch's initial weights.
+    has gathered. Adam of the joint stage starts anew, as in the code. GRUs have PyTorch's initial weights. Samples are
+    of averaged weights (`--weights raw` takes the last ones).
 Expect: in the first stage "E+R/restored" falls, in the second "S/next", then "G+S/moments". How good samples are is
     not measured yet.
 """

@@ -4,7 +4,8 @@ Source: Metz et al., "Unrolled Generative Adversarial Networks", 2016, arXiv:161
     includes that through D's answer (second term of Eq. 12). As in its experiments the moves in foresight are those of
     D's own Adam (Kingma & Ba, 2014, Algorithm 1), from where its moments stand; they see one batch.
 Differs from the paper: step sizes are near those of the authors' demonstration, not the paper's 1e-4. Pictures use
-    DCGAN's shapes with layer norm in D. Plain gradient steps (Eq. 8) collapse on the ring.
+    DCGAN's shapes with layer norm in D. Plain gradient steps (Eq. 8) collapse on the ring. Samples are of averaged
+    weights (`--weights raw` takes the last ones).
 Expect: "G/foreseen" close to -1.39; near 0 D is far ahead and G is told nothing. Ring of 8 Gaussians, width 16,
     z_dim 2, batch 64, 200,000 images, seeds 0-2: all 8 modes, 45 to 57 % of high quality; without foresight (moves 0)
     nothing (`pytest -s -m slow tests/test_learns_objectives.py`).

@@ -4,6 +4,7 @@ Source: Larsen, Sonderby, Larochelle & Winther, "Autoencoding beyond pixels usin
     arXiv:1512.09300, Eq. 5 to 8 and Algorithm 1; section 3.2 (who learns from what), table 1 (batch norm throughout).
 Differs from the paper: DCGAN's convolutions of kernel 4, as many as halve the picture to about 4 pixels; Dis_l is D's
     last map; Adam without momentum instead of RMSProp; the players move in turns; G's loss is the non-saturating one.
+    Samples are of averaged weights (`--weights raw` takes the last ones).
 Expect: "E/likeness" falls and "E/prior" grows from 0 to some nats a picture. `similarity` decides between sharp (low)
     and faithful (high) reconstructions.
     On pictures under 16 pixels D has one layer and no batch norm, and codes tend to carry nothing.

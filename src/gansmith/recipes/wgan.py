@@ -2,7 +2,8 @@
 
 Source: Arjovsky et al., "Wasserstein GAN", 2017, arXiv:1701.07875, Algorithm 1 and its defaults.
 Differs from the paper: RMSProp is Adam without momentum (betas 0, 0.99), so its first steps are bias-corrected;
-    pictures use DCGAN's networks, vectors fully connected ones.
+    pictures use DCGAN's networks, vectors fully connected ones. Samples are of averaged weights (`--weights raw` takes
+    the last ones); vectors' critic has two hidden layers and starts from N(0, 0.02).
 Expect: "D/gap", minus the distance in units of the critic, rises towards 0. It does not learn the ring of 8 Gaussians:
     width 16, z_dim 2, lr 1e-3, clip 0.1, 3 critic moves, batch 64, 60,000 images, seed 0 alone: 7 modes, 4.2 % of high
     quality (`pytest -s -m slow tests/test_learns_objectives.py`). Take `wgan_gp` or `wgan_div`.

@@ -3,7 +3,7 @@
 Source: Wu et al., "Wasserstein Divergence for GANs", 2017, arXiv:1712.01026, Algorithm 1; k = 2 and p = 6 are theirs.
 Differs from the paper: D scores real samples high, as everywhere here, where the paper's scores them low: the same game
     with the sign of D turned. Critic moves and Adam's decay rates are `wgan_gp`'s; pictures use DCGAN's shapes with
-    layer norm in the critic.
+    layer norm in the critic. Samples are of averaged weights (`--weights raw` takes the last ones).
 Expect: "D/gap" drops fast, then climbs towards 0. Ring of 8 Gaussians, width 16, one critic move, betas 0.5 0.9,
     z_dim 2, lr 1e-3, batch 64, 100,000 images, seed 0 alone: 8 modes, 41.1 % of high quality (`pytest -s -m slow
     tests/test_learns_objectives.py`).

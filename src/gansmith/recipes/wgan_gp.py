@@ -3,6 +3,7 @@
 Source: Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv:1704.00028, Algorithm 1 and Eq. 3.
     Defaults are Algorithm 1's. Vectors: section 4's toy networks (ReLU, 512 wide).
 Differs from the paper: pictures use DCGAN's shapes, with layer norm in the critic (section 4), not the residual ones.
+    Samples are of averaged weights (`--weights raw` takes the last ones).
 Expect: "D/gap" (minus the estimated Wasserstein-1 distance, in critic units) drops fast, then climbs towards 0.
     Ring of 8 Gaussians, width 16, z_dim 2, lr 1e-3, betas 0.5 0.9, penalty 0.1, batch 64, 45,000 images, seeds 0-2:
     all 8 modes, 42 to 60 % of high quality (`pytest -s tests/test_learns.py`); the defaults do much worse there.

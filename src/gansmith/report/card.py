@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .. import records
 from ..data import kind_of
-from ..files import read_json
 from .facts import Facts
 from .markup import Child, bullets, pairs, tag
 from .words import recipe_name, recorded, said, source_name
@@ -43,7 +43,7 @@ def section(facts: Facts) -> Child:
 def _weights(facts: Facts) -> str:
     note = facts.run.path / "model" / "model.json"
     try:
-        return recorded(read_json(note), "sha256") if note.is_file() else "no model saved yet"
+        return recorded(records.read(note), "sha256") if note.is_file() else "no model saved yet"
     except ValueError as error:
         return str(error)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import torch
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from torch import nn
 
 from ..data import kind_of, read_spec
 from ..model.saved import build_recipe
-from ..options import TrainOptions
 from ..recipe import Recipe
 from ..run import Run
 from ..show import reading
 from ..show.words import duration
-from .layers import layers
+from .layers import built, layers
 
 
 def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None = None) -> None:
@@ -47,14 +44,14 @@ def _what(run: Run) -> list[tuple[str, str]]:
         ("run", str(run.path)),
         ("recipe", f"{record['recipe']['name']} ({fields})"),
         ("data", f"{data['source']}: {data['count']:,} {what} of {shape}{classes}"),
-        ("setting", f"{setting['precision']}{layout} on {setting['device']}, {record['options']['batch_size']} a step"),
+        ("setting", f"{setting['precision']}{layout} on {setting['device']}, {run.options.batch_size} a step"),
     ]
 
 
 def _how_far(run: Run) -> list[tuple[str, str]]:
     progress = run.progress()
     images, seconds = progress["images"], progress["seconds"]
-    options = TrainOptions(images=run.record["options"]["images"], minutes=run.record["options"]["minutes"])
+    options = run.options
     of = f" of {options.budget:,}" if images <= options.budget else ""  # a resumed run may have gone on beyond it
     rate = f", {images / seconds:,.0f} a second" if seconds else ""
     state = "finished" if progress["finished"] else "not finished"
@@ -74,8 +71,7 @@ def _how_it_goes(run: Run) -> list[tuple[str, str]]:
 
 def _networks(run: Run, recipe: Recipe, console: Console) -> None:
     spec = read_spec(run.record["data"]["spec"])
-    with torch.random.fork_rng([]):
-        nets = nn.ModuleDict(recipe.networks(spec))
+    nets = built(recipe, spec)
     total = 0
     for role, rows in layers(recipe, nets, spec).items():
         parameters = sum(p.numel() for p in nets[role].parameters())

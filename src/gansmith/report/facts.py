@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import catalog, doctor
+from .. import catalog, doctor, records
 from ..data import DataSpec, Store, read_spec
-from ..files import read_json
 from ..model.draw import draw_samples
-from ..model.saved import build_recipe, load
+from ..model.saved import build_recipe, load, sketched
 from ..recipe import Recipe, load_recipe
 from ..run import Run
 from ..show import Near, Show, reading, show_of
@@ -167,8 +166,7 @@ def _unsound(run: Run, progress: Mapping[str, Any], log: Sequence[Mapping[str, A
 
 def _counted(recipe: Recipe, spec: DataSpec) -> dict[str, Network]:
     """Its networks, counted without memory for them."""
-    with torch.device("meta"):
-        nets = recipe.networks(spec)
+    nets = sketched(recipe, spec)
     return {
         role: Network(
             kind=type(net).__name__,
@@ -233,7 +231,7 @@ def _scores(run: Run, warnings: list[str]) -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted((run.path / "scores").glob("*.json")):
         try:
-            found[path.stem] = read_json(path)
+            found[path.stem] = records.read(path)
         except (ValueError, OSError) as error:
             warnings.append(f"Scores left out: {error}")
     return found

@@ -11,6 +11,7 @@ from PIL import Image
 from .. import show
 from ..run import Run
 from ..show import Media
+from ..show.film import sound
 from .facts import Facts
 from .inline import embed, encoded, img, shrunk
 from .markup import Child, Html, figure, tag
@@ -61,12 +62,8 @@ def moments(run: Run) -> list[Path]:
     for path in sorted((run.path / "samples").glob("[!.]*")):
         if path.suffix not in _MIMES:
             continue
-        if path.suffix in (".png", ".gif"):
-            try:
-                with Image.open(path) as image:
-                    image.verify()
-            except (OSError, SyntaxError):
-                continue
+        if path.suffix in (".png", ".gif") and not sound(path):
+            continue
         found.append(path)
     return found
 

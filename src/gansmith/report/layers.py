@@ -11,7 +11,11 @@ from torch import Tensor, nn
 
 from ..data import DataSpec
 from ..model.draw import draw_samples
+from ..model.saved import sketched
 from ..recipe import Recipe
+
+MOST_PARAMETERS = 100_000_000
+"""Of networks that are built only to be looked at; of larger ones no sample is drawn, and no shapes are known."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ def layers(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec) -> dict[str, lis
     Output shapes are those of one sample drawn with the serving networks.
     """
     shapes: dict[nn.Module, str] = {}
+    if any(p.is_meta for p in nets.parameters()):
+        return _listed(nets, shapes)
 
     def note(module: nn.Module, _: Any, output: Any) -> None:
         tensors = [output] if isinstance(output, Tensor) else [t for t in _each(output) if isinstance(t, Tensor)]
@@ -43,6 +49,22 @@ def layers(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec) -> dict[str, lis
     finally:
         for handle in handles:
             handle.remove()
+    return _listed(nets, shapes)
+
+
+def built(recipe: Recipe, spec: DataSpec) -> nn.ModuleDict:
+    """The networks to be looked at: as they begin, or, where they are large, without memory for their numbers.
+
+    Raises `ValueError` for fields of which none can be built.
+    """
+    sketch = nn.ModuleDict(sketched(recipe, spec))
+    if sum(p.numel() for p in sketch.parameters()) > MOST_PARAMETERS:
+        return sketch
+    with torch.random.fork_rng([]):
+        return nn.ModuleDict(recipe.networks(spec))
+
+
+def _listed(nets: nn.ModuleDict, shapes: Mapping[nn.Module, str]) -> dict[str, list[Layer]]:
     found: dict[str, list[Layer]] = {}
     for role, net in nets.items():
         found[role] = [

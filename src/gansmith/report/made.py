@@ -42,11 +42,17 @@ def section(facts: Facts) -> Child:
 
 
 def _command(facts: Facts, changed: Mapping[str, Any]) -> str:
-    """The command line that trains it again: what differs from the defaults."""
-    saved = facts.run.record["recipe"]
+    """The command line that trains it again: what differs from the defaults, and what is else chosen by timing."""
+    saved, setting = facts.run.record["recipe"], facts.run.record["setting"]
+    options = facts.run.record["options"]
+    layout = "nhwc" if setting["channels_last"] else "nchw"
+    fixed = {"images": options["images"], "seed": options["seed"], "precision": setting["precision"], "layout": layout}
+    changed = {**{k: v for k, v in fixed.items() if v or k == "seed"}, **changed, "precision": setting["precision"]}
     words = ["gansmith", "train", str(saved["name"]), "--data", recorded(facts.run.record, "data", "source")]
     known = {f.name: f.default for f in facts.page.fields} if facts.page else {}
-    own = {k: v for k, v in dict(saved["fields"]).items() if k not in known or plain(known[k]) != v}
+    # A field that the recipe has no longer changed nothing, or the run would not be read: it is left out.
+    fields = {k: v for k, v in dict(saved["fields"]).items() if k in known or not known}
+    own = {k: v for k, v in fields.items() if not known or plain(known[k]) != v}
     taken = {f.name for f in dataclasses.fields(TrainOptions)} | {"data", "out", "resume"}
     for name, value in [*changed.items(), *((f"recipe.{k}" if k in taken else k, v) for k, v in own.items())]:
         flag = str(name).replace("_", "-")

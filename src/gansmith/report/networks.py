@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
 from . import console as info
 from .facts import Facts
 from .markup import Child, table, tag
@@ -26,8 +23,7 @@ def section(facts: Facts) -> Child:
     parts: list[Child] = [table(["network", "type", "parameters", "role"], rows, numeric=(2,))]
     if total > _LAYERED:
         return parts
-    with torch.random.fork_rng([]):
-        nets = nn.ModuleDict(facts.recipe.networks(facts.spec))
+    nets = info.built(facts.recipe, facts.spec)
     for role, layers in info.layers(facts.recipe, nets, facts.spec).items():
         listed = table(
             ["layer", "type", "output", "parameters"],

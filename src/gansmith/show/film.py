@@ -12,13 +12,29 @@ from ..files import write_atomically
 from .drawing import INK, PAPER, put_text
 from .files import COMMENT
 
+MOST_PIXELS = 1 << 25
+"""Of a frame that is shown: larger ones are no pictures of ours."""
+
+
+def sound(path: Path) -> bool:
+    """Whether a file is a whole picture of a size that is shown."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return False
+            image.verify()
+    except Exception:  # decoders raise all sorts
+        return False
+    return True
+
 
 def film(frames: Sequence[Path], out: Path, max_frames: int = 60) -> None:
     """A GIF of pictures of equal size, in order, named by the number of images shown (`000000012800.png`).
 
     At most `max_frames` of them, evenly spaced, the first and the last included; the last is held. A strip below says
-    how many images had been shown. Nothing is written if there are no frames.
+    how many images had been shown. Nothing is written if there are no frames; damaged ones are left out.
     """
+    frames = [path for path in frames if sound(path)]
     if not frames:
         return
     chosen = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import functools
 import gzip
 import re
@@ -15,8 +14,14 @@ import numpy as np
 import torch
 
 from ..data import TableCodec
+from ..data.bounded import check_table, read_file
 from ..data.kinds.table.cells import cell_texts
-from ..data.kinds.table.source import codes_of, find_name, frame_of, rows_like, sniff, table_source, unique_names
+from ..data.kinds.table.codes import as_written, codes_of
+from ..data.kinds.table.column import Column
+from ..data.kinds.table.delimited import decode, sniff, unique_names
+from ..data.kinds.table.source import columns_of, find_name, rows_like, table_source
+from ..data.kinds.table.typed import objects_for, to_arrow
+from ..extras import need
 from ..files import write_atomically
 from ..model.draw import Weights, draw_samples
 from ..model.model import Model
@@ -41,9 +46,10 @@ def complete(
     With guesses, or each with one `draw` of what may have stood there.
 
     Every other byte of a CSV is as it was: cells, quotes, blanks, line ends, columns that the model does not know.
-    Columns are found by name, in any order. The columns' own statistics come with the model, so a file of one row is
-    completed as well as one of a million. Raises `ValueError` if the model cannot complete rows, or a column is not
-    there; `FileNotFoundError`; `OSError`, what was there intact.
+    What is written has the decimal mark, the marks around numbers and the format of dates of that file; a parquet file
+    keeps its types, its index and its columns. Columns are found by name, in any order; their statistics come with the
+    model, so a file of one row is completed as well as one of a million. Raises `ValueError` if the model cannot
+    complete rows, or a column is not there; `FileNotFoundError`; `OSError`, what was there intact.
     """
     path, out = Path(path), Path(out)
     codec = model.spec.codec
@@ -57,8 +63,9 @@ def complete(
     filler = functools.partial(fill, model, seed=seed, weights=weights, draw=draw)
     out.parent.mkdir(parents=True, exist_ok=True)
     if parquet:
-        frame, done = _parquet(codec, path, filler)
-        write_atomically(out, lambda part: frame.to_parquet(part, index=False))
+        table, done = _parquet(codec, path, filler)
+        write = need("pyarrow.parquet", "tables", "parquet").write_table
+        write_atomically(out, lambda part: write(table, part))
         return done
     data, done = _csv(codec, path, filler)
     data = gzip.compress(data) if out.suffix.lower() == ".gz" else data
@@ -119,14 +126,14 @@ def _quoted(text: str, delimiter: str) -> str:
 
 def _csv(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]) -> tuple[bytes, Completed]:
     """The file's bytes with its holes filled."""
-    data = path.read_bytes()
-    if path.suffix.lower() == ".gz":
-        data = gzip.decompress(data)
-    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+    data = read_file(path)
     try:
-        text = data[len(mark) :].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from None
+        text, encoding = decode(data, str(path))
+    except ValueError:
+        if not codec.encoding:
+            raise
+        text, encoding = decode(data, str(path), codec.encoding)
+    encoding = encoding or ("utf-8-sig" if data.startswith(b"\xef\xbb\xbf") else "utf-8")
     delimiter = sniff(text)
     rows = list(records(text, delimiter))
     heads = [i for i, (cells, _) in enumerate(rows) if cells != [""]][:1]
@@ -147,9 +154,11 @@ def _csv(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]
     notes = [f"{odd_rows} rows of another width are passed through as they are"] if odd_rows else []
     stored = np.zeros((len(whole), len(places)))
     holes = np.zeros(stored.shape, bool)
+    columns: list[Column] = []
     for j, (c, place) in enumerate(zip(codec.columns, places, strict=True)):
         cells = [unquoted(rows[i][0][place]) for i in whole]
-        stored[:, j], odd = codes_of(c, cells)
+        columns.append(as_written(c, cells, delimiter))
+        stored[:, j], odd = codes_of(columns[j], cells)
         strange = np.array([cell in odd for cell in cells], bool) if odd else np.zeros(len(cells), bool)
         holes[:, j] = np.isnan(stored[:, j]) & ~strange
         if odd:
@@ -158,25 +167,36 @@ def _csv(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]
                 "seen in training; they are left as they are"
             )
     filled = fill(stored) if len(whole) else stored
-    for j, (c, place) in enumerate(zip(codec.columns, places, strict=True)):
+    for j, (c, place) in enumerate(zip(columns, places, strict=True)):
         at = np.flatnonzero(holes[:, j])
         for k, cell in zip(at, cell_texts(c, filled[at, j]), strict=True):
             rows[whole[k]][0][place] = _quoted(cell, delimiter)
-    result = mark + "".join(delimiter.join(cells) + end for cells, end in rows).encode()
+    result = "".join(delimiter.join(cells) + end for cells, end in rows).encode(encoding)
+    if encoding == "utf-16" and data.startswith(b"\xfe\xff"):
+        result = b"\xfe\xff" + result[2:].decode("utf-16-le").encode("utf-16-be")
     counts = {c.name.strip(): int(holes[:, j].sum()) for j, c in enumerate(codec.columns) if holes[:, j].any()}
     return result, Completed(rows=len(whole), filled=counts, notes=tuple(notes))
 
 
 def _parquet(codec: TableCodec, path: Path, fill: Callable[[np.ndarray], np.ndarray]) -> tuple[Any, Completed]:
-    """The table as a DataFrame with its holes filled."""
-    frame = frame_of(table_source(path))
+    """The Arrow table with its holes filled: types, index and other columns as they are."""
+    parquet = need("pyarrow.parquet", "tables", f"reading {path.name}")
+    check_table(path)
+    table = parquet.read_table(path)
+    known = {c.name: c for c in columns_of(table_source(path))}
     stored, notes = rows_like(path, codec)
-    values = codec.present(fill(stored))
+    filled = fill(stored)
     counts = {}
-    for c in codec.columns:
-        name = find_name(c.name, [str(n) for n in frame.columns])
-        holes = np.asarray(frame[name].isna(), bool)
-        if holes.any():
-            frame.loc[holes, name] = values[c.name][holes]
-            counts[c.name.strip()] = int(holes.sum())
-    return frame, Completed(rows=len(frame), filled=counts, notes=tuple(notes))
+    for j, c in enumerate(codec.columns):
+        name = find_name(c.name, list(known))
+        assert name is not None  # `rows_like` has found it
+        holes = known[name].gone
+        if not holes.any():
+            continue
+        at = table.schema.get_field_index(name)
+        values = table.column(at).to_pylist()
+        for k, value in zip(np.flatnonzero(holes), objects_for(known[name], c, filled[holes, j]), strict=True):
+            values[k] = value
+        table = table.set_column(at, table.schema.field(at), to_arrow(values, table.schema.field(at).type))
+        counts[c.name.strip()] = int(holes.sum())
+    return table, Completed(rows=len(table), filled=counts, notes=tuple(notes))

@@ -39,6 +39,9 @@ _WRITTEN = {
     ".bmp": "BMP",
     ".gif": "GIF",
 }
+MOST_FRAMES = 2_000
+MOST_FRAME_BYTES = 1 << 28
+"""Of an animation: its frames are held in memory until the last is translated."""
 _ALPHA = ("PNG", "WEBP", "TIFF", "GIF")
 
 
@@ -215,6 +218,7 @@ def _redraw(
     except Exception:  # damaged metadata are no reason to lose a picture
         known.pop("exif", None)
     if header.animated and kind in ("GIF", "WEBP", "PNG"):
+        _check_frames(image)
         frames, durations = [], []
         for frame in _frames(image):
             durations.append(int(frame.info.get("duration", 0)) or 100)
@@ -245,6 +249,23 @@ def _redraw(
     if grey == header.colour or mode not in ("L", "LA", "RGB", "RGBA", "P"):
         known.pop("icc_profile", None)  # a profile of grey says nothing about colours
     _save(result, place, kind, known)
+
+
+def _check_frames(image: Image.Image) -> None:
+    """Raises `Bad` for an animation of which more would be held than fits; the frames are counted, not decoded."""
+    most = min(MOST_FRAMES, MOST_FRAME_BYTES // (4 * image.width * image.height))
+    try:
+        for k in range(1, most + 1):
+            image.seek(k)
+    except EOFError:
+        image.seek(0)
+        return
+    except Exception as error:  # as many kinds as there are decoders
+        raise Bad(f"cannot be decoded: {error}") from None
+    raise Bad(
+        f"more than {most:,} frames of {image.width}x{image.height}: they would take more memory than there is for one "
+        "animation: split it into shorter ones"
+    )
 
 
 def _frames(image: Image.Image) -> Iterator[Image.Image]:

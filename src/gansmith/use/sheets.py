@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..asks import Choice, Noise, Numbers
 from ..data import DataSpec
@@ -73,7 +73,7 @@ def code_sheet(model: Model, n: int, *, seed: int = 0, weights: Weights = "ema")
     )
 
 
-def film_labels(recipe: Recipe, _nets: nn.ModuleDict, spec: DataSpec, columns: int = 8) -> Batch:
+def film_labels(recipe: Recipe, spec: DataSpec, columns: int = 8) -> Batch:
     """What the pictures of a run's film are asked for: a class a row, or nothing."""
     if not show_of(spec.kind).apart or not takes_labels(recipe, spec):
         return EMPTY

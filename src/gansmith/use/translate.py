@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data import DataSpec, ImageCodec
+from ..data.bounded import check_regular
 from ..data.folders import Folder
 from ..data.kinds.image.codec import bounds_of
 from ..data.kinds.image.decode import SUFFIXES, Bad, Target, decode, fit_array, quiet
@@ -135,6 +136,7 @@ def picture_paths(source: Path) -> tuple[list[tuple[Path, str]], list[tuple[str,
         return files, [(q.name, q.reason) for q in found.quarantined], found.ignored
     if not source.exists():
         raise FileNotFoundError(f"there is no {source}: give a picture, an animation, or a folder of pictures")
+    check_regular(source)
     return [(source, source.name)], [], []
 
 

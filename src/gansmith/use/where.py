@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..data import DataSpec, TableCodec
-from ..data.kinds.table.infer import parse_date
+from ..data.kinds.table.dates import parse_date
 from ..model.draw import Weights, draw_samples
 from ..model.model import Model
 from ..step.randomness import derive

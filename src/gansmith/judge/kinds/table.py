@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -14,10 +15,13 @@ from ...model.ask import Asked
 from .. import labels
 from ..features import encoder_record
 from ..judge import Better, Judge, Judgement, JudgeOptions, Values, joined
-from ..real import Real, container, rows_of
+from ..protocol import METRICS_VERSION
+from ..real import Real, container, hashes_of, rows_of
 
 UNSEEN = ("efficacy", "closest")
 """Groups that mean nothing on rows that the model may have seen."""
+VERSION = METRICS_VERSION + 1
+"""Exact copies are looked for among all training rows; R2 is of a scaled target."""
 _Parts = tuple[slice, slice]
 _WHOLE = slice(None), slice(None)
 
@@ -67,8 +71,8 @@ class Table(Judge):
 
     @property
     def yardstick_key(self) -> str:
-        """As it always was in the cache: what a Frechet distance would be called here, and the target."""
-        return f"FD-points{self.target}"
+        """The target, and the version of these scores."""
+        return f"FD-points{self.target} {VERSION}"
 
     def score(self, samples: np.ndarray, asked: Asked | None = None, nets: nn.ModuleDict | None = None) -> Judgement:
         """Scores of stored rows (n, columns)."""
@@ -86,6 +90,7 @@ class Table(Judge):
     def own_protocol(self) -> dict[str, Any]:
         """The target, and coordinates as they are."""
         return {
+            "metrics_version": VERSION,
             "container": f"{container(self.real.store)}, target {self.target}",
             "packing": "none",
             "quantised": False,
@@ -107,11 +112,30 @@ class Table(Judge):
 
     def efficacy(self, rows: np.ndarray, parts: _Parts) -> Values:
         """How well classifiers that learn from the rows tell the target of held-out ones."""
+        found = self._taught(rows[parts[0]], self.real.held[parts[1]])
+        if self.discrete[self.codec.index(self.target)]:
+            return {"F1": float(np.mean(list(found.values())))} | {f"F1 {k}": v for k, v in found.items()}
+        found = {k: v for k, v in found.items() if k in self._able}
+        mean = {"R2": float(np.mean(list(found.values())))} if found else {}
+        return mean | {f"R2 {k}": v for k, v in found.items()}
+
+    def _taught(self, rows: np.ndarray, against: np.ndarray) -> Values:
+        """What each learner makes of these rows."""
         target = self.codec.index(self.target)
-        scored, against = rows[parts[0]], self.real.held[parts[1]]
-        found = M.efficacy(scored, against, self.discrete, target, self.places, seed=self.real.seed)
-        name = "F1" if self.discrete[target] else "R2"
-        return {name: float(np.mean(list(found.values())))} | {f"{name} {k}": v for k, v in found.items()}
+        return M.efficacy(rows, against, self.discrete, target, self.places, seed=self.real.seed)
+
+    @functools.cached_property
+    def _able(self) -> frozenset[str]:
+        """The learners that, taught by real rows, tell the target of held-out rows better than its mean does."""
+        found = self._taught(self.real.replay, self.real.held)
+        failed = {k: v for k, v in found.items() if not v > 0}
+        if failed:
+            listed = ", ".join(f"{k} {v:.2f}" for k, v in failed.items())
+            self.notes.append(
+                f"R2 leaves out what real rows do not pass either: the mean of {self.target.strip()} is a better guess "
+                f"than what it learns from them ({listed})"
+            )
+        return frozenset(found) - frozenset(failed)
 
     def closest(self, rows: np.ndarray, parts: _Parts) -> Values:
         """The share of rows that are nearer to training rows than to held-out ones, and of exact copies."""
@@ -119,7 +143,13 @@ class Table(Judge):
         count = min(len(against), len(self.real.training_rows))
         training = rows_of(self.real.store, self.real.training_rows[:count])
         near = M.closest_records(scored, training, against[:count], self.discrete, self.places)
-        return {"nearer to training": near.share, "exact copies": near.exact}
+        copies = sum(n for digest, n in hashes_of(rows).items() if digest in self._known)
+        return {"nearer to training": near.share, "exact copies": copies / len(rows)}
+
+    @functools.cached_property
+    def _known(self) -> frozenset[bytes]:
+        """All training rows, by a hash of their bytes."""
+        return frozenset(hashes_of(np.asarray(self.real.store.fields["x"])[self.real.known_rows]))
 
     def _measured(self, rows: np.ndarray, parts: _Parts = _WHOLE) -> Judgement:
         return joined(Judgement(values=GROUPS[name](self, rows, parts)) for name in self.metrics)

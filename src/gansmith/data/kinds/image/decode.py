@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import IO, Literal
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from ...bounded import FREE, most_unpacked
 from .codec import MOST, Depth
 
 MOST_PIXELS = 178_956_970
@@ -46,6 +48,10 @@ class Header:
     animated: bool
     deep_colour: bool
     """16-bit colour, of which Pillow keeps 8 bits."""
+
+
+_LARGE = threading.Lock()
+"""Large pictures are decoded one at a time, whatever number of threads there is."""
 
 
 class Bad(Exception):
@@ -104,6 +110,8 @@ def _formats() -> list[str]:
 
 def open_picture(file: IO[bytes]) -> tuple[Image.Image, Header]:
     """Open a file by its content and read its header. Raises `Bad`."""
+    size = file.seek(0, 2)
+    file.seek(0)
     try:
         image = Image.open(file, formats=_formats())
     except UnidentifiedImageError:
@@ -114,6 +122,11 @@ def open_picture(file: IO[bytes]) -> tuple[Image.Image, Header]:
     except Exception as error:  # decoders raise all sorts: SyntaxError, struct.error, ValueError ...
         raise Bad(f"cannot be read: {error}") from None
     try:
+        pixels = image.width * image.height * _bytes_of(image)
+        if pixels > most_unpacked(size):
+            raise Bad(
+                f"too large to decompress safely: {image.width}x{image.height} pixels in a file of {size:,} bytes"
+            )
         return image, _header(image)
     except Bad:
         image.close()
@@ -121,6 +134,11 @@ def open_picture(file: IO[bytes]) -> tuple[Image.Image, Header]:
     except Exception as error:
         image.close()
         raise Bad(f"cannot be read: {error}") from None
+
+
+def _bytes_of(image: Image.Image) -> int:
+    """Bytes of one pixel in memory."""
+    return 4 if image.mode in ("I", "F") else 2 if image.mode.startswith("I;") else len(image.getbands())
 
 
 def _header(image: Image.Image) -> Header:
@@ -184,7 +202,8 @@ def examine(data: bytes, target: Target) -> tuple[np.ndarray, bool]:
 
 def _decoded(data: bytes, target: Target, look: bool) -> tuple[np.ndarray, bool]:
     image, header = open_picture(io.BytesIO(data))
-    with image:
+    large = image.width * image.height * _bytes_of(image) > FREE
+    with image, _LARGE if large else contextlib.nullcontext():
         try:
             image.load()
             bands = image.getextrema() if look else ()

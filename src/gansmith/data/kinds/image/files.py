@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...bounded import check_regular
 from ...folders import Folder
 from ...kind import Files
 from ...listing import Reading, printable
@@ -34,6 +35,7 @@ def read_files(path: Path, spec: DataSpec) -> Files:
         bounds=bounds_of(codec),
         whole=codec.whole,
     )
+    check_regular(path)
     listing = Folder(path, SUFFIXES, Reading(every=True)).listing() if path.is_dir() else None
     names = [path.name] if listing is None else list(listing.names)
     failed = [(q.name, q.reason) for q in listing.quarantined] if listing else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from ....options import DataOptions
 from ...archives import Tar, Zip
+from ...bounded import is_tar
 from ...folders import Folder, Table, is_file_list
 from ...listing import Files, Listing, Reading
 from .decode import SUFFIXES
@@ -52,7 +52,7 @@ def files_at(path: Path, reading: Reading, *, listed: bool = False) -> Files | N
                 f"the zip {path} is cut off or damaged: it begins as one, but its table of contents, which stands at "
                 "the end, is missing: copy or download it again"
             )
-    return Tar(path, SUFFIXES, reading) if tarfile.is_tarfile(path) else None
+    return Tar(path, SUFFIXES, reading) if is_tar(path) else None
 
 
 def lists_pictures(path: Path) -> bool:

@@ -7,12 +7,9 @@ digits: Alpaydin & Kaynak, UCI, 1998, as shipped with scikit-learn.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import tarfile
 import urllib.error
 import urllib.request
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +19,7 @@ import numpy as np
 from ....files import sha256, write_atomically
 from ...arrays import Arrays, Rows
 from ...bars import progress_bar
+from ...bounded import read_content, read_file, tar_members
 
 KNOWN = ("digits", "mnist", "fashion-mnist", "cifar10")
 
@@ -213,12 +211,7 @@ def _mnist(name: str, title: str, split: str, data_dir: Path | None, cache: Path
 
 def read_idx(path: Path) -> np.ndarray:
     """A uint8 array in the IDX format, gzipped or not. Raises `ValueError` if the file is not well-formed."""
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path} is a damaged gzip file: {error}") from error
+    data = read_file(path)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] != 8 or len(data) < 4 + 4 * data[3]:
         raise ValueError(f"{path} is not an IDX file of bytes: it begins with {data[:4].hex()}")
     shape = tuple(int(n) for n in np.frombuffer(data, ">u4", data[3], 4))
@@ -248,14 +241,11 @@ def _cifar10(title: str, split: str, data_dir: Path | None, cache: Path, progres
     notes = () if digest == _CIFAR10.sha256 else (f"{path} is not the official file byte for byte (sha256 {digest})",)
     parts: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r|*") as t:
-            for member in t:
-                name = member.name.rpartition("/")[2]
-                if name in files and member.isreg():
-                    content = t.extractfile(member)
-                    assert content is not None
-                    parts[name] = content.read()
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        for t, member in tar_members(path):
+            name = member.name.rpartition("/")[2]
+            if name in files and member.isreg() and not member.issparse():
+                parts[name] = read_content(t, member, member.size)
+    except (ValueError, OSError) as error:
         raise ValueError(f"{path} is damaged: {error}. Delete it; it is then fetched again") from error
     if missing := [f for f in files if f not in parts]:
         raise ValueError(f"{path} lacks {', '.join(missing)}: it is not CIFAR-10's binary version")

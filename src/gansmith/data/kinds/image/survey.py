@@ -66,7 +66,7 @@ def survey(files: Files, listing: Listing, progress: bool) -> Survey:
     """Read every header."""
     found = Survey()
     bounds = listing.chunks(0)
-    ranges = list(itertools.pairwise(bounds.tolist()))
+    ranges = [(first, last) for first, last in itertools.pairwise(bounds.tolist()) if last > first]
     # Reading headers is mostly Python: more threads only help to wait for a slow disk, and cost on a fast one.
     with quiet(), progress_bar(progress) as bar, ThreadPoolExecutor(2) as pool:
         task = bar.add_task(f"looking at {files.name}", total=len(listing.names))

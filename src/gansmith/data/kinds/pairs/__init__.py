@@ -46,7 +46,7 @@ class Pairs(Kind):
         """What stands after the prefix; folders trainA and trainB; two arrays."""
         if given.prefix:
             return from_text("pairs", given)
-        if isinstance(given.value, Mapping) and "a" in given.value:
+        if isinstance(given.value, Mapping) and "a" in given.value and given.columns is None:
             return from_arrays(given)
         return found_in(given.path, given) if given.path is not None and given.path.is_dir() else None
 

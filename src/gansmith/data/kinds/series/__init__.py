@@ -15,6 +15,7 @@ from ...found import Report
 from ...kind import Given, Kind, Source
 from ...plan import Quarantined
 from ...spec import DataSpec
+from ..table.reading import OPTIONS
 from .codec import SeriesCodec
 from .inspect import report_of_series
 from .source import series_like, series_source
@@ -27,9 +28,10 @@ class SeriesKind(Kind):
     samples = "series"
     sources = ("series:FILE of a long or wide .csv, or of an .npz of (N, T, D)",)
     example = "series:patients.csv"
-    options = frozenset({"columns", "series_id", "series_time", "series_window"})
+    options = OPTIONS | {"series_id", "series_time", "series_window"}
     first = 70
     rank = 2
+    sequence = True
     formats = False
 
     def recognise(self, given: Given) -> Source | None:

@@ -11,8 +11,6 @@ seconds since 1970, NaN where a cell is missing), and rows behind the end all Na
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
 import functools
 import math
 from collections.abc import Sequence
@@ -24,8 +22,9 @@ import torch
 from torch import Tensor
 
 from ...codec import Codec
-from ..table.cells import EPOCH, column_values, restore
+from ..table.cells import column_values, restore
 from ..table.column import Column
+from ..table.dates import write_date
 
 ChannelKind = Literal["number", "category", "missing", "middle", "half", "alive"]
 _UNITS = ("s", "ms", "us", "ns")
@@ -215,13 +214,13 @@ class SeriesCodec(Codec):
         """The fields."""
         return {
             "kind": "series",
-            "columns": [dataclasses.asdict(c) for c in self.columns],
+            "columns": [c.to_json() for c in self.columns],
             "static": list(self.static),
             "per_series": self.per_series,
             "key": self.key,
             "delimiter": self.delimiter,
             "time": self.time,
-            "clock": None if self.clock is None else dataclasses.asdict(self.clock),
+            "clock": None if self.clock is None else self.clock.to_json(),
             "grid": list(self.grid),
             "whole": self.whole,
         }
@@ -310,4 +309,4 @@ def _is_date(column: Column, seconds: Sequence[float]) -> bool:
     """Whether these stored values can be written as the column's dates. Raises `OverflowError` if they are too far."""
     if column.dtype.startswith("datetime64"):
         return column.dtype in [f"datetime64[{unit}]" for unit in _UNITS] and max(map(abs, seconds)) < 2**33
-    return all(bool((EPOCH + dt.timedelta(seconds=float(s))).strftime(column.form or "%Y")) for s in seconds)
+    return all(bool(write_date(column.form, s)) for s in seconds)

@@ -6,7 +6,6 @@ is guessed silently: every decision is a note, and `--series-id`, `--series-time
 
 from __future__ import annotations
 
-import gzip
 import io
 import itertools
 import math
@@ -20,10 +19,14 @@ import numpy as np
 
 from ....options import DataOptions
 from ...arrays import from_file
+from ...bounded import read_file
 from ...plan import Quarantined
+from ..table.codes import codes_of
 from ..table.column import Column
-from ..table.infer import DECIMAL, MISSING, codes_of, infer_text
-from ..table.source import Cells, overrides, read_csv
+from ..table.delimited import Cells, read_csv
+from ..table.infer import infer_text
+from ..table.notation import DECIMAL
+from ..table.reading import CONTENT, MISSING, Reading, overrides
 from .codec import SeriesCodec, stored_lengths
 
 WINDOW = 24  # steps of a window of one long series by default
@@ -82,7 +85,7 @@ def read_series(path: Path, options: DataOptions) -> Steps:
     name = path.name.lower().removesuffix(".gz")
     if name.endswith((".npy", ".npz")):
         return _of_array(path, options)
-    return of_cells(path, read_csv(path), options)
+    return of_cells(path, read_csv(path, Reading.of(options)), options)
 
 
 def of_cells(path: Path, cells: Cells, options: DataOptions, *, few: bool = False) -> Steps:
@@ -92,17 +95,18 @@ def of_cells(path: Path, cells: Cells, options: DataOptions, *, few: bool = Fals
     """
     frame = dict(zip(cells.names, cells.columns, strict=True))
     forced = overrides(options.columns, cells.names)
+    reading = replace(Reading.of(options), delimiter=cells.delimiter)
     key, time = find_columns(path, frame, options)
-    notes, lines = [], _lines(cells)
-    bad = [Quarantined(f"line {1 + cells.header + int(q.name.split()[-1])}", q.reason) for q in cells.bad]
+    notes, lines = list(cells.notes), _lines(cells)
+    bad = [Quarantined(f"line {cells.first + cells.header + int(q.name.split()[-1])}", q.reason) for q in cells.bad]
     ids = frame[key] if key else [""] * len(cells)
-    clock, seconds = read_times(path, time, frame[time]) if time else (None, np.arange(len(cells), dtype=np.float64))
-    keep = [i for i in range(len(cells)) if not (key and ids[i].strip() in MISSING) and not math.isnan(seconds[i])]
-    kept = set(keep)
-    for i in range(len(cells)):
-        if i not in kept:
-            what = f"no time: {frame[time][i].strip()!r}" if math.isnan(seconds[i]) else f"no {key}"
-            bad.append(Quarantined(f"line {lines[i]}", what))
+    unordered = None, np.arange(len(cells), dtype=np.float64)
+    clock, seconds = read_times(path, time, frame[time], reading) if time else unordered
+    nameless = {i for i in range(len(cells)) if key and reading.is_missing(ids[i].strip())}
+    keep = [i for i in range(len(cells)) if i not in nameless and not math.isnan(seconds[i])]
+    for i in sorted({*range(len(cells))}.difference(keep)):
+        what = f"no time: {frame[time][i].strip()!r}" if math.isnan(seconds[i]) else f"no {key}"
+        bad.append(Quarantined(f"line {lines[i]}", what))
     order, doubles, unsorted = _order(ids, seconds, keep)
     if time and doubles:
         first = f"line {lines[doubles[0]]}: {frame[time][doubles[0]].strip()}"
@@ -117,7 +121,7 @@ def of_cells(path: Path, cells: Cells, options: DataOptions, *, few: bool = Fals
         if name in (key, time):
             continue
         texts = [frame[name][i] for i in order]
-        column, text = infer_text(name, texts, forced.get(name, "")) if texts else (None, "")
+        column, text = infer_text(name, texts, forced.get(name, ""), reading=reading) if texts else (None, "")
         if text:
             notes.append(f"column {name.strip()}: {text}")
         if column is not None:
@@ -261,12 +265,8 @@ def _named(path: Path, frame: dict[str, list[str]], name: str, option: str) -> s
     return found
 
 
-def _words(name: str) -> set[str]:
-    return {w.lower() for w in _WORDS.findall(name)}
-
-
 def _said(name: str, words: frozenset[str]) -> bool:
-    return bool(_words(name) & words)
+    return not words.isdisjoint(w.lower() for w in _WORDS.findall(name))
 
 
 def _ranked(frame: dict[str, list[str]], names: Sequence[frozenset[str]], fits: Callable[[str], bool]) -> list[str]:
@@ -289,7 +289,7 @@ def _is_time(cells: Sequence[str]) -> bool:
         return False
 
 
-def read_times(path: Path, name: str, cells: Sequence[str]) -> tuple[Column, np.ndarray]:
+def read_times(path: Path, name: str, cells: Sequence[str], reading: Reading = CONTENT) -> tuple[Column, np.ndarray]:
     """The column of time and its stored values (N,), NaN where a cell cannot be read.
 
     Raises `ValueError` if more than a twentieth cannot be read.
@@ -302,7 +302,7 @@ def read_times(path: Path, name: str, cells: Sequence[str]) -> tuple[Column, np.
     else:
         texts, kind = list(cells), "date"
     try:
-        column, _ = infer_text(name, texts, kind)
+        column, _ = infer_text(name, texts, kind, reading=reading)
     except ValueError as error:
         odd = Counter(c for c in there if not DECIMAL.match(c)).most_common(1)
         what = f"it holds {odd[0][0]!r}, which is neither a number nor a date of one format" if odd else str(error)
@@ -334,8 +334,7 @@ def _starts(ids: Sequence[str]) -> np.ndarray:
 def _lines(cells: Cells) -> list[int]:
     """The line of each good row: rows of another width are in no column."""
     gone = {int(q.name.split()[-1]) for q in cells.bad}
-    lines = [i for i in range(len(cells) + len(gone)) if i not in gone]
-    return [i + 1 + cells.header for i in lines]
+    return [i + cells.first + cells.header for i in range(len(cells) + len(gone)) if i not in gone]
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
@@ -386,11 +385,11 @@ def load_array(path: Path) -> np.ndarray:
     """The (N, T, D) float64 of an .npy or .npz. Raises `ValueError` for anything else, or infinite values."""
     try:
         if path.name.lower().endswith(".gz"):
-            x = np.load(io.BytesIO(gzip.decompress(path.read_bytes())), allow_pickle=False)
+            x = np.load(io.BytesIO(read_file(path)), allow_pickle=False)
             x = x if isinstance(x, np.ndarray) else x[x.files[0]]
         else:
             x = from_file(path).x.all()
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (EOFError, OSError) as error:
         raise ValueError(f"{path} cannot be read as NumPy arrays: {error}") from None
     if x.ndim != 3 or 0 in x.shape or x.dtype.kind not in "buif":
         raise ValueError(f"{path} has shape {x.shape} of {x.dtype.name}: series are numbers (N, T, D)")

@@ -9,18 +9,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ....options import DataOptions
+from ....options import MOST_STEPS, DataOptions
 from ...arrays import file_identity, row_name
 from ...found import Report
 from ...looked import report_of_rows
 from ...plan import Block, Plan, even_chunks
-from ..table.infer import codes_of
-from ..table.source import find_name, read_csv
+from ..table.codes import as_written, codes_of
+from ..table.delimited import read_csv
+from ..table.source import find_name
 from .codec import SeriesCodec, stored_lengths
 from .inspect import report_of_series
 from .read import Steps, find_columns, load_array, of_cells, read_series
 
-READING = 1
+READING = 2
 """Raised where the same file comes to be read as other series: stores that were packed before are left alone."""
 MOST_SEEN = 10_000
 """Series that a report looks at."""
@@ -68,6 +69,11 @@ class SeriesSource:
         del progress
         steps = read_series(self.path, options)
         shape = (steps.most, steps.rows.shape[1])
+        if steps.most > MOST_STEPS:
+            raise ValueError(
+                f"{self.name} holds series of {steps.most:,} steps; at most {MOST_STEPS:,} can be: --series-window "
+                "cuts them into windows"
+            )
         return Plan(
             source=self.name,
             digest=digest,
@@ -117,7 +123,8 @@ def series_like(source: Any, codec: SeriesCodec, steps: int) -> tuple[np.ndarray
         name = find_name(c.name, cells.names)
         if name is None:
             raise ValueError(f"{path} has no column {c.name!r}; it has {', '.join(cells.names)[:300]}")
-        values, odd = codes_of(c, [cells.columns[cells.names.index(name)][i] for i in found.order])
+        texts = [cells.columns[cells.names.index(name)][i] for i in found.order]
+        values, odd = codes_of(as_written(c, texts, cells.delimiter), texts)
         if odd:
             notes.append(f"column {c.name}: {sum(odd.values()):,} cells such as {next(iter(odd))!r} count as missing")
         rows.append(values)

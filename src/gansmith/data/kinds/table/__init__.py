@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ....extras import need
 from ....options import DataOptions
 from ...codec import Codec
 from ...found import Report
@@ -19,6 +20,7 @@ from ...plan import Quarantined
 from ...spec import DataSpec
 from .codec import TableCodec
 from .inspect import report_of_table
+from .reading import OPTIONS
 from .source import is_frame, is_table, rows_like, table_source
 
 
@@ -30,15 +32,17 @@ class Tables(Kind):
     title = "tables"
     sources = ("a .csv, .tsv or .parquet table",)
     example = "people.csv"
-    options = frozenset({"columns"})
+    options = OPTIONS
     first = 60
     rank = 1
     formats = False
 
     def recognise(self, given: Given) -> Source | None:
-        """DataFrames, and files by their suffix; after the prefix any file."""
+        """DataFrames, mappings of columns, and files by their suffix; after the prefix any file."""
         if is_frame(given.value):
             return table_source(given.value)
+        if given.columns is not None:
+            return table_source(need("pandas", "tables", "columns in a mapping").DataFrame(dict(given.columns)))
         if given.prefix:
             return table_source(given.rest, given.spelt)
         return table_source(given.path) if given.path is not None and is_table(given.path) else None
@@ -54,17 +58,19 @@ class Tables(Kind):
     def recorded(self, options: DataOptions, source: Source) -> dict[str, Any]:
         """What stores of tables have recorded from the first, and the types that were forced."""
         del source
-        return picture_options(options) | ({"columns": options.columns} if options.columns else {})
+        default = DataOptions()
+        said = {name: getattr(options, name) for name in sorted(OPTIONS)}
+        return picture_options(options) | {k: v for k, v in said.items() if v != getattr(default, k)}
 
     def alike(self, options: DataOptions, packed: Mapping[str, Any], spec: DataSpec) -> DataOptions:
-        """With the same types of columns."""
+        """Read in the same way."""
         del spec
-        return replace(options, columns=str(packed.get("columns", "")))
+        return replace(options, **{name: str(packed[name]) for name in OPTIONS if name in packed})
 
     def reread(self, source: Any, spec: DataSpec) -> tuple[np.ndarray, list[str]] | None:
         """Another table's rows in the columns of this one, found by their names."""
         assert isinstance(spec.codec, TableCodec)
-        return rows_like(source, spec.codec)
+        return rows_like(source, spec.codec, unseen=True)
 
     def report(
         self,

@@ -38,6 +38,8 @@ class TableCodec(Codec):
     delimiter: str = ","
     left_out: tuple[str, ...] = ()
     """Columns of the source that are not part of the table: ids."""
+    encoding: str = ""
+    """Of the source, where it is not UTF-8: other files of its kind are read so as well."""
 
     @functools.cached_property
     def spans(self) -> tuple[Span, ...]:
@@ -123,7 +125,7 @@ class TableCodec(Codec):
         hash of its row, so that it is a pure function of the row.
         """
         parts: list[Tensor] = []
-        absent = torch.isnan(raw)
+        absent, row = torch.isnan(raw), _hash_of(raw)
         for i, c in enumerate(self.columns):
             x, gone = raw[:, i : i + 1], absent[:, i : i + 1]
             if c.type == "constant":
@@ -136,7 +138,7 @@ class TableCodec(Codec):
                 parts.append(hot if self.indicators else torch.where(gone, math.nan, hot))
                 continue
             if c.encoding == "modes":
-                parts.append(_to_modes(x, gone, c, _uniform_of(raw, i)))
+                parts.append(_to_modes(x, gone, c, _uniform_of(row, i)))
             else:
                 unit = ((x - c.low) / ((c.high - c.low) or 1.0)).to(torch.float32)
                 parts.append(torch.where(gone, 0.5, unit) if self.indicators else unit)
@@ -185,10 +187,11 @@ class TableCodec(Codec):
         """The fields."""
         return {
             "kind": "table",
-            "columns": [dataclasses.asdict(c) for c in self.columns],
+            "columns": [c.to_json() for c in self.columns],
             "indicators": self.indicators,
             "delimiter": self.delimiter,
             "left_out": list(self.left_out),
+            **({"encoding": self.encoding} if self.encoding else {}),
         }
 
     @classmethod
@@ -203,7 +206,11 @@ class TableCodec(Codec):
             } if len(delimiter) == 1:
                 found = tuple(Column.from_json(c) for c in columns)
                 return cls(
-                    columns=found, indicators=indicators, delimiter=delimiter, left_out=tuple(map(str, left_out))
+                    columns=found,
+                    indicators=indicators,
+                    delimiter=delimiter,
+                    left_out=tuple(map(str, left_out)),
+                    encoding=str(saved.get("encoding", "")),
                 )
         raise ValueError(f"not a table's codec: {str(saved)[:200]}")
 
@@ -219,13 +226,23 @@ def _to_modes(x: Tensor, gone: Tensor, c: Column, u: Tensor) -> Tensor:
     return torch.cat((alpha.to(torch.float32), hot.to(torch.float32)), 1)
 
 
-def _uniform_of(raw: Tensor, column: int) -> Tensor:
-    """A number in [0, 1) of each row and this column, (N, 1): a hash of the row's values."""
-    factors = _constant(
-        tuple(math.modf((j + 1) * 0.6180339887498949)[0] + 0.1 for j in range(raw.shape[1])), raw.device
-    )
-    mixed = (raw.nan_to_num(-1.0) * factors).sum(1, keepdim=True) * (977.0 + 131.3 * column)
-    return mixed - mixed.floor()
+def _hash_of(raw: Tensor) -> Tensor:
+    """64 bits (N, 1) of each row: a hash of the bits of its values, which may all be near 1e-9, or without fraction."""
+    bits = (raw.nan_to_num(-1.0) + 0.0).contiguous().view(torch.int64)  # 0 and -0 are one number
+    place = torch.arange(1, raw.shape[1] + 1, device=raw.device) * 0x1E3779B97F4A7C15
+    return _mix(_mix(bits ^ place).sum(1, keepdim=True))
+
+
+def _uniform_of(row: Tensor, column: int) -> Tensor:
+    """A number in [0, 1) of each row's hash (N, 1) and this column."""
+    return ((_mix(row + (column + 1) * 0x9E3779B97F4A7C1) >> 11) & (2**53 - 1)).to(torch.float64) / 2**53
+
+
+def _mix(x: Tensor) -> Tensor:
+    """The finaliser of SplitMix64 on int64: a shift to the right brings no sign along."""
+    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15)):
+        x = (x ^ ((x >> shift) & (2 ** (64 - shift) - 1))) * factor
+    return x ^ ((x >> 31) & (2**33 - 1))
 
 
 @functools.lru_cache(maxsize=1024)

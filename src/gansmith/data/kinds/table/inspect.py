@@ -31,10 +31,10 @@ def describe_columns(codec: TableCodec) -> list[str]:
     lines = []
     for c in codec.columns:
         if c.type == "constant":
-            what = f"always {c.values[0]!r}"
+            what = f"always {_short(c.values[0])!r}"
         elif c.discrete:
             order = sorted(range(len(c.values)), key=lambda k, c=c: -c.counts[k])
-            shown = ", ".join(f"{c.values[k].strip()} {c.counts[k]:,}" for k in order[:4])
+            shown = ", ".join(f"{_short(c.values[k])} {c.counts[k]:,}" for k in order[:4])
             what = f"{len(c.values)} values: {shown}{', ...' if len(order) > 4 else ''}"
         else:
             low, high = cell_texts(c, np.array([c.low, c.high]))
@@ -44,3 +44,9 @@ def describe_columns(codec: TableCodec) -> list[str]:
         gone = f"; {c.missing:,} missing" if c.missing else ""
         lines.append(f"{c.name.strip():{width}}  {c.type:10}  {what}{gone}")
     return lines
+
+
+def _short(text: str) -> str:
+    """A cell in one line of a report."""
+    text = " ".join(text.split())
+    return text if len(text) <= 40 else f"{text[:37]}..."

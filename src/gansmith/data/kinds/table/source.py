@@ -1,25 +1,20 @@
 """Tables as a source: CSV (plain or gzip), parquet, pandas DataFrames; what each column is, told by its content.
 
 A CSV is read without pandas. Nothing is guessed silently: every decision is a line of `gansmith data inspect`, and
-`--columns name=type,...` overrules it.
+`--columns name=type,...`, `--encoding`, `--header`, `--missing` and `--date-format` overrule it.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
+import dataclasses
 import hashlib
-import io
-import itertools
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ....extras import need
 from ....options import DataOptions
 from ...arrays import file_identity, row_name
 from ...found import Report
@@ -27,120 +22,21 @@ from ...looked import report_of_rows
 from ...plan import Block, Plan, Quarantined, even_chunks
 from .addresses import addressed
 from .codec import TableCodec
-from .column import Column, ColumnType
-from .infer import COMMA, DECIMAL, codes_of, infer_text, infer_typed, shortest
+from .codes import as_written, codes_of
+from .column import Column
+from .delimited import read_csv
+from .infer import infer_text
 from .inspect import report_of_table
+from .reading import Reading, overrides
+from .typed import Typed, codes_of_typed, infer_typed, typed_columns
 
-READING = 2
+READING = 3
 """Raised where the same file comes to be read as other columns: stores that were packed before are left alone."""
-
-
-@dataclass
-class Cells:
-    """A CSV as it was read: the text of every cell, column by column."""
-
-    names: list[str]
-    columns: list[list[str]]
-    delimiter: str
-    header: bool
-    bad: list[Quarantined] = field(default_factory=list)
-    """Rows of another width: they are in no column."""
-
-    def __len__(self) -> int:
-        return len(self.columns[0]) if self.columns else 0
 
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table by its name; a CSV that lists picture files has been taken by pictures before."""
     return path.name.lower().endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq"))
-
-
-def read_csv(path: Path, delimiter: str = "") -> Cells:
-    """Every cell of a CSV as text. The delimiter (comma, semicolon, tab or bar) is the one that divides rows evenly.
-
-    A first row in which any cell is a number is no header: columns are then called `column 1`, ... Raises `ValueError`
-    if it is no UTF-8 text, or has no rows.
-    """
-    text = read_text(path)
-    delimiter = delimiter or sniff(text)
-    rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
-    first = next(rows, None)
-    if first is None:
-        raise ValueError(f"{path} is empty: a table needs a row of names and rows of values")
-    numeric = [c for c in first if DECIMAL.match(c.strip()) or (delimiter != "," and COMMA.match(c.strip()))]
-    header = not numeric
-    names = unique_names(first if header else [""] * len(first))
-    columns: list[list[str]] = [[] for _ in names]
-    seen: dict[str, str] = {}  # equal cells share one string: a table is mostly repeats
-    bad: list[Quarantined] = []
-    for number, row in enumerate(rows if header else itertools.chain([first], rows)):
-        if len(row) != len(names):
-            bad.append(Quarantined(row_name(number), f"{len(row)} cells, not {len(names)}"))
-            continue
-        for column, cell in zip(columns, row, strict=True):
-            column.append(seen.setdefault(cell, cell))
-    found = Cells(names, columns, delimiter, header, bad)
-    if not len(found):
-        raise ValueError(f"{path} has no rows beneath its names: {', '.join(names)[:200]}")
-    return found
-
-
-def read_text(path: Path) -> str:
-    """The text of a CSV, plain or gzip, line endings as they are. Raises `ValueError` if it is not UTF-8."""
-    try:
-        if path.suffix.lower() == ".gz":
-            with gzip.open(path, "rb") as f:
-                data = f.read()
-        else:
-            data = path.read_bytes()
-        return data.decode("utf-8-sig")
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from None
-
-
-def sniff(text: str) -> str:
-    """The delimiter of a CSV's text: of comma, semicolon, tab and bar the one that gives most rows the same width."""
-    start = text[: 1 << 17]
-    best, most = ",", (0.0, 0)
-    for delimiter in ",;\t|":
-        reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
-        widths = Counter(len(row) for row in itertools.islice(reader, 200) if row)
-        if not widths:
-            continue
-        width, count = max(widths.items(), key=lambda item: (item[1], item[0]))
-        score = (count / widths.total() if width > 1 else 0.0, width)
-        if score > most:
-            best, most = delimiter, score
-    return best
-
-
-def unique_names(names: Sequence[str]) -> list[str]:
-    """Names of columns: an empty one is called `column 1`, a repeated one gets a number."""
-    found: list[str] = []
-    for i, name in enumerate(names):
-        name = name if name.strip() else f"column {i + 1}"
-        base, k = name, 2
-        while name in found:
-            name, k = f"{base} ({k})", k + 1
-        found.append(name)
-    return found
-
-
-def overrides(text: str, names: Sequence[str]) -> dict[str, str]:
-    """`age=category,zip=id` as {name: type}. Raises `ValueError` for unknown names and types."""
-    allowed = (*get_args(ColumnType), "id")
-    found = {}
-    for part in filter(None, (p.strip() for p in text.split(","))):
-        name, equals, kind = part.rpartition("=")
-        match = next((n for n in names if n.strip() == name.strip()), None)
-        if not equals or match is None:
-            raise ValueError(
-                f"--columns {part}: write name=type; there are the columns {', '.join(n.strip() for n in names)}"
-            )
-        if kind.strip() not in allowed:
-            raise ValueError(f"--columns {part}: a column is one of {', '.join(allowed)} (id leaves it out)")
-        found[match] = kind.strip()
-    return found
 
 
 def is_frame(source: Any) -> bool:
@@ -178,15 +74,15 @@ class TableSource:
     path: Path | None = None
     frame: Any = None
 
-    def read(self, columns: str = "") -> tuple[TableCodec, np.ndarray, list[str], list[Quarantined]]:
+    def read(self, options: DataOptions = DataOptions()) -> tuple[TableCodec, np.ndarray, list[str], list[Quarantined]]:
         """The codec as the source proposes it, the stored rows (N, D), notes, and the rows left out."""
-        return read_table(self, columns)
+        return read_table(self, options)
 
     def report(self, options: DataOptions, progress: bool) -> Report:
         """What is in it, column by column. Never raises: what keeps training from starting is told."""
         del progress
         try:
-            codec, rows, notes, bad = self.read(options.columns)
+            codec, rows, notes, bad = self.read(options)
         except ValueError as error:
             return report_of_rows(self.name, self.kind, np.zeros((0, 0)), dtype="", problem=str(error))
         return report_of_table(self.name, codec, rows, tuple(bad), notes)
@@ -194,7 +90,7 @@ class TableSource:
     def plan(self, options: DataOptions, digest: str, recorded: dict[str, Any], progress: bool) -> Plan:
         """Decide what is packed. Raises `ValueError` if there is no column to learn from."""
         del progress
-        codec, rows, notes, bad = self.read(options.columns)
+        codec, rows, notes, bad = self.read(options)
         return Plan(
             source=self.name,
             digest=digest,
@@ -215,66 +111,65 @@ def table_source(source: Any, name: str = "") -> TableSource:
     """A path or a DataFrame as a source. Raises `ValueError` if it is no kind of table that is known."""
     if is_frame(source):
         whole = hashlib.sha256(repr([*map(str, source.columns)]).encode())
-        for column in source.columns:
-            whole.update(str(source[column].dtype).encode() + b"\0" + "\x1f".join(map(str, source[column])).encode())
-        return TableSource(name="table", identity=whole.hexdigest(), frame=source)
+        for i in range(source.shape[1]):
+            column = source.iloc[:, i]
+            whole.update(str(column.dtype).encode() + b"\0" + "\x1f".join(map(str, column)).encode())
+        return TableSource(name="table", identity=f"table {READING} {whole.hexdigest()}", frame=source)
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"there is no table at {path}")
     return TableSource(name=name or str(path), identity=f"table {READING} {file_identity(path)}", path=path)
 
 
-def frame_of(source: TableSource) -> Any:
-    """The DataFrame of a parquet file or of one given. Raises `MissingExtra` without pandas and pyarrow."""
-    if source.path is None:
-        return source.frame
-    pandas = need("pandas", "tables", f"reading {source.path.name}")
-    need("pyarrow", "tables", f"reading {source.path.name}")
-    return pandas.read_parquet(source.path)
+def columns_of(source: TableSource) -> list[Typed]:
+    """The columns of a parquet file or a DataFrame. Raises `MissingExtra` without pandas and pyarrow."""
+    return typed_columns(source.frame if source.path is None else source.path)
 
 
-def read_table(source: TableSource, columns: str = "") -> tuple[TableCodec, np.ndarray, list[str], list[Quarantined]]:
+def read_table(
+    source: TableSource, options: DataOptions = DataOptions()
+) -> tuple[TableCodec, np.ndarray, list[str], list[Quarantined]]:
     """See `TableSource.read`."""
     found: list[Column] = []
     codes: list[np.ndarray] = []
     notes: list[str] = []
     left_out: list[str] = []
+    reading = Reading.of(options)
 
-    def note(name: str, column: Column | None, text: str) -> None:
+    def keep(name: str, column: Column | None, text: str, values: Any) -> None:
         if text:
             notes.append(f"column {name.strip()}: {text}")
         if column is None:
             left_out.append(name)
+        else:
+            found.append(column)
+            codes.append(values(column))
 
     if source.path is not None and not is_parquet(source.path):
-        cells = read_csv(source.path)
-        forced = overrides(columns, cells.names)
+        cells = read_csv(source.path, reading)
+        forced = overrides(options.columns, cells.names)
+        reading = dataclasses.replace(reading, delimiter=cells.delimiter)
         for name, texts in zip(cells.names, cells.columns, strict=True):
-            column, text = infer_text(name, texts, forced.get(name, ""))
-            note(name, column, text)
+            column, text = infer_text(name, texts, forced.get(name, ""), reading=reading)
             notes += addressed(name, texts)
-            if column is not None:
-                found.append(column)
-                codes.append(codes_of(column, texts)[0] if column.type != "constant" else np.zeros(len(texts)))
-        if not cells.header:
-            notes.append("the first row holds numbers, so it is taken for values: columns have no names")
-        delimiter, bad = cells.delimiter, cells.bad
+            keep(
+                *(name, column, text),
+                lambda c, texts=texts: codes_of(c, texts)[0] if c.type != "constant" else np.zeros(len(texts)),
+            )
+        notes += cells.notes
+        delimiter, bad, encoding = cells.delimiter, cells.bad, cells.encoding
         if delimiter != ",":
             notes.append(f"cells are divided by {delimiter!r}")
     else:
-        frame = frame_of(source)
-        names = unique_names([str(c) for c in frame.columns])
-        forced = overrides(columns, names)
-        for i, name in enumerate(names):
-            column, values, text = infer_typed(name, frame.iloc[:, i], forced.get(name, ""))
-            note(name, column, text)
-            if column is not None:
-                found.append(column)
-                codes.append(values if column.type != "constant" else np.zeros(len(frame)))
-        delimiter, bad = ",", []
+        columns = columns_of(source)
+        forced = overrides(options.columns, [c.name for c in columns])
+        for values in columns:
+            column, stored, text = infer_typed(values, forced.get(values.name, ""), reading)
+            keep(values.name, column, text, lambda c, stored=stored: stored)
+        delimiter, bad, encoding = ",", [], ""
     if all(c.type == "constant" for c in found):
         raise ValueError(f"{source.name} has no column to learn from: {'; '.join(notes)[:500]}")
-    codec = TableCodec(columns=tuple(found), delimiter=delimiter, left_out=tuple(left_out))
+    codec = TableCodec(columns=tuple(found), delimiter=delimiter, left_out=tuple(left_out), encoding=encoding)
     return codec, np.stack(codes, 1), notes, bad
 
 
@@ -283,54 +178,71 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in (".parquet", ".pq")
 
 
-def rows_like(source: str | Path | Any, codec: TableCodec) -> tuple[np.ndarray, list[str]]:
+def rows_like(source: str | Path | Any, codec: TableCodec, *, unseen: bool = False) -> tuple[np.ndarray, list[str]]:
     """The stored rows (N, D) of another table with the columns of this codec, and what there is to say.
 
-    Columns are found by their names, in any order; further ones are not read. Cells that cannot be read become missing
-    ones, and are told. Raises `ValueError` if a column is not there.
+    Columns are found by their names, in any order; further ones are not read. Numbers and dates may be written
+    otherwise. Cells that cannot be read become missing ones, and are told; with `unseen` a category that the codec does
+    not know gets a number of its own beyond those it has. Raises `ValueError` if a column is not there.
     """
     text = str(source)
     given = table_source(source if is_frame(source) else text.removeprefix("table:"))
-    if given.path is not None and not is_parquet(given.path):
-        cells = read_csv(given.path)
-        names, column_of = cells.names, dict(zip(cells.names, cells.columns, strict=True))
-    else:
-        frame = frame_of(given)
-        names = unique_names([str(c) for c in frame.columns])
-        column_of = {name: _texts_of(frame.iloc[:, i], codec, name) for i, name in enumerate(names)}
     rows, notes = [], []
+    typed: dict[str, Typed] = {}
+    column_of: dict[str, list[str]] = {}
+    if given.path is not None and not is_parquet(given.path):
+        cells = read_like(given.path, codec)
+        column_of = dict(zip(cells.names, cells.columns, strict=True))
+        names, delimiter = cells.names, cells.delimiter
+        notes += [note for note in cells.notes if "never close" in note or "left out" in note]
+    else:
+        typed = {c.name: c for c in columns_of(given)}
+        names, delimiter = list(typed), ","
     for c in codec.columns:
         name = find_name(c.name, names)
         if name is None:
             raise ValueError(
                 f"{given.name} has no column {c.name.strip()!r}; it has {', '.join(n.strip() for n in names)[:300]}"
             )
-        values, odd = codes_of(c, column_of[name])
+        if name in typed:
+            texts, (values, odd) = typed[name].texts(c), codes_of_typed(c, typed[name])
+        else:
+            texts = column_of[name]
+            values, odd = codes_of(as_written(c, texts, delimiter), texts)
         if odd:
-            first = max(odd, key=lambda cell: odd[cell])
-            notes.append(
-                f"column {c.name.strip()}: {sum(odd.values()):,} cells such as {first.strip()!r} were never seen in "
-                "training and count as missing"
-            )
+            values, said = _strange(c, texts, values, odd, unseen)
+            notes.append(f"column {c.name.strip()}: {said}")
         rows.append(values)
     return np.stack(rows, 1), notes
+
+
+def read_like(path: Path, codec: TableCodec) -> Any:
+    """Another CSV that should have the columns of this codec: in its encoding, if it is not UTF-8."""
+    names = [c.name for c in codec.columns]
+    try:
+        return read_csv(path, known=names)
+    except ValueError:
+        if not codec.encoding:
+            raise
+        return read_csv(path, Reading(encoding=codec.encoding), names)
+
+
+def _strange(
+    c: Column, texts: Sequence[str], values: np.ndarray, odd: dict[str, int], unseen: bool
+) -> tuple[np.ndarray, str]:
+    """Values with numbers for categories that training never saw, and what there is to say of strange cells."""
+    total, first = sum(odd.values()), max(odd, key=lambda cell: odd[cell])
+    if not c.discrete:
+        what = "date" if c.type == "date" else "number"
+        return values, f"{total:,} cells such as {first.strip()!r} are no {what} and count as missing"
+    said = f"{total:,} cells such as {first.strip()!r} were never seen in training"
+    if not unseen:
+        return values, f"{said} and count as missing"
+    new = {cell: float(len(c.values) + k) for k, cell in enumerate(sorted(odd))}
+    values = np.array([new.get(cell, value) for cell, value in zip(texts, values, strict=True)])
+    return values, f"{said}: no sample can have them"
 
 
 def find_name(wanted: str, names: Sequence[str]) -> str | None:
     """The column that is called so, blanks around it not counted."""
     return next((n for n in names if n == wanted), next((n for n in names if n.strip() == wanted.strip()), None))
-
-
-def _texts_of(values: Any, codec: TableCodec, name: str) -> list[str]:
-    """A DataFrame's column as the codec's column would write it."""
-    column = next((c for c in codec.columns if c.name.strip() == name.strip()), None)
-    gone = np.asarray(values.isna(), bool)
-    kind = getattr(values.dtype, "kind", "O")
-    if column is not None and column.type == "date" and kind == "M":
-        return ["" if g else v.strftime(column.form) for v, g in zip(values, gone, strict=True)]
-    write: Callable[[Any], str] = str
-    if kind == "f":
-        write = lambda v: shortest(float(v))  # noqa: E731
-    elif kind in "iu":
-        write = lambda v: str(int(v))  # noqa: E731
-    return ["" if g else write(v) for v, g in zip(values, gone, strict=True)]

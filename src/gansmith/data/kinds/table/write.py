@@ -14,6 +14,7 @@ from ....files import write_atomically
 from .cells import cell_texts
 from .codec import TableCodec
 from .source import is_parquet
+from .typed import arrow_of, series_of
 
 
 def write_table(codec: TableCodec, stored: np.ndarray, path: Path) -> None:
@@ -24,8 +25,7 @@ def write_table(codec: TableCodec, stored: np.ndarray, path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if is_parquet(path):
-        frame = to_frame(codec, stored)
-        write_atomically(path, lambda part: frame.to_parquet(part, index=False))
+        write_atomically(path, lambda part: _write_parquet(codec, stored, part))
     elif path.name.lower().endswith((".csv", ".csv.gz", ".tsv")):
         write_atomically(path, lambda part: _write_csv(codec, stored, part, path.suffix.lower()))
     else:
@@ -42,6 +42,21 @@ def _write_csv(codec: TableCodec, stored: np.ndarray, part: Path, suffix: str) -
         writer.writerows(zip(*columns, strict=True))
 
 
+def _write_parquet(codec: TableCodec, stored: np.ndarray, part: Path) -> None:
+    """In Arrow's types where the source was a parquet file, so that its schema comes back."""
+    if not any(c.typed.startswith("arrow ") for c in codec.columns):
+        to_frame(codec, stored).to_parquet(part, index=False)
+        return
+    arrow = need("pyarrow", "tables", "parquet")
+    parquet = need("pyarrow.parquet", "tables", "parquet")
+    plain = to_frame(codec, stored)
+    arrays = [
+        arrow_of(c, stored[:, i]) if c.typed.startswith("arrow ") else arrow.array(plain[c.name], from_pandas=True)
+        for i, c in enumerate(codec.columns)
+    ]
+    parquet.write_table(arrow.table(dict(zip([c.name for c in codec.columns], arrays, strict=True))), part)
+
+
 def to_frame(codec: TableCodec, stored: np.ndarray) -> Any:
     """Stored rows (N, D) as a pandas DataFrame; integers and booleans with missing cells are nullable."""
     pandas = need("pandas", "tables", "a DataFrame")
@@ -49,7 +64,9 @@ def to_frame(codec: TableCodec, stored: np.ndarray) -> Any:
     rows = codec.present(stored)
     frame = pandas.DataFrame({c.name: rows[c.name] for c in codec.columns})
     for i, c in enumerate(codec.columns):
-        if rows[c.name].dtype == object:
+        if c.typed:
+            frame[c.name] = series_of(c, stored[:, i])
+        elif rows[c.name].dtype == object:
             whole = c.type == "integer" or "int" in (c.dtype, c.form)
             frame[c.name] = frame[c.name].astype("Int64" if whole else "boolean")
         elif rows[c.name].dtype.kind == "U" and c.missing:

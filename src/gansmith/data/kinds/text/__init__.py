@@ -34,6 +34,7 @@ class Texts(Kind):
     )
     first = 20
     rank = 1
+    sequence = True
     formats = False
 
     def recognise(self, given: Given) -> Source | None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ... import bounded
 from ...encoding import known, marked, refusal, text_of
 
 _MOST_BAD = 0.2
@@ -45,21 +42,11 @@ def read_file(text: str, encoding: str = "") -> tuple[Path, str, list[Line]]:
     if bool(column) != table:
         wanted = f"text:{path}#column" if table else f"text:{path}"
         raise ValueError(f"{text}: {'a table needs its column' if table else 'lines have no columns'}: say {wanted}")
-    data = _bytes(path)
+    data = bounded.read_file(path)
     if suffix in (".csv", ".tsv"):
         return path, column, list(_csv_column(text_of(data, str(path), encoding), column, path, suffix))
     lines = _lines(data, str(path), encoding)
     return path, column, _json_column(lines, column, path) if suffix == ".jsonl" else lines
-
-
-def _bytes(path: Path) -> bytes:
-    data = path.read_bytes()
-    if data[:2] != b"\x1f\x8b":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{path} is a damaged gzip file: {error}") from error
 
 
 def _lines(data: bytes, name: str, encoding: str) -> list[Line]:
@@ -96,8 +83,7 @@ def _ended(lines: list[Line]) -> list[Line]:
 
 
 def _csv_column(text: str, column: str, path: Path, suffix: str) -> Iterator[str]:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a cell may be a whole book
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",")
+    rows = bounded.rows_of(text, str(path), "\t" if suffix == ".tsv" else ",")
     head = next(rows, [])
     if column not in head:
         raise ValueError(f"{path} has no column {column!r}; it has {', '.join(head)}")

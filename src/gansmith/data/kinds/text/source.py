@@ -26,6 +26,9 @@ from .inspect import report_of_text
 from .oracle import ORACLE_LINES, Oracle, oracle_codec
 from .read import Line, Unread, read_file
 
+MOST_CHARACTERS = 1 << 20
+"""Of a line; longer ones are no samples, and are not looked at to their end."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -106,10 +109,10 @@ class TextSource:
             notes.append(f"tokens are {level}s ({why})")
         lowercase = self.codec.lowercase if self.codec else options.text_lowercase
         marks = self.codec.marks if self.codec else any(map(has_marks, lines))
-        tokens = [tokenise(line, level, lowercase, marks) for line in lines]
+        tokens = [tokenise(line[:MOST_CHARACTERS], level, lowercase, marks) if line else [] for line in lines]
         most = options.text_max_length or LONGEST[level]
         empty = [i for i, line in enumerate(tokens) if not line and i not in bad]
-        long = [i for i, line in enumerate(tokens) if len(line) > most]
+        long = [i for i, line in enumerate(tokens) if len(line) > most or len(lines[i]) > MOST_CHARACTERS]
         if empty:
             notes.append(f"{len(empty):,} empty lines left out")
         if long:
