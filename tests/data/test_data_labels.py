@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gansmith
 from gansmith.data import Store, open_store
 from gansmith.data.inspect import describe, inspect
 from gansmith.data.lists import cells_of
-from gansmith.options import DataOptions
+from gansmith.options import DataOptions, TrainOptions
 
 
 def png(seed: int) -> bytes:
@@ -56,7 +57,8 @@ def left_out(store: Store) -> dict[str, str]:
 def same_in_inspect(source: Path | str, store: Store, **options: object) -> None:
     """The report says of classes, rows and files left out what the store holds."""
     report = inspect(source, DataOptions(**options), progress=False)  # ty: ignore[invalid-argument-type]
-    counts = np.bincount(store.fields["y"], minlength=len(store.spec.classes)) if store.spec.classes else []
+    y = np.asarray(store.fields.get("y", np.zeros(0, np.int64)))
+    counts = np.bincount(y[y >= 0], minlength=len(store.spec.classes)) if store.spec.classes else []
     assert report.classes == dict(zip(store.spec.classes, map(int, counts), strict=True))
     assert report.usable == len(store) and {q.name for q in report.quarantined} == set(left_out(store))
     assert set(report.notes) <= set(store.notes)
@@ -108,6 +110,14 @@ def test_shards_are_no_classes_beside_a_dataset_json(tmp_path: Path, text: str) 
     assert opened(tmp_path).spec.classes == ("00000", "00001")  # by themselves such folders may well be classes
 
 
+def test_a_dataset_json_below(tmp_path: Path) -> None:
+    classes(tmp_path / "set", "00000", "00001", each=2)
+    labels = [[f"0000{k}/{i}.png", i] for k in range(2) for i in range(2)]
+    (tmp_path / "set" / "dataset.json").write_text(json.dumps({"labels": labels}))
+    store = opened(tmp_path)
+    assert store.spec.classes == ("0", "1") and store.fields["y"].tolist() == [0, 1, 0, 1]
+
+
 def test_a_foreign_dataset_json_leaves_class_folders_alone(tmp_path: Path) -> None:
     classes(tmp_path, "cat", "dog")
     (tmp_path / "dataset.json").write_text('{"images": []}')
@@ -120,7 +130,7 @@ def test_one_stray_file_beside_class_folders_is_left_out(tmp_path: Path, stray: 
     store = opened(tmp_path)
     assert store.spec.classes == ("cat", "dog") and len(store) == 8
     if stray == "cover.png":
-        assert "beside the class folders cat, dog" in left_out(store)[stray]
+        assert "beside the folders cat, dog" in left_out(store)[stray]
         assert any("cover.png" in note for note in store.notes)
     else:
         assert stray in store.ignored
@@ -155,18 +165,58 @@ def test_an_empty_label_is_unlabelled(tmp_path: Path) -> None:
     write(tmp_path, *(f"{i}.png" for i in range(6)))
     (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n1.png,b\n2.png,a\n3.png,b\n4.png,\n5.png, \n")
     store = opened(tmp_path)
-    assert store.spec.classes == ("a", "b") and len(store) == 4
-    assert set(left_out(store)) == {"4.png", "5.png"} and "unlabelled" in left_out(store)["4.png"]
-    assert any("2 pictures are unlabelled" in note and "--labels none" in note for note in store.notes)
+    assert store.spec.classes == ("a", "b") and store.fields["y"].tolist() == [0, 1, 0, 1, -1, -1]
+    assert any("2 pictures are unlabelled in labels.csv, such as 4.png" in note for note in store.notes)
     same_in_inspect(tmp_path, store)
-    assert "?" not in describe(inspect(tmp_path, progress=False))
-    assert len(opened(tmp_path, labels="none")) == 6
+    assert "2 classes: a 2, b 2" in describe(inspect(tmp_path, progress=False))
+    assert opened(tmp_path, labels="none").spec.classes == ()
 
 
 def test_members_without_a_label_in_an_archive_are_unlabelled(tmp_path: Path) -> None:
     files = {f"top/{i}.png": png(i) for i in range(4)} | {"top/labels.csv": b"file;label\n0.png;x\n1.png;y\n2.png;\n"}
     store = opened(zipped(tmp_path / "a.zip", files))
-    assert store.spec.classes == ("x", "y") and set(left_out(store)) == {"top/2.png", "top/3.png"}
+    assert store.spec.classes == ("x", "y") and store.fields["y"].tolist() == [0, 1, -1, -1]
+
+
+@pytest.fixture
+def partly(tmp_path: Path) -> Path:
+    """Sixteen pictures, of which every other has a label."""
+    write(tmp_path / "set", *(f"{i:02}.png" for i in range(16)))
+    rows = "".join(f"{i:02}.png,{'ab'[i % 4 // 2] if i % 2 == 0 else ''}\n" for i in range(16))
+    (tmp_path / "set" / "labels.csv").write_text("file,label\n" + rows)
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize("recipe", ["cgan", "dcgan", "semi"])
+def test_recipes_that_are_told_labels_train_on_labelled_pictures_alone(partly: Path, recipe: str) -> None:
+    from gansmith.engine.prepare import spec_for
+    from gansmith.engine.tuning import build_feed
+    from gansmith.recipe import load_recipe
+    from gansmith.step.ranks import Ranks, Setting
+
+    made = load_recipe(recipe)(**({"num_labels": 4} if recipe == "semi" else {}))
+    store = opened(partly)
+    spec = spec_for(made, recipe, store)
+    assert spec.counts == (4, 4) and spec.classes == ("a", "b")
+    feed = build_feed(made, spec, store, TrainOptions(batch_size=4), Setting("cpu", "fp32", False), Ranks())
+    batches = [feed(k) for k in range(8)]
+    seen = np.concatenate([batch["y"].numpy() for batch in batches])
+    assert (seen >= 0).all() == (recipe == "cgan")
+    if recipe == "cgan":
+        assert np.bincount(seen).tolist() == [16, 16] and (feed.spaced(6)["y"] >= 0).all()
+    if recipe == "semi":
+        assert all((batch["labelled.y"] >= 0).all() for batch in batches)
+    again = build_feed(made, spec, store, TrainOptions(batch_size=4), Setting("cpu", "fp32", False), Ranks())
+    assert all(np.array_equal(again(k)["x"], batches[k]["x"]) for k in (7, 2))
+
+
+@pytest.mark.parametrize("recipe", ["cgan", "semi"])
+def test_a_partly_labelled_set_trains_samples_and_is_scored(partly: Path, recipe: str) -> None:
+    options = TrainOptions(images=32, batch_size=4, precision="fp32", layout="nchw", device="cpu")  # ty: ignore[invalid-argument-type]
+    made = gansmith.load_recipe(recipe)(**({"num_labels": 4, "width": 8} if recipe == "semi" else {}))
+    run = gansmith.train(made, partly, options, out=partly.parent / "run")
+    assert gansmith.load(run.path).sample(3).shape == (3, 8, 8, 3)
+    gansmith.resume(run.path, images=48)
 
 
 @pytest.mark.parametrize("names", [("train", "val"), ("Training", "Test", "extra"), ("train2017", "val2017")])
@@ -185,6 +235,17 @@ def test_splits_are_no_classes_and_train_is_read(tmp_path: Path, names: tuple[st
     assert every.spec.classes == ("cat", "dog") and len(every) == 6 * len(names)
     with pytest.raises(ValueError, match=r"--split dev: .* holds the splits"):
         opened(tmp_path, split="dev")
+
+
+def test_a_picture_beside_splits_is_said(tmp_path: Path) -> None:
+    store = opened(write(classes(tmp_path, "train/cat", "train/dog", "val/cat", "val/dog"), "cover.png"))
+    assert store.spec.classes == ("cat", "dog") and len(store) == 8 and set(left_out(store)) == {"cover.png"}
+
+
+def test_a_list_below_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "set", "0.png", "1.png")
+    (tmp_path / "set" / "labels.csv").write_text("file,label\n0.png,a\n1.png,b\n")
+    assert any("set/labels.csv lists these files" in note for note in opened(tmp_path).notes)
 
 
 def test_a_split_that_is_not_there(tmp_path: Path) -> None:
@@ -235,6 +296,7 @@ def test_tables_beside_pictures_stay_tables(tmp_path: Path) -> None:
     for name, text in (("counts.csv", f"height,count,kind\n{counts}\n"), ("ids.csv", f"id,height,kind\n{ids}\n")):
         (tmp_path / name).write_text(text)
         assert opened(tmp_path / name).spec.kind == "table"
+    assert opened(f"image:{tmp_path}/ids.csv", labels="kind").spec.classes == ("a", "b", "c")
     (tmp_path / "pairs.csv").write_text("a,b\n" + "\n".join(f"{i},{i % 5}" for i in range(40)) + "\n")
     assert opened(tmp_path / "pairs.csv").spec.kind == "table"
 
@@ -267,7 +329,7 @@ def test_labels_that_name_nothing_here(tmp_path: Path) -> None:
         opened(tmp_path / "set", labels=str(tmp_path / "l.csv"))
     (tmp_path / "l.csv").write_text("file,label\n0.png,a\n8.png,b\n")
     store = opened(tmp_path / "set", labels=str(tmp_path / "l.csv"))
-    assert store.spec.classes == ("a",) and "unlabelled" in left_out(store)["1.png"]
+    assert store.spec.classes == ("a",) and store.fields["y"].tolist() == [0, -1]
     assert any("1 rows of" in note and "8.png" in note for note in store.notes)
 
 
@@ -358,6 +420,47 @@ def test_labels_that_are_python_objects() -> None:
     for y in (np.array(["cat", "dog", "cat", "dog"], object), np.array([[0], [1], [0], [1]], object)):
         store = open_store({"x": x, "y": y}, progress=False)
         assert store.fields["y"].tolist() == [0, 1, 0, 1]
-    with pytest.raises(ValueError, match="label 1 is None, of type NoneType"):
-        open_store({"x": x, "y": np.array(["cat", None, "cat", "dog"], object)}, progress=False)
+    with pytest.raises(ValueError, match="7 among them is of type int"):
+        open_store({"x": x, "y": np.array(["cat", 7, "cat", "dog"], object)}, progress=False)
     assert open_store({"x": x, "y": np.arange(4) % 2}, DataOptions(labels="none"), progress=False).spec.classes == ()
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array(["a", "", "b", " "]),
+        np.array([3.0, np.nan, 5.0, np.nan]),
+        np.array(["a", None, "b", None], object),
+        np.array([3, None, 5, float("nan")], object),
+        np.array([b"a", b"", b"b", b""]),
+    ],
+)
+def test_labels_of_arrays_that_are_none(y: np.ndarray) -> None:
+    for x in (np.random.default_rng(0).normal(size=(4, 3)), np.zeros((4, 8, 8), np.uint8) + np.uint8(200)):
+        store = open_store({"x": x, "y": y}, progress=False)
+        assert store.fields["y"].tolist() == [0, -1, 1, -1] and store.spec.classes in (("a", "b"), ("3", "5"))
+        assert any("2 rows are unlabelled" in note for note in store.notes)
+        assert any("2 rows are unlabelled" in note for note in inspect({"x": x, "y": y}, progress=False).notes)
+    with pytest.raises(ValueError, match="all 4 labels are empty"):
+        open_store({"x": x, "y": np.array([""] * 4)}, progress=False)
+
+
+def test_whole_numbers_as_pandas_writes_them(tmp_path: Path) -> None:
+    write(tmp_path, *(f"{i}.png" for i in range(4)))
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,2.0\n1.png,10.0\n2.png,\n3.png,2.0\n")
+    store = opened(tmp_path)
+    assert store.spec.classes == ("2", "10") and store.fields["y"].tolist() == [0, 1, -1, 0]
+
+
+def test_a_list_that_is_a_header_alone(tmp_path: Path) -> None:
+    write(tmp_path, "0.png")
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    with pytest.raises(ValueError, match=r"labels\.csv names no file"):
+        opened(tmp_path)
+
+
+def test_files_in_another_folder_than_the_list_says(tmp_path: Path) -> None:
+    write(tmp_path / "train", "x0.png", "x1.png")
+    (tmp_path / "l.csv").write_text("id,breed\nx0,a\nx1,b\n")
+    store = opened(tmp_path / "l.csv")
+    assert store.spec.classes == ("a", "b") and any("2 files lie in another folder" in note for note in store.notes)

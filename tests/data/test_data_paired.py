@@ -11,7 +11,7 @@ from PIL import Image
 from gansmith.data import Feed, Store, Uniform, Unpaired, open_store, read_spec
 from gansmith.data.inspect import describe, inspect
 from gansmith.engine.prepare import spec_for
-from gansmith.options import DataOptions, Size
+from gansmith.options import DataOptions, Size, Span
 from gansmith.recipe import load_recipe
 
 
@@ -250,3 +250,36 @@ def test_halves_of_an_odd_width_are_said_first(tmp_path: Path) -> None:
     report = inspect(f"pairs:{tmp_path}:left", progress=False)
     assert report.problem.startswith("41 pixels cannot be halved") and report.usable == 0
     assert not any("1x1" in note for note in report.notes)
+
+
+def test_inspect_says_of_pairs_what_packing_says(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((4, 3)))
+    np.save(tmp_path / "b.npy", np.zeros((5, 3)))
+    with pytest.raises(ValueError, match="a holds 4 samples, b 5"):
+        open_store(f"pairs:{tmp_path}")
+    assert "a holds 4 samples, b 5" in inspect(f"pairs:{tmp_path}", progress=False).problem
+    with pytest.raises(ValueError, match=r"--labels is for .* holds pairs: leave it out"):
+        open_store(f"pairs:{tmp_path}", DataOptions(labels="none"))
+
+
+@pytest.mark.parametrize("kind", ["pairs", "domains"])
+def test_two_sets_of_twelve_bits_linked_from_elsewhere(tmp_path: Path, kind: str) -> None:
+    for half in "ab":
+        (tmp_path / f"real_{half}").mkdir()
+        for i in range(4):
+            values = np.random.default_rng(i).integers(0, 4096, (8, 8)).astype(np.uint16)
+            values[0, 0] = 4095
+            Image.fromarray(values).save(tmp_path / f"real_{half}" / f"{i}.tif")
+        (tmp_path / "set").mkdir(exist_ok=True)
+        (tmp_path / "set" / half).symlink_to(tmp_path / f"real_{half}")
+    with pytest.raises(ValueError, match=r"set: a link .*--follow-links"):
+        open_store(f"{kind}:{tmp_path}/set")
+    store = open_store(f"{kind}:{tmp_path}/set", DataOptions(follow_links=True))
+    assert {f"{half}: {TWELVE}" for half in "ab"} <= set(store.notes)
+    given = open_store(f"{kind}:{tmp_path}/set", DataOptions(follow_links=True, range=Span((0, 4095))))
+    for part in given.spec.parts.values():
+        assert part.codec.to_json()["high"] == 4095.0
+    assert not any("values end" in note for note in given.notes)
+
+
+TWELVE = "values end at 4,095 of 65,535: --range 0,4095 makes -1 to 1 of the range that is used"

@@ -168,13 +168,16 @@ def _label_members(
 
     Returns the numbers of the members that are kept. Raises `ValueError` for a list that is none.
     """
+    every = np.arange(len(found.names))
     path, column = named_list(reading.labels)
     if reading.labels != "none" and path is not None:
-        return label_by_list(found, path, column, suffixes, reading)
+        label_by_list(found, path, column, suffixes, reading)
+        return every
     upper = sorted(lists, key=lambda member: (member.count("/"), member))
     tables = [member for member in upper if PurePosixPath(member).name == LABELS]
     if reading.labels != "none" and tables:
-        return _label_by_table(found, tables[0], lists[tables[0]], column, suffixes, reading)
+        _label_by_table(found, tables[0], lists[tables[0]], column, suffixes, reading)
+        return every
     if reading.labels not in ("", "none"):
         raise ValueError(
             f"--labels {reading.labels}: {name} holds no {LABELS}, and there is no such file; write --labels "
@@ -183,15 +186,14 @@ def _label_members(
     for member in upper if not reading.labels else ():
         if PurePosixPath(member).name == DATASET:
             under = member.removesuffix(DATASET)
-            kept = label_by_dataset(found, lists[member], member, under, reading)
-            if kept is not None:
-                return kept
+            if label_by_dataset(found, lists[member], member, under):
+                return every
     return label_by_folder(found, name, reading)
 
 
 def _label_by_table(
     found: Listing, table: str, data: bytes, column: str, suffixes: frozenset[str], reading: Reading
-) -> np.ndarray:
+) -> None:
     """Names in labels.csv are those of members, or of members below the folder that it, or everything, lies in."""
     own = set(found.names)
     under = table.removesuffix(LABELS)
@@ -209,4 +211,4 @@ def _label_by_table(
         at = finder.find(cell)
         at = next((f"{prefix}{at}" for prefix in prefixes if f"{prefix}{at}" in own), "")
         labels[at] = label
-    return attach_labels(found, [labels.get(name, "") for name in found.names], table, every=reading.every)
+    attach_labels(found, [labels.get(name, "") for name in found.names], table)

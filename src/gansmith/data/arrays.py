@@ -101,9 +101,17 @@ class Arrays:
     """The names of the labels, if the source knows them."""
     notes: tuple[str, ...] = ()
 
-    def labels(self) -> tuple[np.ndarray | None, tuple[str, ...]]:
-        """Labels (N,) as indices into class names. Raises `ValueError` if they are not one a row."""
-        return (None, ()) if self.y is None else index_labels(self.y, self.classes, len(self.x))
+    def labels(self) -> tuple[np.ndarray | None, tuple[str, ...], tuple[str, ...]]:
+        """Labels (N,) as indices into class names, -1 where there is none; the names; and what there is to say.
+
+        Raises `ValueError` if they are not one a row.
+        """
+        if self.y is None:
+            return None, (), ()
+        index, names = index_labels(self.y, self.classes, len(self.x))
+        bare = int(np.count_nonzero(index < 0))
+        said = f"{bare:,} rows are unlabelled: recipes that are told labels train on the others"
+        return index, names, (said,) if bare else ()
 
     def check(self) -> None:
         """Raises `ValueError` for arrays that are no samples of any kind."""
@@ -130,40 +138,58 @@ def finite(rows: np.ndarray) -> Block:
 
 
 def index_labels(y: np.ndarray, names: tuple[str, ...], n: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels (n,) as indices into class names. Raises `ValueError` if they are not one whole number or name a row."""
+    """Labels (n,) as indices into class names; -1 for an empty name, None or NaN, which are no labels.
+
+    Raises `ValueError` if they are not one whole number or name a row.
+    """
     y = np.asarray(y)
     if y.shape == (n, 1):
         y = y[:, 0]
     if y.shape != (n,):
         raise ValueError(f"there are {n} samples but labels of shape {y.shape}: one label a sample is needed")
     y = plain_labels(y)
-    if y.dtype.kind == "f" and np.array_equal(y, np.rint(y)):
-        y = y.astype(np.int64)
+    told = ~unlabelled(y)
+    if y.dtype.kind == "f" and np.array_equal(y[told], np.rint(y[told])):
+        y = np.where(told, y, 0).astype(np.int64)
     if y.dtype.kind not in "biuUS":
         raise ValueError(f"labels are {y.dtype.name}: whole numbers or names are needed")
     if names:
         if y.min() < 0 or y.max() >= len(names):
             raise ValueError(f"labels go from {y.min()} to {y.max()}, but there are {len(names)} classes")
         return y.astype(np.int64), names
-    found, index = np.unique(y, return_inverse=True)
+    found, inverse = np.unique(y[told], return_inverse=True)
     if len(found) > 65_536 or (len(found) > 1000 and len(found) > n // 2):
         raise ValueError(f"there are {len(found)} different labels for {n} samples: these are not classes")
-    return index.reshape(-1).astype(np.int64), tuple(v.decode() if isinstance(v, bytes) else str(v) for v in found)
+    if not len(found):
+        raise ValueError(f"all {n} labels are empty: leave them out")
+    index = np.full(n, -1, np.int64)
+    index[told] = inverse.reshape(-1)
+    return index, tuple(v.decode() if isinstance(v, bytes) else str(v) for v in found)
+
+
+def unlabelled(y: np.ndarray) -> np.ndarray:
+    """Which labels are none: empty names, NaN."""
+    if y.dtype.kind in "US":
+        return np.char.strip(y) == np.array("", y.dtype)
+    return np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, bool)
 
 
 def plain_labels(y: np.ndarray) -> np.ndarray:
-    """Labels that are Python objects as an array of names or whole numbers; others as they are.
+    """Labels that are Python objects as an array of names or numbers, None as an empty name or NaN; others as they are.
 
     Raises `ValueError` that names the first label that is neither, or of another kind than those before.
     """
     if y.dtype.kind != "O":
         return y
     values = y.reshape(-1).tolist()
-    for kind in (str, bool, numbers.Integral):
-        if values and all(isinstance(v, kind) for v in values):
-            return np.array(values).reshape(y.shape)
-    first = next((i for i, v in enumerate(values) if not isinstance(v, str)), 0)
-    what = f"label {first} is {values[first]!r}, of type {type(values[first]).__name__}" if values else "there are none"
+    given = [v for v in values if not (v is None or v != v)]  # NaN differs from itself
+    gone = len(given) < len(values)
+    for kind, none in ((str, ""), (bool, math.nan), (numbers.Integral, math.nan)):
+        if given and all(isinstance(v, kind) for v in given):
+            whole = [none if v is None or v != v else v for v in values] if gone else values
+            return np.array(whole).reshape(y.shape)
+    first = next((v for v in given if not isinstance(v, str)), None)
+    what = f"{first!r} among them is of type {type(first).__name__}" if given else "there are none"
     raise ValueError(f"labels are Python objects, and {what}: names alone or whole numbers alone are needed")
 
 
@@ -185,7 +211,12 @@ def from_memory(given: np.ndarray | Mapping[str, np.ndarray], labels: str = "") 
             whole.update(f"{part.dtype.str} {part.shape}".encode())
             for first in range(0, len(part) if part.ndim else 0, 4096):
                 whole.update(np.ascontiguousarray(part[first : first + 4096]).data)
-    return Arrays(name="array", identity=whole.hexdigest(), x=rows, y=y)
+    return Arrays(name="array", identity=_read_anew(whole.hexdigest(), y), x=rows, y=y)
+
+
+def _read_anew(identity: str, y: np.ndarray | None) -> str:
+    """Stores in which an empty name was a class are others than those where it is none."""
+    return f"{identity} unlabelled" if y is not None and unlabelled(y).any() else identity
 
 
 def from_file(path: Path, array: str = "", labels: str = "") -> Arrays:
@@ -215,7 +246,9 @@ def from_file(path: Path, array: str = "", labels: str = "") -> Arrays:
         values = Rows(np.load(apart, allow_pickle=False)).all()
         identity = f"{identity} {file_identity(apart)}"
     notes = (f"arrays not used: {', '.join(rest)}",)
-    return Arrays(name=str(path), identity=identity, x=found[x], y=values, notes=notes if rest else ())
+    return Arrays(
+        name=str(path), identity=_read_anew(identity, values), x=found[x], y=values, notes=notes if rest else ()
+    )
 
 
 def _which(path: Path, found: Mapping[str, Rows], array: str, labels: str) -> tuple[str, str | None]:

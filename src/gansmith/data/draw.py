@@ -38,6 +38,11 @@ class Draw(ABC):
         del seed, k, batch_size, n
         return {}
 
+    def spaced(self, num: int, n: int) -> np.ndarray:
+        """At most `num` evenly spaced ones of the n samples, in ascending order."""
+        num = min(num, n)
+        return np.arange(num) * n // num
+
     def bind(self, codec: Codec, stored: Mapping[str, np.ndarray]) -> Draw:
         """The draw from this data; one that need not know the data is its own."""
         del codec, stored
@@ -80,10 +85,37 @@ def _order(seed: int, epoch: int, n: int) -> np.ndarray:
     return order
 
 
+class Labelled(Draw):
+    """Another draw's batches, of those samples alone that have a label."""
+
+    def __init__(self, draw: Draw, y: np.ndarray) -> None:
+        """`y`: the labels of all samples (n,), -1 where one has none."""
+        self._draw, self._y, self._among = draw, y, np.flatnonzero(y >= 0)
+
+    def bind(self, codec: Codec, stored: Mapping[str, np.ndarray]) -> Draw:
+        """The other draw from this data."""
+        return Labelled(self._draw.bind(codec, stored), self._y)
+
+    def rows(self, seed: int, k: int, batch_size: int, n: int) -> np.ndarray:
+        """Those of the other draw, counted among the samples with a label."""
+        del n
+        return self._among[self._draw.rows(seed, k, batch_size, len(self._among))]
+
+    def beside(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """What the other draw knows of these rows."""
+        return self._draw.beside(rows)
+
+    def spaced(self, num: int, n: int) -> np.ndarray:
+        """Among the samples with a label."""
+        del n
+        return self._among[super().spaced(num, len(self._among))]
+
+
 @dataclass(frozen=True)
 class FewLabels(Uniform):
     """As `Uniform`, and beside every batch as many of the few samples whose label is told: fields `labelled.x`,
-    `labelled.y`. They are chosen at random, equally many of each class, once for a seed; 0 tells all labels.
+    `labelled.y`. They are chosen at random, equally many of each class, once for a seed; 0 tells all labels. Samples
+    without a label (-1) are among the others alone.
     """
 
     num_labels: int
@@ -93,7 +125,7 @@ class FewLabels(Uniform):
         if "y" not in stored:
             raise ValueError("learning from few labels needs some, and this data has none: give class folders")
         y = np.array(stored["y"])
-        classes, sizes = np.unique(y, return_counts=True)
+        classes, sizes = np.unique(y[y >= 0], return_counts=True)
         each, rest = divmod(self.num_labels, len(classes))
         if rest:
             raise ValueError(
@@ -116,9 +148,9 @@ class _FewOf(Uniform):
         """The rows whose label is told, in ascending order."""
         if seed not in self._told:
             order = np.random.Generator(np.random.Philox(key=[seed % 2**64, 0x1ABE1])).permutation(len(self._y))
-            classes = np.unique(self._y)
+            classes = np.unique(self._y[self._y >= 0])
             each = self._num // len(classes)
-            rows = [order[self._y[order] == c][:each] for c in classes] if each else [order]
+            rows = [order[self._y[order] == c][:each] for c in classes] if each else [order[self._y[order] >= 0]]
             self._told = {seed: np.sort(np.concatenate(rows))}
         return self._told[seed]
 

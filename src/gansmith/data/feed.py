@@ -98,7 +98,10 @@ class Feed:
         Fields that are drawn together come with what the draw knows of these rows.
         """
         n = min(n, *self._counts.values())
-        rows = {name: np.arange(n) * count // n for name, count in self._counts.items()}
+        if self.draw.together:
+            rows = dict.fromkeys(self._counts, self.draw.spaced(n, min(self._counts.values())))
+        else:
+            rows = {name: self.draw.spaced(n, count) for name, count in self._counts.items()}
         more = self.draw.beside(next(iter(rows.values()))) if self.draw.together else {}
         return self.at(rows) | {name: _to(torch.from_numpy(v), self.device) for name, v in more.items()}
 

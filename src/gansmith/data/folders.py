@@ -56,7 +56,7 @@ class Folder(Files):
         if self.reading.labels in ("", "none"):
             found.keep(self._labelled(found))
         elif path is not None:
-            found.keep(label_by_list(found, path, column, self.suffixes, self.reading))
+            label_by_list(found, path, column, self.suffixes, self.reading)
         else:
             raise ValueError(
                 f"--labels {self.reading.labels}: {self.name} holds no list of labels ({LABELS}) with a column of that "
@@ -66,11 +66,12 @@ class Folder(Files):
 
     def _labelled(self, found: Listing) -> np.ndarray:
         """Labels from StyleGAN's dataset.json or from folders; the numbers of the files that are kept."""
-        path = self.root / DATASET
-        if self.reading.labels != "none" and path.is_file():
-            kept = label_by_dataset(found, read_file(path), DATASET, "", self.reading)
-            if kept is not None:
-                return kept
+        lower = sorted((n for n in found.ignored if n.endswith(f"/{DATASET}")), key=lambda name: name.count("/"))
+        for name in [DATASET, *lower] if self.reading.labels != "none" else ():
+            path = self.root / name
+            under = name.removesuffix(DATASET)
+            if path.is_file() and label_by_dataset(found, read_file(path), name, under):
+                return np.arange(len(found.names))
         kept = label_by_folder(found, self.name, self.reading)
         if found.labels is None and not self.reading.labels and not self.reading.every:
             found.notes += self._lists(found)
@@ -78,11 +79,10 @@ class Folder(Files):
 
     def _lists(self, found: Listing) -> Iterator[str]:
         """Lists of labels that lie in the folder and are not read: they have another name."""
-        for name in found.ignored[:100] if len(found.names) else ():
+        texts = [name for name in found.ignored if name.lower().endswith((".csv", ".tsv", ".txt"))]
+        for name in texts[:20] if len(found.names) else ():
             path = self.root / name
-            if path.suffix.lower() not in (".csv", ".tsv", ".txt") or "/" in name:
-                continue
-            if not is_file_list(path, self.suffixes):
+            if not path.is_file() or not is_file_list(path, self.suffixes):
                 continue
             yield f"{name} lists these files, and is not read: --labels {path} takes labels from it"
 
@@ -190,8 +190,11 @@ def list_table(
     labels: list[str] = []
     named: set[str] = set()
     real = os.path.realpath(root)
+    moved: dict[str, str] = {}
     for cell, label in told.rows:
         name = finder.find(cell) or cell if not refusal_of(cell) else cell
+        if os.path.dirname(name) != os.path.dirname(cell):
+            moved[cell] = name
         named.add(os.path.normpath(name))
         full = os.path.join(root, name)
         if reason := refusal_of(name):
@@ -213,7 +216,10 @@ def list_table(
         labels.append(label if reading.labels != "none" else "")
         seen.update(os.fsencode(f"{name}\0{known.st_size}\0{known.st_mtime_ns}\0{label}\n"))
     found.identity = seen.hexdigest()
-    found.keep(attach_labels(found, labels, str(path) if not folder else LABELS, every=reading.every))
+    if moved:
+        cell, name = next(iter(moved.items()))
+        found.notes.append(f"{len(moved):,} files lie in another folder than {path} says, such as {cell} in {name}")
+    attach_labels(found, labels, str(path) if not folder else LABELS)
     if folder:
         _ignore_unnamed(found, root, named, suffixes)
     return found
@@ -228,8 +234,8 @@ def _ignore_unnamed(found: Listing, root: Path, named: set[str], suffixes: froze
         found.notes.append(f"{extra} pictures that {LABELS} does not name are not used")
 
 
-def label_by_list(found: Listing, path: Path, column: str, suffixes: frozenset[str], reading: Reading) -> np.ndarray:
-    """Labels of these files from a list elsewhere; the numbers of the files that are kept.
+def label_by_list(found: Listing, path: Path, column: str, suffixes: frozenset[str], reading: Reading) -> None:
+    """Labels of these files from a list elsewhere.
 
     Raises `ValueError` if it names none of them.
     """
@@ -247,34 +253,31 @@ def label_by_list(found: Listing, path: Path, column: str, suffixes: frozenset[s
     found.notes += [*told.notes, *(f"{name} is left out: {reason}" for name, reason in told.short[:3])]
     if unknown:
         found.notes.append(f"{len(unknown):,} rows of {path} name no file here, such as {unknown[0]}")
-    kept = attach_labels(found, [labels.get(name, "") for name in found.names], str(path), every=reading.every)
+    attach_labels(found, [labels.get(name, "") for name in found.names], str(path))
     seen = hashlib.sha256(repr(sorted(labels.items())).encode("utf-8", "surrogateescape"))
     found.reread(f"labels {seen.hexdigest()}")
-    return kept
 
 
-def label_by_dataset(found: Listing, data: bytes, name: str, under: str, reading: Reading) -> np.ndarray | None:
-    """Labels of StyleGAN's dataset.json; the numbers of the files that are kept. None where folders may be classes.
+def label_by_dataset(found: Listing, data: bytes, name: str, under: str) -> bool:
+    """Labels of StyleGAN's dataset.json; whether it decides, or folders may be classes.
 
     `under`: the folder that it lies in, with a slash at its end, or nothing.
     """
     told = stylegan_labels(data, name)
     shards = are_shards(found)
     if told is None:
-        if not shards:
-            return None
         told = {}, f"no labels: {name} is not as StyleGAN writes it, and folders such as 00000 beside it are no classes"
     labels, note = told
     if not labels:
-        if not shards:
-            return None
-        found.notes.append(note)
-        found.reread("shards")
-        return np.arange(len(found.names))
+        if shards:
+            found.notes.append(note)
+            found.reread("shards")
+        return shards
     found.reread("dataset.json")
     given = [labels.get(file.removeprefix(under), "") for file in found.names]
-    if not any(given):
+    if any(given):
+        found.notes.append(f"labels are those of {name}")
+        attach_labels(found, given, name)
+    else:
         found.notes.append(f"no labels: {name} names none of the files that are here")
-        return np.arange(len(found.names))
-    found.notes.append(f"labels are those of {name}")
-    return attach_labels(found, given, name, every=reading.every)
+    return True

@@ -26,8 +26,9 @@ class TwoSources(Source, Protocol):
 
 
 def heeded(source: TwoSources) -> frozenset[str]:
-    """Fields of `DataOptions` that the kind of either set heeds."""
-    return frozenset().union(*(kind_of(half.kind).heeds(half) for half in source.halves.values()))
+    """Fields of `DataOptions` that the kind of either set heeds; two sets have no labels, and are named themselves."""
+    either = frozenset().union(*(kind_of(half.kind).heeds(half) for half in source.halves.values()))
+    return either - {"labels", "split"}
 
 
 def recorded(source: TwoSources, options: DataOptions) -> dict[str, Any]:

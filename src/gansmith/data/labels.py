@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 
 import numpy as np
@@ -18,6 +19,7 @@ _OTHER = frozenset(
 )
 _SHARD = re.compile(r"\d{5}")
 """StyleGAN's `dataset_tool.py` puts 1,000 pictures each into folders 00000, 00001, ..."""
+_WHOLE = re.compile(r"-?\d+\.0+")
 _LISTED = 5
 
 
@@ -79,6 +81,7 @@ def label_by_folder(found: Listing, name: str, reading: Reading) -> np.ndarray:
             chosen = _chosen(found, name, reading, groups)
             if chosen is None:
                 break
+            _say_strays(found, loose, folders)
             split, strays = True, []
             kept = rows = np.sort(np.concatenate([groups[f] for f in chosen])).astype(np.int64)
             depth += 1
@@ -119,9 +122,11 @@ def _chosen(found: Listing, name: str, reading: Reading, groups: dict[str, list[
             return None
     rest = [f for f in folders if f not in chosen]
     others = f"{sum(len(groups[f]) for f in rest):,} files of {_listed(rest)} are not read"
+    place = os.path.join(name, printable(found.names[groups[chosen[0]][0]]).split(f"{printable(chosen[0])}/")[0])
+    how = f"--data {place}{printable(chosen[0])} says the same; " if os.path.isdir(name) else ""
     found.notes.append(
-        f"folders {counted} are splits, not classes: {printable(chosen[0])} is read, and {others}. --data "
-        f"{name}/{printable(chosen[0])} says the same; --split names another, or all"
+        f"folders {counted} are splits, not classes: {printable(chosen[0])} is read, and {others}. {how}--split names "
+        "another, or all"
     )
     found.reread(f"split {chosen[0]}")
     return chosen
@@ -134,12 +139,12 @@ def _say_strays(found: Listing, strays: list[int], folders: list[str]) -> None:
     claimed = [i for i in strays if "." in found.names[i].rpartition("/")[2]]
     for i in strays:
         if i in claimed:
-            found.set_aside(found.names[i], f"beside the class folders {_listed(folders)}, in none of them")
+            found.set_aside(found.names[i], f"beside the folders {_listed(folders)}, in none of them")
         else:
             found.ignore(found.names[i])
     if claimed:
         found.notes.append(
-            f"{len(claimed):,} pictures beside the class folders {_listed(folders)} are left out, such as "
+            f"{len(claimed):,} pictures beside the folders {_listed(folders)} are left out, such as "
             f"{printable(found.names[claimed[0]])}"
         )
     found.ignored.sort()
@@ -160,27 +165,26 @@ def _code(found: Listing, groups: dict[str, list[int]]) -> None:
     found.classes = tuple(map(printable, order))
 
 
-def attach_labels(found: Listing, labels: list[str], of: str, *, every: bool = False) -> np.ndarray:
-    """Give a listing the labels of its files, in their order; the numbers of the files that are kept.
+def attach_labels(found: Listing, labels: list[str], of: str) -> None:
+    """Give a listing the labels of its files, in their order; an empty one is none, and stored as -1.
 
-    A file whose label is empty is unlabelled, and left out where others have one; with `every` nobody has one then.
     `of`: what the labels are read from.
     """
-    rows = np.arange(len(labels))
-    bare = [i for i, label in enumerate(labels) if not label]
-    if len(bare) == len(labels) or (bare and every):
-        return rows
+    if any(labels) and all(_WHOLE.fullmatch(label) for label in labels if label):
+        labels = [label.partition(".")[0] for label in labels]  # as pandas writes whole numbers beside empty cells
+        found.reread("whole")
     names = sorted(set(filter(None, labels)))
+    if not names:
+        return
     with contextlib.suppress(ValueError):
         names.sort(key=int)
     found.classes = tuple(map(printable, names))
     codes = {name: i for i, name in enumerate(names)}
     found.labels = np.array([codes.get(label, -1) for label in labels], np.int64)
-    if bare:
-        for i in bare:
-            found.set_aside(found.names[i], f"unlabelled: {of} holds no label for it")
+    bare = np.flatnonzero(found.labels < 0)
+    if len(bare):
         found.notes.append(
-            f"{len(bare):,} pictures are unlabelled in {of} and left out; --labels none reads all, without labels"
+            f"{len(bare):,} pictures are unlabelled in {of}, such as {printable(found.names[bare[0]])}: recipes that "
+            "are told labels train on the others"
         )
         found.reread("unlabelled")
-    return np.flatnonzero(found.labels >= 0)

@@ -31,7 +31,7 @@ class Reading:
     follow_links: bool = False
     encoding: str = ""
     every: bool = False
-    """No file is left out for want of a label, or as one of another split: a service is asked for all of them."""
+    """No file is left out, as a stray or as one of another split: a service is asked for all of them."""
 
 
 MOST_DEEP = 100

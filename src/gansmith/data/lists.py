@@ -160,6 +160,8 @@ def list_of(text: str, name: str, column: str, suffixes: frozenset[str], finder:
         raise ValueError(f"{name} has columns {', '.join(rows[0])[:200]}: columns file and label are needed")
     headed = not (_looks(rows[0][file], suffixes) or finder.find(rows[0][file].replace("\\", "/")))
     titles, body = (rows[0], rows[1:]) if headed else ([str(i + 1) for i in range(len(head))], rows)
+    if not body:
+        raise ValueError(f"{name} names no file: a header is all that it holds")
     label, notes = _label_column(name, titles, file, column, headed)
     width = max(file, label) + 1
     kept, short = [], []

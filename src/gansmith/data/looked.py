@@ -128,8 +128,8 @@ def _look_through(
 
 
 def count_classes(labels: np.ndarray | None, names: tuple[str, ...], keep: np.ndarray) -> dict[str, int]:
-    """How many of the rows that are kept have each label."""
+    """How many of the rows that are kept have each label; those without one (-1) have none."""
     if labels is None:
         return {}
-    counts = np.bincount(labels[keep], minlength=len(names))
+    counts = np.bincount(labels[keep & (labels >= 0)], minlength=len(names))
     return {name: int(n) for name, n in zip(names, counts, strict=True)}

@@ -34,8 +34,8 @@ class Store:
     spec: DataSpec
     fields: dict[str, np.ndarray]
     """`"x"`: pictures (N, H, W, C) uint8, uint16 or float32, vectors (N, D) float32, rows of a table (N, D) float64,
-    tokens (N, T) int32; `"y"`: labels (N,) int64. Of pairs and domains `"a"` and `"b"`: pictures (N, H, W, C), of
-    domains not as many of both."""
+    tokens (N, T) int32; `"y"`: labels (N,) int64, -1 where a sample has none. Of pairs and domains `"a"` and `"b"`:
+    pictures (N, H, W, C), of domains not as many of both."""
     options: dict[str, Any]
     quarantined: tuple[Quarantined, ...]
     """Files or rows left out, and why."""
@@ -112,8 +112,8 @@ def _check(spec: DataSpec, fields: dict[str, np.ndarray], count: int) -> None:
         raise ValueError(f"y.npy holds {fields['y'].dtype.name} {fields['y'].shape}; int64 ({count},) was expected")
     if ("y" in fields) != bool(spec.classes):
         raise ValueError("labels and class names do not go together")
-    if "y" in fields and not (fields["y"].min() >= 0 and fields["y"].max() < len(spec.classes)):
-        raise ValueError(f"y.npy holds labels outside 0 ... {len(spec.classes) - 1}")
+    if "y" in fields and not (fields["y"].min() >= -1 and fields["y"].max() < len(spec.classes)):
+        raise ValueError(f"y.npy holds labels outside 0 ... {len(spec.classes) - 1}, or -1 for none")
 
 
 def is_store(source: Any) -> TypeGuard[str | Path]:

@@ -106,7 +106,7 @@ def train_own(
         "seed": seed,
         "images": images or min(240_000, max(60_000, 5 * (len(store) - held))),
         "minutes": float(minutes),
-        "labels": use_labels and "y" in store.fields and len(np.unique(store.fields["y"])) > 1,
+        "labels": use_labels and _labelled(store),
         "device": torch.device(device).type,
         **taken.settings,
     }
@@ -118,6 +118,12 @@ def train_own(
     if found.facts["settings"] != settings:
         raise ValueError(f"{folder} holds an encoder trained with other settings or data: name another folder")
     return found
+
+
+def _labelled(store: Store) -> bool:
+    """Whether every sample has a label, of one of two classes or more."""
+    found = np.unique(store.fields["y"]) if "y" in store.fields else np.zeros(0)
+    return len(found) > 1 and bool(found[0] >= 0)
 
 
 def _train(

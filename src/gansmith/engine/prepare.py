@@ -62,7 +62,7 @@ def spec_for(recipe: Recipe, name: str, store: Store) -> DataSpec:
         raise ValueError(f"recipe {name} takes two sets of {takes}; {store.source} holds {kind_of(odd[0]).samples}")
     codec = recipe.codec(store.spec, store.fields)
     classes, y = store.spec.classes, store.fields.get("y")
-    counts = tuple(np.bincount(y, minlength=len(classes)).tolist()) if classes and y is not None else ()
+    counts = tuple(np.bincount(y[y >= 0], minlength=len(classes)).tolist()) if classes and y is not None else ()
     return dataclasses.replace(store.spec, codec=codec, shape=codec.shape(store.spec.shape), counts=counts)
 
 

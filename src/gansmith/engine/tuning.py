@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import DataSpec, Feed, Store, free_bytes
+from ..data.draw import FewLabels, Labelled
 from ..machine import GIB, release
 from ..options import TrainOptions
 from ..recipe import Recipe
@@ -62,11 +63,17 @@ def build_feed(
     ranks: Ranks,
     in_memory: bool | None = None,
 ) -> Feed:
-    """The batches of a run, as its recipe draws them; `in_memory` as `Feed` takes it."""
+    """The batches of a run, as its recipe draws them; `in_memory` as `Feed` takes it.
+
+    A recipe that can be asked for a label learns from the samples that have one; few of them are a draw of their own.
+    """
+    draw, y = recipe.draw(), store.fields.get("y")
+    if y is not None and y.min() < 0 and "label" in recipe.asks(spec) and not isinstance(draw, FewLabels):
+        draw = Labelled(draw, y)
     return Feed(
         store,
         spec.codecs,
-        recipe.draw(),
+        draw,
         seed=data_seed(options),
         batch_size=options.batch_size,
         rank=ranks.rank,

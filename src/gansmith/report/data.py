@@ -32,7 +32,8 @@ def section(facts: Facts) -> Child:
         rows += [("note", note) for note in store.notes[:8]]
     parts: list[Child] = [pairs(rows)]
     if store is not None and "y" in store.fields:
-        counts = np.bincount(np.asarray(store.fields["y"]), minlength=len(spec.classes))
+        y = np.asarray(store.fields["y"])
+        counts = np.bincount(y[y >= 0], minlength=len(spec.classes))
         parts.append(tag("h3", "Classes of the training data"))
         parts.append(_bars([*zip(spec.classes, counts.tolist(), strict=True)]))
     for name, saved in facts.scores.items():

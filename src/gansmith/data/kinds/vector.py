@@ -93,7 +93,7 @@ class VectorSource:
         del options, progress
         self.arrays.check()
         x = self.arrays.x
-        labels, classes = self.arrays.labels()
+        labels, classes, said = self.arrays.labels()
         return Plan(
             source=self.name,
             digest=digest,
@@ -106,7 +106,7 @@ class VectorSource:
             labels=labels,
             classes=classes,
             options=recorded,
-            notes=self.arrays.notes,
+            notes=(*self.arrays.notes, *said),
         )
 
     def report(self, options: DataOptions, progress: bool) -> Report:
@@ -116,14 +116,13 @@ class VectorSource:
             plan = self.plan(options, "", {}, progress)
         except ValueError as error:
             problem = str(error)
-        labels, classes = self.arrays.labels() if plan is not None else (None, ())
         return report_of_rows(
             self.name,
             self.kind,
             self.arrays.x,
-            labels=labels,
-            classes=classes,
-            notes=self.arrays.notes,
+            labels=plan.labels if plan is not None else None,
+            classes=plan.classes if plan is not None else (),
+            notes=plan.notes if plan is not None else self.arrays.notes,
             shape=plan.shape if plan is not None else (),
             dtype=plan.dtype if plan is not None else "",
             problem=problem,

@@ -103,8 +103,10 @@ class Image(Judge):
     def own_protocol(self) -> dict[str, Any]:
         """Size, depth, packing, the space of copies and the encoder."""
         packed = self.real.store.options
+        bounds = bounds_of(self.codec)
         return {
             "container": container(self.real.store),
+            **({"range": list(bounds)} if bounds else {}),
             "packing": f"{packed.get('fit', 'none')}, {packed.get('resample', 'none')}",
             "quantised": self.codec.dtype != "float32" or self.codec.whole,
             "copying": f"pixels reduced to {COPY_VALUES} values, PCA {COPY_DIM}",

@@ -67,7 +67,7 @@ class Images(Kind):
             return None
         if given.path is None:
             return None
-        files = files_at(given.path, reading_of(given.options))
+        files = files_at(given.path, reading_of(given.options), listed=bool(given.prefix))
         return None if files is None else PictureSource(files)
 
     def source_of(self, files: listing.Files) -> Source:

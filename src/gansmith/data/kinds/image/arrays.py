@@ -81,7 +81,7 @@ class ArraySource:
         """Decide what is packed. Raises `ValueError` if the array holds no pictures."""
         del progress
         self.arrays.check()
-        labels, classes = self.arrays.labels()
+        labels, classes, said = self.arrays.labels()
         axis = channel_axis(self.name, self.x.shape)
         h, w, c = [n for i, n in enumerate(self.x.shape) if i not in (0, axis)] + [self.x.shape[axis] if axis else 1]
         bounds = span_of(options)
@@ -113,7 +113,7 @@ class ArraySource:
             labels=labels,
             classes=classes,
             options=recorded,
-            notes=(*self.arrays.notes, *notes),
+            notes=(*self.arrays.notes, *said, *notes),
         )
 
     def _stored_dtype(self, bounds: tuple[float, float] | None) -> tuple[Any, int, list[str]]:

@@ -30,8 +30,10 @@ def reading_of(options: DataOptions) -> Reading:
     )
 
 
-def files_at(path: Path, reading: Reading) -> Files | None:
+def files_at(path: Path, reading: Reading, *, listed: bool = False) -> Files | None:
     """The picture files of a folder, an archive or a list of them; None for anything else.
+
+    `listed`: a CSV or text is said to be a list of pictures, so it is not asked whether it looks like one.
 
     Raises `ValueError` for a spreadsheet, and for an archive that is cut off.
     """
@@ -41,7 +43,7 @@ def files_at(path: Path, reading: Reading) -> Files | None:
     if suffix in _SHEETS:
         raise ValueError(f"{path} is a spreadsheet: save it as CSV, and give that")
     if suffix in _LISTS:
-        return Table(path, SUFFIXES, reading) if lists_pictures(path) else None
+        return Table(path, SUFFIXES, reading) if listed or lists_pictures(path) else None
     if zipfile.is_zipfile(path):
         return Zip(path, SUFFIXES, reading)
     with path.open("rb") as f:

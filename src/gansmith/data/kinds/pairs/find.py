@@ -19,6 +19,7 @@ from ...listing import Bytes, Files, Listing, Reading, printable
 from ...plan import Quarantined
 from ...source import recognise
 from ..image.decode import SUFFIXES
+from ..image.find import no_pictures
 from ..image.source import PictureSource
 from .sets import DomainSource
 from .source import JoinedSource, PairSource
@@ -157,6 +158,8 @@ def _two_folders(name: str, path: Path, kind: str, folders: tuple[str, str] | No
     if isinstance(_files(path, frozenset(), options), Tar):
         raise ValueError(f"{name}: a tar is read from front to end, and two folders of it cannot: unpack it, or zip it")
     of, files, whole = _listed(path, options)
+    if not len(whole.names):
+        raise ValueError(f"{name}: {no_pictures(str(path), whole)}")
     notes: list[str] = []
     if folders is None:
         folders = _find(name, of.samples, whole, notes)

@@ -92,7 +92,14 @@ class PairSource:
     def report(self, options: DataOptions, progress: bool) -> Report:
         """What is in each of the two sets, and what they are together."""
         parts = {name: half.report(options, progress) for name, half in self.halves.items()}
-        return together(self.name, self.kind, parts, self.quarantined, self.notes, smaller=True)
+        found = together(self.name, self.kind, parts, self.quarantined, self.notes, smaller=True)
+        if found.problem:
+            return found
+        try:
+            self.plan(options, "", {}, progress=False)  # which refuses what is no matter of either set alone
+        except ValueError as error:
+            return replace(found, problem=str(error), shape=())
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
