@@ -66,7 +66,7 @@ def test_a_model_samples_in_the_datas_own_units(folder: Path) -> None:
     assert not np.array_equal(samples, model.sample(100, seed=1, weights="raw"))
     with pytest.raises(ValueError, match="at least 1"):
         model.sample(0)
-    with pytest.raises(ValueError, match="no weights"):
+    with pytest.raises(ValueError, match="one of 'ema', 'raw'"):
         model.sample(1, weights="best")  # type: ignore[arg-type]
 
 

@@ -23,6 +23,7 @@ from ..extras import need
 from ..files import write_json
 from ..machine import cores
 from ..run import Run
+from ..settle import checked
 from .compare import compare
 from .comparison import Comparison
 
@@ -81,6 +82,7 @@ def seeds(text: str) -> tuple[int, ...]:
     return found
 
 
+@checked
 def bench(
     recipes: Sequence[str],
     out: str | Path,

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..files import cache_dir, sha256
 from ..options import DataOptions
+from ..settle import checked
 from .kind import kind_of, read_spec, refuse_foreign
 from .pack import FORMAT, MANIFEST
 from .plan import Quarantined
@@ -124,6 +125,7 @@ def is_store(source: Any) -> TypeGuard[str | Path]:
         return False
 
 
+@checked
 def open_store(
     source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Sequence[str] | Any,
     options: DataOptions = _DEFAULTS,

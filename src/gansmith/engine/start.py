@@ -22,6 +22,7 @@ from ..model.saved import build_recipe, recipe_record
 from ..options import Count, TrainOptions
 from ..recipe import Recipe, load_recipe
 from ..run import Run, refuse_existing
+from ..settle import checked
 from ..step.ranks import Ranks, Setting, barrier, joined
 from . import loop
 from .checkpoints import Checkpoints
@@ -34,6 +35,7 @@ from .session import Session
 from .tuning import Candidate, choose_setting, data_seed, within_memory
 
 
+@checked
 def train(
     recipe: Recipe | str,
     data: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any = "digits",
@@ -89,6 +91,7 @@ def train(
             return _trained(s)
 
 
+@checked
 def resume(
     out: str | Path,
     *,

@@ -30,6 +30,7 @@ from ..model.saved import load
 from ..options import DataOptions
 from ..recipe import EMPTY, Recipe
 from ..run import Run
+from ..settle import checked
 from .judge import Judge, Judgement, JudgeOptions, build_judge, judge_of
 from .protocol import Protocol, Scores, read_scores
 from .real import Source, Split, as_store, container, random_of, reread_store
@@ -41,6 +42,7 @@ _UNFLAGGED = (
 )
 
 
+@checked
 def evaluate(
     run: str | Path | Run | Model,
     *,
@@ -93,6 +95,7 @@ def evaluate(
     return _evaluate(subject, _Sampling(weights=weights, checkpoint=checkpoint, seed=seed), split, options, fresh, say)
 
 
+@checked
 def evaluate_sets(
     real: Source,
     fake: Source,

@@ -19,6 +19,7 @@ from .._version import __version__
 from ..data import DataSpec, read_spec
 from ..files import sha256, write_json, write_tensors
 from ..recipe import Recipe, load_recipe
+from ..settle import checked
 from .draw import Weights
 from .model import Model
 
@@ -93,6 +94,7 @@ def save_model(
     part.replace(path)
 
 
+@checked
 def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
     """Load a trained model from a run's directory or from its `model/` folder.
 
