@@ -16,6 +16,7 @@ import io
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -39,7 +40,8 @@ MOST_MIB = 512
 ADDRESSES = 12 << 30
 """Bytes of address space of a trial."""
 
-Kind = Literal["fine", "refused", "traceback", "hang"]
+Kind = Literal["fine", "refused", "busy", "traceback", "hang"]
+"""Busy: it was at work when its time was up, and showed how far it was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,8 @@ def tried(name: str, call: Callable[[], object], folder: Path, limit: float = LI
         said.seek(0)
         text = said.read().decode(errors="replace").strip()
     kind, _, memory = told.partition(" ")
+    if not ended and re.search(r"\d+% .* left", text):
+        return Trial(name=name, kind="busy", seconds=seconds, mebibytes=0, said=text.splitlines()[-1])
     if not ended or not kind:
         return Trial(name=name, kind="hang", seconds=seconds, mebibytes=0, said=text[-300:])
     known: Kind = "traceback" if "Traceback (most recent" in text else kind  # ty: ignore[invalid-assignment]
@@ -101,7 +105,7 @@ def _in_child(call: Callable[[], object], folder: Path, said: int, write: int) -
         kind = "refused" if call() in (1, 2) else "fine"
     except SystemExit as stop:
         kind = "refused" if stop.code else "fine"
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
         if _said(error):
             print(f"{type(error).__name__}: {error}")
             kind = "refused"
@@ -117,7 +121,7 @@ def _in_child(call: Callable[[], object], folder: Path, said: int, write: int) -
 
 def _said(error: BaseException) -> bool:
     """Whether a line of this package raised it in words, and no library by itself."""
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, OSError):  # they name the file
         return True
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return "gansmith" in Path(frame.filename).parts and (frame.line or "").startswith("raise ")

@@ -42,19 +42,21 @@ class Range:
             raise ValueError(f"it must be at least {self.low:,} and at most {self.high:,}")
 
 
-def settle(options: Any) -> None:
+def settle(options: Any, whole: Range | None = None) -> None:
     """For `__post_init__`: every field gets the type it is declared with, where its value means one of that type.
 
     Whole numbers may come as 2e5 or from NumPy, tuples as lists, paths as text; what has a `parse` of its own (`Count`,
     `Size`) may come as it is written on the command line. Types that are not checked here are let through. A number is
     within the `Range` that is declared beside its type; one with a fraction is finite, and not lost in float32.
-    Raises `ValueError` that says what was given and what is allowed.
+    `whole`: the range of whole numbers that declare none. Raises `ValueError` that says what was given and what is
+    allowed.
     """
     for name, hint in _hints(type(options)).items():
         value = getattr(options, name)
         try:
             fitted = _fit(value, hint)
-            for limits in _ranges(type(options)).get(name, ()):
+            given = whole is not None and isinstance(fitted, int) and not isinstance(fitted, bool)
+            for limits in _ranges(type(options)).get(name, ()) or ((whole,) if given else ()):
                 limits.check(fitted)
             for part in fitted if isinstance(fitted, tuple) else (fitted,):
                 if isinstance(part, float):

@@ -127,7 +127,7 @@ def bench(
     call, number = _on_ray(ray) if ray else (_call, cores())
     jobs = jobs or number
     plans = [(entry, seed, folder / entry.folder / f"seed-{seed}") for entry in entries for seed in seeds]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
     say(f"{len(plans)} runs, {jobs} at a time, in {folder}")
     failed: dict[Path, str] = {}
     done = itertools.count(1)
@@ -188,7 +188,7 @@ def _call(words: Sequence[str], log: Path, environment: Mapping[str, str]) -> st
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "a", encoding="utf-8") as file:
         found = subprocess.run(
-            [sys.executable, "-m", "gansmith", *words],
+            [sys.executable, "-P", "-m", "gansmith", *words],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -190,6 +190,7 @@ def _record(
             "source": source,
             "store": str(store.path),
             "digest": store.digest,
+            "content": store.content(),
             "count": len(store),
             "spec": spec.to_json(),
             **recipe.draw().bind(spec.codec, store.fields).record(data_seed(options)),

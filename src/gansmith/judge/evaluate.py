@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .. import records
 from ..data import Store, kind_of, open_store
 from ..data.listing import names_below
 from ..encoders import Encoder
@@ -262,6 +263,7 @@ def _subject(
     if checkpoint == "best" and not (found.path / "best" / "model.json").is_file():
         raise FileNotFoundError(f"{found.path} has no best checkpoint: train with --evaluate-every to keep one")
     model = load(found.path / "best" if checkpoint == "best" else found.path, recipe)
+    records.check(found.record, records.WHOLE_RUN, str(found.path / "run.json"))
     saved, record = found.options, found.record["data"]
     options = DataOptions(**{f.name: getattr(saved, f.name) for f in dataclasses.fields(DataOptions)})
     if (Path(record["store"]) / "manifest.json").is_file():

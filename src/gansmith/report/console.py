@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .. import records
 from ..data import kind_of, read_spec
 from ..model.saved import build_recipe
 from ..recipe import Recipe
@@ -33,6 +34,7 @@ def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None
 
 def _what(run: Run) -> list[tuple[str, str]]:
     record = run.record
+    records.check(record, records.WHOLE_RUN, str(run.path / "run.json"))
     data, setting = record["data"], record["setting"]
     spec = read_spec(data["spec"])
     fields = ", ".join(f"{k}={v}" for k, v in record["recipe"]["fields"].items())
