@@ -168,7 +168,7 @@ def hostile(folder: Path, kind: str) -> str:
             del saved["recipe"]
     note.write_text(json.dumps(saved))
     return {
-        "width": "does not fit",
+        "width": "it must be at least 0 and at most 10,000,000",
         "field": "no field",
         "codec": "not a data specification",
         "format": "format 2",

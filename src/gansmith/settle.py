@@ -129,7 +129,11 @@ def _either(value: Any, kinds: tuple[Any, ...]) -> Any:
 
 def _parsed(value: Any, kind: Any) -> Any:
     """As on the command line, or from the values that the type is made of."""
-    if isinstance(value, list | tuple) or (issubclass(kind, int) and isinstance(value, numbers.Integral)):
+    if isinstance(value, list | tuple):
+        if not issubclass(kind, tuple) or len(value) != 2:
+            raise ValueError("it must be two whole numbers" if issubclass(kind, tuple) else "it must be one number")
+        return kind.parse("x".join(map(str, value)))
+    if issubclass(kind, int) and isinstance(value, numbers.Integral):
         return kind(value)
     return kind.parse(value if isinstance(value, str) else f"{value}")
 
@@ -150,7 +154,9 @@ def checked(function: Callable[Given, Result]) -> Callable[Given, Result]:
         hints = _hints_of(function)
         for name, value in signature.bind(*args, **kwargs).arguments.items():
             if name in hints and (wanted := _wrong(value, hints[name])):
-                what = f"{title}: {name} is {_short(value)}; it must be {wanted}"
+                made = isinstance(value, type)  # not an object of it
+                told = f"give {value.__name__}(), made of the class" if made else f"it must be {wanted}"
+                what = f"{title}: {name} is {_short(value)}; {told}"
                 literal = typing.get_origin(hints[name]) is Literal and isinstance(value, str)
                 raise ValueError(what) if literal or _is_number(value) else TypeError(what)
         return function(*args, **kwargs)

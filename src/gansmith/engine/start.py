@@ -125,7 +125,7 @@ def resume(
     torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
     with joined(str(saved["device"])) as (ranks, device):
         store = reopen(run, options, ranks)
-        spec = read_spec(run.record["data"]["spec"])
+        spec = read_spec(run.record["data"]["spec"], str(run.path / "run.json"))
         check_networks(built, spec)
         tame_allocator()
         nets = initial_networks(built, spec, options.seed)
