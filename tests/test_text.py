@@ -112,7 +112,7 @@ def test_files_of_lines_tables_and_json(tmp_path: Path) -> None:
 def test_options_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="--size is for pictures; array holds lines of text"):
         open_store(LINES, DataOptions(size=Size((8, 8))))
-    with pytest.raises(ValueError, match="--text-min-count is 0"):
+    with pytest.raises(ValueError, match="text_min_count is 0"):
         open_store(LINES, DataOptions(text_min_count=0))
     with pytest.raises(ValueError, match="pass --text-max-length"):
         open_store(["word " * 70] * 5)
