@@ -117,7 +117,7 @@ def test_noise_may_be_numpys_own(model: gansmith.Model) -> None:
     ],
 )
 def test_what_cannot_be_asked_for(model: gansmith.Model, asked: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(words)):
+    with pytest.raises((ValueError, TypeError), match=re.escape(words)):
         model.sample(**{"n": 3, **asked})
 
 
@@ -132,7 +132,7 @@ def test_rows_in_tensors_and_lists_are_arrays(data: Any, tmp_path: Path) -> None
 def test_a_class_is_no_recipe_and_a_dict_no_options(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"give GAN\(\), made of the class"):
         gansmith.train(GAN, "digits", few(), out=tmp_path / "run")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"give gansmith.TrainOptions\(images="):
+    with pytest.raises(TypeError, match="it must be a TrainOptions"):
         gansmith.train(GAN(), "digits", {"images": 64}, out=tmp_path / "run")  # type: ignore[arg-type]
     assert not (tmp_path / "run").exists()
 

@@ -66,7 +66,7 @@ def test_a_model_samples_in_the_datas_own_units(folder: Path) -> None:
     assert not np.array_equal(samples, model.sample(100, seed=1, weights="raw"))
     with pytest.raises(ValueError, match="at least 1"):
         model.sample(0)
-    with pytest.raises(ValueError, match="no weights"):
+    with pytest.raises(ValueError, match="one of 'ema', 'raw'"):
         model.sample(1, weights="best")  # type: ignore[arg-type]
 
 
@@ -168,7 +168,7 @@ def hostile(folder: Path, kind: str) -> str:
             del saved["recipe"]
     note.write_text(json.dumps(saved))
     return {
-        "width": "does not fit",
+        "width": "it must be at least 0 and at most 10,000,000",
         "field": "no field",
         "codec": "not a data specification",
         "format": "format 2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +62,33 @@ def _free_of_machine() -> int:
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     return 4 << 30
+
+
+def check_device(device: str) -> None:
+    """Raises `ValueError` for what is no device, or none that is here. `auto` is for whoever asks to settle."""
+    match = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,4}))?", device)
+    if match is None:
+        raise ValueError(f"--device {device[:40]!r}: it must be auto, cpu, cuda or cuda:N")
+    if not device.startswith("cuda"):
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ValueError(f"--device {device}: PyTorch {torch.__version__} sees no GPU here; use --device cpu")
+    if int(match[1] or 0) >= torch.cuda.device_count():
+        raise ValueError(f"--device {device}: there are {torch.cuda.device_count()} GPUs, the first is cuda:0")
+
+
+def check_samples(n: int, values: int) -> None:
+    """Raises `ValueError` for more samples of so many numbers than memory holds at once."""
+    import torch
+
+    wanted, free = 4 * n * values, free_bytes(torch.device("cpu"))
+    if wanted > free:
+        raise ValueError(
+            f"{n:,} samples take {wanted / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB of memory are free: draw fewer at a "
+            "time, with another seed each"
+        )
 
 
 def cores() -> int:

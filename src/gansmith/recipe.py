@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from .asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from .data import Codec, DataSpec, Draw, FewLabels, Uniform, Unpaired
-from .settle import settle
+from .settle import Range, settle
 from .step.randomness import gathered, gumbel, joined, noise, normal, of_all_ranks, uniform
 from .step.step import Step
 from .step.turn import EMPTY, Adam, Average, Batch, Ramp, Rule, Terms, Turn
@@ -56,6 +56,10 @@ __all__ = [
     "uniform",
 ]
 
+
+WHOLE = Range(0, 10_000_000)
+"""Whole numbers of a recipe that declare no range of their own: sizes, counts, steps. What is too large for the memory
+is refused before it is built."""
 
 Made: TypeAlias = Literal["picture", "class", "cluster", "latent"]
 """What a recipe can make of a real sample: another of its kind, a class or a cluster of it, its code."""
@@ -92,7 +96,7 @@ class Recipe(ABC):
 
     def __post_init__(self) -> None:
         """Fields get the types they are declared with. Raises `ValueError` for one that cannot."""
-        settle(self)
+        settle(self, WHOLE)
 
     @abstractmethod
     def networks(self, data: DataSpec) -> dict[str, nn.Module]:

@@ -30,13 +30,15 @@ RUN: Mapping[str, Shape] = {
     "format": int,
     "recipe": {"name": str, "fields": dict},
     "options": dict,
-    "data": {"source": str, "store": str, "digest": str, "count": int, "spec": dict},
+    "data": {"source?": str, "store": str, "digest?": str, "count": int, "spec": dict, "content?": str},
     "setting": {"device": str, "precision": str, "channels_last": bool, "threads": int},
     "versions?": dict,
     "machine?": dict,
     "created?": str,
 }
-"""Of `run.json`."""
+"""Of `run.json`, as far as a page can be written about it."""
+WHOLE_RUN: Mapping[str, Shape] = {**RUN, "data": {"source": str, "store": str, "digest": str}}
+"""Of the `run.json` of a run that is to go on, or to be scored."""
 NOTE: Mapping[str, Shape] = {
     "step": int,
     "images": int,

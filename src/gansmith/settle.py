@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import functools
+import inspect
 import math
 import numbers
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 FLOAT32 = (1.1754944e-38, 3.4028235e38)
 """The smallest number of full precision, and the largest."""
 HINTS = {
@@ -37,19 +42,21 @@ class Range:
             raise ValueError(f"it must be at least {self.low:,} and at most {self.high:,}")
 
 
-def settle(options: Any) -> None:
+def settle(options: Any, whole: Range | None = None) -> None:
     """For `__post_init__`: every field gets the type it is declared with, where its value means one of that type.
 
     Whole numbers may come as 2e5 or from NumPy, tuples as lists, paths as text; what has a `parse` of its own (`Count`,
     `Size`) may come as it is written on the command line. Types that are not checked here are let through. A number is
     within the `Range` that is declared beside its type; one with a fraction is finite, and not lost in float32.
-    Raises `ValueError` that says what was given and what is allowed.
+    `whole`: the range of whole numbers that declare none. Raises `ValueError` that says what was given and what is
+    allowed.
     """
     for name, hint in _hints(type(options)).items():
         value = getattr(options, name)
         try:
             fitted = _fit(value, hint)
-            for limits in _ranges(type(options)).get(name, ()):
+            given = whole is not None and isinstance(fitted, int) and not isinstance(fitted, bool)
+            for limits in _ranges(type(options)).get(name, ()) or ((whole,) if given else ()):
                 limits.check(fitted)
             for part in fitted if isinstance(fitted, tuple) else (fitted,):
                 if isinstance(part, float):
@@ -122,6 +129,86 @@ def _either(value: Any, kinds: tuple[Any, ...]) -> Any:
 
 def _parsed(value: Any, kind: Any) -> Any:
     """As on the command line, or from the values that the type is made of."""
-    if isinstance(value, list | tuple) or (issubclass(kind, int) and isinstance(value, numbers.Integral)):
+    if isinstance(value, list | tuple):
+        if not issubclass(kind, tuple) or len(value) != 2:
+            raise ValueError("it must be two whole numbers" if issubclass(kind, tuple) else "it must be one number")
+        return kind.parse("x".join(map(str, value)))
+    if issubclass(kind, int) and isinstance(value, numbers.Integral):
         return kind(value)
     return kind.parse(value if isinstance(value, str) else f"{value}")
+
+
+MOST_INT = 2**63 - 1
+
+
+def checked(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """For functions that users call: arguments of a wrong type are refused before anything is done.
+
+    A `TypeError` says which argument, what was given, and what is allowed; a `ValueError` where the type is right and
+    the value is not. Types that say nothing simple (`Any`, protocols) are let through.
+    """
+    signature, title = inspect.signature(function), getattr(function, "__name__", "")
+
+    @functools.wraps(function)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        hints = _hints_of(function)
+        for name, value in signature.bind(*args, **kwargs).arguments.items():
+            if name in hints and (wanted := _wrong(value, hints[name])):
+                made = isinstance(value, type)  # not an object of it
+                told = f"give {value.__name__}(), made of the class" if made else f"it must be {wanted}"
+                what = f"{title}: {name} is {_short(value)}; {told}"
+                literal = typing.get_origin(hints[name]) is Literal and isinstance(value, str)
+                raise ValueError(what) if literal or _is_number(value) else TypeError(what)
+        return function(*args, **kwargs)
+
+    return call
+
+
+@functools.cache
+def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    return typing.get_type_hints(function)
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # a user's own
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _wrong(value: Any, hint: Any) -> str:
+    """What a value must be, in words, if it is not; empty if it is, or if the hint says nothing simple."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (UnionType, typing.Union):
+        said = [_wrong(value, kind) for kind in inner]
+        return "" if not all(said) else " or ".join(dict.fromkeys(said))
+    if origin is Literal:
+        known = any(type(value) is type(x) and value == x for x in inner)  # True is 1
+        return "" if known else f"one of {', '.join(map(repr, inner))}"
+    if origin is collections.abc.Sequence:
+        good = isinstance(value, collections.abc.Sequence) and not isinstance(value, str | bytes)
+        return "" if good and not any(_wrong(part, inner[0]) for part in value) else f"a list of {_plural(inner[0])}"
+    if origin is collections.abc.Callable:
+        return "" if callable(value) else "a function"
+    if origin is type:
+        return "" if isinstance(value, type) else "a class"
+    kind = origin or hint
+    if not isinstance(kind, type) or kind in (object, Any) or getattr(kind, "_is_protocol", False):
+        return ""
+    if kind is int:
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        return "" if whole and abs(int(value)) <= MOST_INT else "a whole number of at most 63 bits"
+    if kind is float:
+        return "" if _is_number(value) and math.isfinite(value) else "a finite number"
+    return "" if isinstance(value, kind) else HINTS.get(kind, f"a {kind.__name__}")
+
+
+def _plural(hint: Any) -> str:
+    words = {int: "whole numbers", str: "texts", float: "numbers"}
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in (UnionType, typing.Union) else (hint,)
+    return " or ".join(words.get(kind, f"{getattr(kind, '__name__', kind)}s".lower()) for kind in kinds)

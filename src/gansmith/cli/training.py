@@ -136,7 +136,7 @@ def _rate(words: list[str], ranks: int) -> tuple[float, str]:
     """Images a second that so many ranks would show in the run of these words; or in a sentence, what went wrong."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "estimate.json"
-        command = [sys.executable, "-m", "gansmith", "train", *words]
+        command = [sys.executable, "-P", "-m", "gansmith", "train", *words]
         command += ["--estimate", ESTIMATE_JSON, str(path), "--ranks", str(ranks)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if path.is_file():
@@ -164,8 +164,9 @@ def _launch(ranks: int, words: list[str]) -> NoReturn:
     """Become PyTorch's launcher of so many processes on this machine, each with its share of the cores."""
     os.environ.setdefault("OMP_NUM_THREADS", str(max(cores() // ranks, 1)))
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    os.environ["PYTHONSAFEPATH"] = "1"  # no module of the folder that one works in is taken for Python's own
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *launcher, "-m", "gansmith", *words])
+    os.execv(sys.executable, [sys.executable, "-P", *launcher, "-m", "gansmith", *words])
 
 
 def _about(page: catalog.RecipePage | None) -> str:
@@ -257,7 +258,7 @@ def _record(out: str, recipe: str) -> dict[str, Any]:
     path = Path(out) / "run.json"
     if not path.is_file():
         raise FileNotFoundError(f"no run at {out}: it holds no run.json")
-    record = records.read(path, records.RUN)
+    record = records.read(path, records.WHOLE_RUN)
     name = record["recipe"]["name"]
     if name.endswith(".py") and not recipe:
         raise ValueError(

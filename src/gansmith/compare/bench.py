@@ -24,6 +24,7 @@ from ..files import sha256, write_json
 from ..machine import cores
 from ..options import option_of
 from ..run import Run
+from ..settle import checked
 from .compare import compare
 from .comparison import Comparison
 
@@ -85,6 +86,7 @@ def seeds(text: str) -> tuple[int, ...]:
     return found
 
 
+@checked
 def bench(
     recipes: Sequence[str],
     out: str | Path,
@@ -133,7 +135,7 @@ def bench(
     plans = [(entry, seed, folder / entry.folder / f"seed-{seed}") for entry in entries for seed in seeds]
     for entry, _, path in plans:
         _unchanged(entry, path)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
     how = f"; all with {' '.join(held)}" if held else ""
     say(f"{len(plans)} runs, {jobs} at a time, in {folder}{how}")
     failed: dict[Path, str] = {}
@@ -195,7 +197,7 @@ def _call(words: Sequence[str], log: Path, environment: Mapping[str, str]) -> st
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "a", encoding="utf-8") as file:
         found = subprocess.run(
-            [sys.executable, "-m", "gansmith", *words],
+            [sys.executable, "-P", "-m", "gansmith", *words],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

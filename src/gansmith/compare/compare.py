@@ -15,11 +15,13 @@ from typing import Any
 
 from ..files import write_atomically, write_json
 from ..judge.protocol import Scores, differences, scores_of
+from ..settle import checked
 from .comparison import Comparison
 from .page import render
 from .statistics import Members, _badness, _estimate, _versus
 
 
+@checked
 def compare(
     runs: Sequence[str | Path],
     *,

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..files import cache_dir
 from ..options import DataOptions
+from ..settle import checked
 from .found import Report
 from .kind import kind_of, refuse_foreign
 from .source import recognise
@@ -19,6 +20,7 @@ from .store import Store, is_store
 _DEFAULTS = DataOptions()
 
 
+@checked
 def inspect(
     source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any,
     options: DataOptions = _DEFAULTS,

@@ -330,8 +330,13 @@ def read_codec(saved: Mapping[str, Any]) -> Codec:
     return kind_of(str(saved.get("kind"))).codec(saved)
 
 
-def read_spec(saved: Mapping[str, Any]) -> DataSpec:
-    """The spec of `DataSpec.to_json`. Raises `ValueError` for anything else."""
+def read_spec(saved: Mapping[str, Any], where: str = "") -> DataSpec:
+    """The spec of `DataSpec.to_json`. Raises `ValueError` for anything else, naming the file `where` it was read."""
+    if where:
+        try:
+            return read_spec(saved)
+        except ValueError as error:
+            raise ValueError(f"{where} is damaged: {error}") from error
     if not isinstance(saved, Mapping) or not isinstance(saved.get("kind"), str):
         raise ValueError(f"not a data specification: {str(saved)[:200]}")
     try:

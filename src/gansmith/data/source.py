@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..options import DataOptions
 from .kind import Given, Source, all_kinds, kind_names, kind_of
@@ -18,6 +20,20 @@ def _numbers(source: Any) -> bool:
     while isinstance(source, list | tuple) and len(source):
         source = source[0]
     return isinstance(source, numbers.Real)
+
+
+def _array(source: Any) -> np.ndarray:
+    """A tensor or rows in lists as an array. Raises `ValueError` for what has no numbers at hand."""
+    if isinstance(source, Tensor):
+        if source.is_meta or source.layout != torch.strided:
+            what = "on the meta device" if source.is_meta else "sparse"
+            raise ValueError(f"the tensor of {tuple(source.shape)} is {what}: give one that holds its numbers")
+        source = source.detach().cpu().resolve_conj().resolve_neg()
+        source = source.float() if source.dtype == torch.bfloat16 else source
+    try:
+        return np.asarray(source)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"a {type(source).__name__} is no array of numbers: {error}") from error
 
 
 def recognise(
@@ -32,7 +48,9 @@ def recognise(
     """
     known = isinstance(source, str | Path | np.ndarray | Mapping) or hasattr(source, "iloc")  # a DataFrame
     if not known and (hasattr(source, "__array__") or _numbers(source)):  # a tensor of some library, rows in lists
-        source = np.asarray(source)
+        source = _array(source)
+    elif isinstance(source, Mapping):
+        source = {name: _array(value) if isinstance(value, Tensor) else value for name, value in source.items()}
     prefix, colon, rest = str(source).partition(":") if isinstance(source, str | Path) else ("", "", "")
     if colon and prefix in kind_names():
         given = Given(value=source, prefix=prefix, rest=rest, options=options, cache=cache, progress=progress)

@@ -11,8 +11,10 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from .. import records
 from ..files import cache_dir, sha256
 from ..options import DataOptions
+from ..settle import checked
 from .kind import kind_of, read_spec, refuse_foreign
 from .pack import FORMAT, MANIFEST
 from .plan import Quarantined
@@ -54,7 +56,7 @@ class Store:
         if not (path / MANIFEST).is_file():
             raise FileNotFoundError(f"{path} is not a packed store: it holds no {MANIFEST}")
         try:
-            saved = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            saved = records.read(path / MANIFEST)
             if saved["format"] != FORMAT:
                 raise ValueError(f"it has format {saved['format']}; this version reads {FORMAT}: pack it again")
             spec = read_spec(saved["spec"])
@@ -79,9 +81,18 @@ class Store:
             what = f"its manifest lacks {error}" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"the packed store {path} is damaged: {what}. Delete it and pack it again") from error
 
+    def content(self) -> str:
+        """A hash of the bytes that were packed, as the manifest states them: that of other bytes is another."""
+        saved = records.read(self.path / MANIFEST)
+        sums = {name: entry["sha256"] for name, entry in saved["fields"].items()}
+        for name in self.spec.parts:
+            if (self.path / name / MANIFEST).is_file():
+                sums[name] = Store.open(self.path / name).content()
+        return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
+
     def verify(self) -> None:
         """Read everything and compare with the manifest's sha256. Raises `ValueError` if a file differs."""
-        saved = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        saved = records.read(self.path / MANIFEST)
         for entry in saved["fields"].values():
             if sha256(self.path / entry["file"]) != entry["sha256"]:
                 raise ValueError(f"{self.path / entry['file']} is not what was packed: delete the store, pack it again")
@@ -124,6 +135,7 @@ def is_store(source: Any) -> TypeGuard[str | Path]:
         return False
 
 
+@checked
 def open_store(
     source: str | Path | np.ndarray | Mapping[str, np.ndarray] | Sequence[str] | Any,
     options: DataOptions = _DEFAULTS,

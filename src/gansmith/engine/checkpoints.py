@@ -44,6 +44,7 @@ class Checkpoints:
 
     def _write(self, at: At, sums: Mapping[str, Tensor], last: bool) -> None:
         s = self.s
+        s.check_there()
         note = {
             "step": at.step,
             "images": at.images,
@@ -53,6 +54,7 @@ class Checkpoints:
             "finished": False,  # `finish` says so once all is written: a run killed until then is finished by resume
         }
         try:
+            s.run.checkpoint_path(0).parent.mkdir(exist_ok=True)
             s.last_checkpoint = s.run.save({**s.step.state(), **sums}, note, s.options.keep).path
             # Where a recipe's own error chooses the weights that serve, the model is saved when it does.
             if not s.recipe.chosen_by or not earlier_scores(s.run.path, at.images + 1):

@@ -49,6 +49,7 @@ class Film:
         self._last = at.seconds
         if self.s.ranks.rank > 0:
             return
+        self.s.check_there()
         ways = [(given, *self._draw(given)) for given in self.s.recipe.given(self.sources)]
         given, samples, encoded = ways[0]
         self._diagnose(at, given, encoded)

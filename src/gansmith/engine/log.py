@@ -160,6 +160,7 @@ class Log:
         self.s.progress.terms(values)
         if self.s.ranks.rank > 0:
             return
+        self.s.check_there()
         line = {"step": at.step, "images": at.images, "seconds": round(at.seconds, 3)}
         line["images_per_second"] = round(steps * at.batch_size / seconds, 1)
         try:

@@ -130,6 +130,11 @@ class Session:
             raise Diverged(step, name, values[name], self.last_checkpoint, advice(self.recipe, self.setting))
         return values
 
+    def check_there(self) -> None:
+        """Raises `FileNotFoundError` if the run was deleted while it trains: nothing of it would be kept."""
+        if not (self.run.path / "run.json").is_file():
+            raise FileNotFoundError(f"{self.run.path} was deleted while it trained: training ends, as nothing is kept")
+
     def restore(self) -> None:
         """Go back to the newest whole checkpoint; to the start if none was saved yet."""
         newest = self.run.newest(self.say)

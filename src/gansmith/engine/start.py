@@ -26,6 +26,7 @@ from ..model.saved import build_recipe, other_source, own_file, recipe_record
 from ..options import Count, TrainOptions
 from ..recipe import Recipe, load_recipe
 from ..run import Run, refuse_existing
+from ..settle import checked
 from ..step.ranks import Ranks, Setting, barrier, joined
 from . import loop
 from .checkpoints import Checkpoints
@@ -39,6 +40,7 @@ from .trial import check_recipe, networks_of, said
 from .tuning import Candidate, choose_setting, data_seed, within_memory
 
 
+@checked
 def train(
     recipe: Recipe | str,
     data: str | Path | np.ndarray | Mapping[str, np.ndarray] | Any = "digits",
@@ -103,6 +105,7 @@ def train(
             return _trained(s)
 
 
+@checked
 def resume(
     out: str | Path,
     *,
@@ -139,7 +142,7 @@ def resume(
     torch.set_num_threads(int(saved["threads"]))  # the order of sums in a convolution depends on it
     with joined(str(saved["device"])) as (ranks, device):
         store = reopen(run, options, ranks)
-        spec = read_spec(run.record["data"]["spec"])
+        spec = read_spec(run.record["data"]["spec"], str(run.path / "run.json"))
         check_networks(built, spec)
         tame_allocator()
         nets = initial_networks(built, spec, options.seed)
@@ -208,6 +211,7 @@ def _record(
             "origin": origin,
             "store": str(store.path),
             "digest": store.digest,
+            "content": store.content(),
             "count": len(store),
             "spec": spec.to_json(),
             **recipe.draw().bind(spec.codec, store.fields).record(data_seed(options)),

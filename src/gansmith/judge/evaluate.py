@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .. import records
 from ..asks import Number
 from ..data import Store, kind_of, open_store
 from ..data.listing import names_below
@@ -32,6 +33,7 @@ from ..model.saved import load, other_source
 from ..options import DataOptions
 from ..recipe import EMPTY, Recipe
 from ..run import Run
+from ..settle import checked
 from .judge import Judge, Judgement, JudgeOptions, build_judge, judge_of
 from .protocol import Protocol, Scores, read_scores
 from .real import LEAST, Source, Split, as_store, container, random_of, reread_store
@@ -43,6 +45,7 @@ _UNFLAGGED = (
 )
 
 
+@checked
 def evaluate(
     run: str | Path | Run | Model,
     *,
@@ -95,6 +98,7 @@ def evaluate(
     return _evaluate(subject, _Sampling(weights=weights, checkpoint=checkpoint, seed=seed), split, options, fresh, say)
 
 
+@checked
 def evaluate_sets(
     real: Source,
     fake: Source,
@@ -275,6 +279,7 @@ def _subject(
     if checkpoint == "best" and not (found.path / "best" / "model.json").is_file():
         raise FileNotFoundError(f"{found.path} has no best checkpoint: train with --evaluate-every to keep one")
     model = load(found.path / "best" if checkpoint == "best" else found.path, recipe)
+    records.check(found.record, records.WHOLE_RUN, str(found.path / "run.json"))
     saved, record = found.options, found.record["data"]
     options = DataOptions(**{f.name: getattr(saved, f.name) for f in dataclasses.fields(DataOptions)})
     if (Path(record["store"]) / "manifest.json").is_file():

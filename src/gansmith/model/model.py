@@ -7,6 +7,7 @@ before anything is allocated for them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 
 from ..asks import Ask, Choice, Class, Condition, Noise, Number, Numbers, Picture, Rows, Switch
 from ..data import DataSpec
+from ..machine import check_device, check_samples
 from ..recipe import EMPTY, Batch, Made, Recipe
+from ..settle import checked
 from .draw import Weights, apply_to, draw_samples
 
 
@@ -56,12 +59,15 @@ class Model:
         """Whether samples can be drawn of nothing but noise; an imputer's of a row without a cell."""
         return self.recipe.from_noise or not self.spec.parts
 
+    @checked
     def to(self, device: str) -> Model:
         """Move the networks to a device; returns the model."""
+        check_device(device)
         for nets in self._networks.values():
             nets.to(device)
         return self
 
+    @checked
     def sample(
         self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Mapping[str, Any] = EMPTY
     ) -> np.ndarray:
@@ -76,39 +82,41 @@ class Model:
         `asks` says what there is. Raises `ValueError` for n < 1, unknown weights, or a missing, unknown or misshapen
         `given`.
         """
-        _whole(n=n, seed=seed)
         _check_names(self, given)
         rows = _tensors(self.spec, given, n)
         stored = self.stored(n, seed=seed, weights=weights, given=rows)
         return self.spec.made(rows).spec.codec.present(stored)
 
+    @checked
     def apply(self, samples: np.ndarray, what: Made | None = None, *, weights: Weights = "ema") -> np.ndarray:
         """What the model makes of real samples (n, ...) in the data's own units; by default what its recipe does first.
 
         A "picture" comes in the same units; probabilities of each "class" (`spec.classes`) or "cluster" as float32
         (n, K); a "latent" code as float32 (n, D). Raises `ValueError` if the recipe gives nothing, or no such thing.
         """
+        samples = np.asarray(samples)
+        shape, dtype = self.spec.codec.stored(self.spec.shape)
+        if samples.shape[1:] != shape or samples.ndim != 1 + len(shape) or samples.dtype.kind not in "buif":
+            raise ValueError(
+                f"samples are {samples.dtype.name} {samples.shape}; the model takes {dtype} "
+                f"(N, {', '.join(map(str, shape))})"
+            )
         x = self.spec.codec.encode(torch.from_numpy(np.array(samples))).contiguous()
         asked = what or next(iter(self.recipe.gives()), "picture")
         made = apply_to(self.recipe, self.weights(weights), x, asked)
         return self.spec.codec.decode(made) if asked == "picture" else made.numpy()
 
+    @checked
     def stored(self, n: int, *, seed: int = 0, weights: Weights = "ema", given: Batch = EMPTY) -> np.ndarray:
         """The same as the packed store keeps them: of a table, rows of numbers (n, D). Raises as `sample` does."""
         if n < 1:
             raise ValueError(f"cannot draw {n} samples: ask for at least 1")
+        check_samples(n, math.prod(self.spec.shape))
         nets = self.weights(weights)
         _check_names(self, given)
         _check_rows(self.asks, given, n)
         drawn = draw_samples(self.recipe, nets, n, seed, given)
         return self.spec.made(given).spec.codec.decode(drawn)
-
-
-def _whole(**numbers: Any) -> None:
-    """Raises `ValueError` for what is no whole number."""
-    for name, number in numbers.items():
-        if not isinstance(number, int | np.integer) or isinstance(number, bool):
-            raise ValueError(f"{name} is {number!r}; it must be a whole number")
 
 
 def _check_names(model: Model, given: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from .._version import __version__
 from ..data import DataSpec, read_spec
 from ..files import sha256, write_json, write_tensors
 from ..recipe import Recipe, load_recipe
+from ..settle import checked
 from .draw import Weights
 from .model import Model
 
@@ -110,6 +111,7 @@ def save_model(
     part.replace(path)
 
 
+@checked
 def load(path: str | Path, recipe: type[Recipe] | None = None) -> Model:
     """Load a trained model from a run's directory or from its `model/` folder.
 
@@ -172,7 +174,7 @@ def _networks(recipe: Recipe, spec: DataSpec, file: Any, prefix: str, path: Path
         raise ValueError(
             f"{path} does not fit its recipe: {odd} is {found.get(odd, 'missing')}, not {expected.get(odd, 'there')}"
         )
-    check_memory(sketch, path.stat().st_size)
+    check_memory(sketch, path.stat().st_size, str(path.with_suffix(".json")))
     with torch.random.fork_rng([]):
         nets = recipe.networks(spec)
         nets = nn.ModuleDict({role: nets[role] for role in recipe.serving})
@@ -199,14 +201,14 @@ def sketched(recipe: Recipe, spec: DataSpec) -> dict[str, nn.Module]:
         raise ValueError(f"no networks can be built of these fields and such data: {first[:200]}") from error
 
 
-def check_memory(sketch: Mapping[str, nn.Module], saved: int) -> None:
+def check_memory(sketch: Mapping[str, nn.Module], saved: int, where: str) -> None:
     """Raises `ValueError` if networks take far more memory than a model of so many bytes explains."""
     wanted = sum(t.numel() * t.element_size() for net in sketch.values() for t in net.state_dict().values())
     most = max(MOST_BESIDE, 64 * saved)
     if wanted > most:
         raise ValueError(
-            f"its networks take {wanted / 1e6:,.0f} MB, which {saved / 1e6:,.1f} MB of weights do not explain (at most "
-            f"{most / 1e6:,.0f} MB): its fields are damaged"
+            f"{where} is damaged: its networks take {wanted / 1e6:,.0f} MB, which {saved / 1e6:,.1f} MB of weights "
+            f"do not explain (at most {most / 1e6:,.0f} MB)"
         )
 
 

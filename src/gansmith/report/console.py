@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .. import records
 from ..data import kind_of, read_spec
 from ..model.saved import build_recipe
 from ..recipe import Recipe
@@ -33,8 +34,9 @@ def render(run: Run, recipe: type[Recipe] | None = None, console: Console | None
 
 def _what(run: Run) -> list[tuple[str, str]]:
     record = run.record
+    records.check(record, records.WHOLE_RUN, str(run.path / "run.json"))
     data, setting = record["data"], record["setting"]
-    spec = read_spec(data["spec"])
+    spec = read_spec(data["spec"], str(run.path / "run.json"))
     fields = ", ".join(f"{k}={v}" for k, v in record["recipe"]["fields"].items())
     shape = "x".join(map(str, spec.shape))
     classes = f", {len(spec.classes)} classes" if spec.classes else ""
@@ -70,7 +72,7 @@ def _how_it_goes(run: Run) -> list[tuple[str, str]]:
 
 
 def _networks(run: Run, recipe: Recipe, console: Console) -> None:
-    spec = read_spec(run.record["data"]["spec"])
+    spec = read_spec(run.record["data"]["spec"], str(run.path / "run.json"))
     nets = built(recipe, spec)
     total = 0
     for role, rows in layers(recipe, nets, spec).items():

@@ -83,7 +83,7 @@ def gather(run: Run, recipe_file: Path | None, seed: int, show_data: bool) -> Fa
     """Raises `ValueError` if the run is damaged, `FileNotFoundError` if there is no `recipe_file`."""
     record, missing, warnings = run.record, list[str](), list[str]()
     try:
-        saved, spec = record["recipe"], read_spec(record["data"]["spec"])
+        saved, spec = record["recipe"], read_spec(record["data"]["spec"], str(run.path / "run.json"))
         name = str(saved["name"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"{run.path / 'run.json'} is damaged: it lacks {error}") from error

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..machine import check_device
 from .shared import Shared
 
 GRACE = 60.0
@@ -83,8 +84,7 @@ def joined(device: str) -> Generator[tuple[Ranks, str]]:
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"--device {device}: PyTorch {torch.__version__} sees no GPU here; use --device cpu")
+    check_device(device)
     if world == 1:
         yield Ranks(), device
         return

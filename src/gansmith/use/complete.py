@@ -25,6 +25,7 @@ from ..extras import need
 from ..files import write_atomically
 from ..model.draw import Weights, draw_samples
 from ..model.model import Model
+from ..settle import checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class Completed:
     """What a reader should know: cells that could not be read, rows passed over."""
 
 
+@checked
 def complete(
     model: Model, path: str | Path, out: str | Path, *, seed: int = 0, weights: Weights = "ema", draw: bool = False
 ) -> Completed:

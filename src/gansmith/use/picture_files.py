@@ -20,6 +20,7 @@ from ..data.kinds.image.decode import Bad, Header, Target, decode, open_picture,
 from ..files import write_atomically
 from ..model.draw import Weights
 from ..model.model import Model
+from ..settle import checked
 from ..show import COMMENT, SOFTWARE
 from ..step.randomness import derive
 from .translate import Direction, Scale, image_codec, picture_paths, translate, way
@@ -58,6 +59,7 @@ class Applied:
     """Files of the folder that are no pictures."""
 
 
+@checked
 def apply(
     model: Model,
     source: str | Path,

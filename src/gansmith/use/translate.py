@@ -18,6 +18,7 @@ from ..data.kinds.image.decode import SUFFIXES, Bad, Target, decode, fit_array, 
 from ..data.listing import Reading, printable
 from ..model.draw import Weights, apply_to, draw_samples
 from ..model.model import Model
+from ..settle import checked
 
 Direction = Literal["auto", "a2b", "b2a"]
 Scale = Literal["native", "trained"]
@@ -40,6 +41,7 @@ def way(model: Model, direction: Direction) -> tuple[str, DataSpec, DataSpec]:
     return wanted, model.spec.parts[wanted], model.spec.made(known[wanted]).spec
 
 
+@checked
 def translate(
     model: Model,
     pictures: np.ndarray,

@@ -13,8 +13,10 @@ import torch
 
 from ..data import DataSpec, TableCodec
 from ..data.kinds.table.dates import parse_date
+from ..machine import check_samples
 from ..model.draw import Weights, draw_samples
 from ..model.model import Model
+from ..settle import checked
 from ..step.randomness import derive
 
 DRAWS = 100
@@ -126,6 +128,7 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+@checked
 def sample_where(
     model: Model, n: int, where: str | Sequence[str], *, seed: int = 0, weights: Weights = "ema", draws: int = DRAWS
 ) -> Found:
@@ -142,10 +145,13 @@ def sample_where(
     assert isinstance(codec, TableCodec)
     told = _told(wanted, codec) if "condition" in model.recipe.takes else None
     given = {} if told is None else {"condition": torch.full((CHUNK,), told[0])}
+    check_samples(n, math.prod(model.spec.shape))
     limit = max(n * draws, 20_000)
     kept: list[np.ndarray] = []
     drawn = count = obeyed = 0
     while count < n and drawn < limit:
+        if count + 6 * math.sqrt(count + 1) + 10 < drawn * n / limit:
+            break  # so rare that no luck would find enough within the limit
         part = derive(seed, "where", drawn)
         stored = codec.decode(draw_samples(model.recipe, model.weights(weights), CHUNK, part, given))
         good = np.logical_and.reduce([c.holds(stored) for c in wanted])

@@ -187,8 +187,10 @@ def _vocabulary(
 def from_lines(lines: Sequence[str] | np.ndarray) -> TextSource:
     """A list (or array) of strings given in Python. Raises `ValueError` if something else is among them."""
     kept = [str(line) if isinstance(line, str) else line for line in lines]
-    if odd := next((line for line in kept if not isinstance(line, str)), None):
-        raise ValueError(f"a list of text holds {type(odd).__name__} {str(odd)[:40]!r}: every sample is one string")
+    for line in kept:
+        if not isinstance(line, str):
+            what = f"{type(line).__name__} {str(line)[:40]!r}"
+            raise ValueError(f"a list of text holds {what}: every sample is one string")
     digest = hashlib.sha256(json.dumps(kept).encode()).hexdigest()
     return TextSource(name="array", identity=_read_anew(digest, kept), read=lambda: list(kept))
 
