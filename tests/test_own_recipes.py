@@ -153,6 +153,24 @@ def test_scores_that_spread_are_doubted(tmp_path: Path, capsys: pytest.CaptureFi
     assert "sub of (16,) and (16, 1), which is (16, 16)" in capsys.readouterr().err
 
 
+def test_check_says_what_holds_and_what_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(GOOD)
+    assert main(["check", str(mine)]) == 0
+    found = capsys.readouterr().out
+    assert found.count("ok") == 6 and "WRONG" not in found
+    mine.write_text(GOOD.replace("fake = self.sample(", 'nets["G"][0].bias.data.add_(1)\n        fake = self.sample('))
+    assert main(["check", str(mine)]) == 1
+    assert "the turn of D moves G too" in capsys.readouterr().out
+    mine.write_text(GOOD.replace('return {"score": -nets', 'return {"score": batch["x"].std(0).mean() - nets'))
+    assert main(["check", str(mine)]) == 1
+    assert "let rows_together() say how many" in capsys.readouterr().out
+    mine.write_text(GOOD.replace("noise(nets, n, 4)", "torch.ones(n, 4)"))
+    assert main(["check", str(mine)]) == 1
+    assert "another seed gave the same" in capsys.readouterr().out
+    assert main(["check", "gan"]) == 0, "one of ours"
+
+
 def test_a_sound_recipe_is_not_doubted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, errors = train(tmp_path, "", "", capsys)
     assert code == 0 and "warning" not in errors

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from .._version import __version__
 from ..extras import MissingExtra
+from .checking import check
 from .judging import bench, compare, evaluate
 from .looking import data, info, recipes, report
 from .making import apply, sample
@@ -97,6 +98,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "compare": compare,
     "bench": bench,
+    "check": check,
     "report": report,
 }
 
