@@ -10,7 +10,7 @@ import torch
 
 import gansmith
 from gansmith.cli import main
-from gansmith.options import Count, Size
+from gansmith.options import Count, Size, Span
 from gansmith.recipes.cgan import CGAN
 from gansmith.recipes.gan import GAN
 
@@ -24,6 +24,8 @@ from gansmith.recipes.gan import GAN
         ({"size": 32}, Size((32, 32))),
         ({"size": "32x48"}, Size((32, 48))),
         ({"size": [16, 24]}, Size((16, 24))),
+        ({"range": []}, Span()),
+        ({"range": [0, 4095]}, Span((0, 4095))),
         ({"data_dir": "data"}, Path("data")),
         ({"minutes": 1}, 1.0),
     ],

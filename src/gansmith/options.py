@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from .settle import Range, settle
 
@@ -36,6 +36,8 @@ class Size(tuple[int, int]):
     """Height and width in pixels, written `32` (square) or `48x64` (height x width). `0` keeps the data's own size."""
 
     __slots__ = ()
+    divider: ClassVar[str] = "x"
+    lengths: ClassVar[tuple[int, ...]] = (2,)
 
     @classmethod
     def parse(cls, text: str) -> Size:
@@ -50,6 +52,8 @@ class Span(tuple[float, ...]):
     """The least and the greatest value, written `0,4095`; empty, both are those that the data can have."""
 
     __slots__ = ()
+    divider: ClassVar[str] = ","
+    lengths: ClassVar[tuple[int, ...]] = (0, 2)
 
     def __new__(cls, values: Iterable[float] = ()) -> Span:
         """Raises `ValueError` for anything but nothing and two numbers that ascend."""

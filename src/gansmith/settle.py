@@ -130,9 +130,11 @@ def _either(value: Any, kinds: tuple[Any, ...]) -> Any:
 def _parsed(value: Any, kind: Any) -> Any:
     """As on the command line, or from the values that the type is made of."""
     if isinstance(value, list | tuple):
-        if not issubclass(kind, tuple) or len(value) != 2:
-            raise ValueError("it must be two whole numbers" if issubclass(kind, tuple) else "it must be one number")
-        return kind.parse("x".join(map(str, value)))
+        if not issubclass(kind, tuple):
+            raise ValueError("it must be one number")
+        if len(value) not in kind.lengths:
+            raise ValueError(f"it must be {kind.lengths[-1]} numbers")
+        return kind.parse(kind.divider.join(map(str, value)))
     if issubclass(kind, int) and isinstance(value, numbers.Integral):
         return kind(value)
     return kind.parse(value if isinstance(value, str) else f"{value}")
