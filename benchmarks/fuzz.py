@@ -468,7 +468,9 @@ def fuzz(part: str, seed: int, count: int, world: World, limit: float = LIMIT) -
     for _ in range(count):
         name, call = next(trials)
         with tempfile.TemporaryDirectory() as folder:
-            yield tried(name, call, Path(folder), limit)
+            inside = Path(folder) / "a" / "b"  # so that `../x` is in the folder, too
+            inside.mkdir(parents=True)
+            yield tried(name, call, inside, limit)
 
 
 def is_bad(trial: Trial) -> bool:

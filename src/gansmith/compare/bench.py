@@ -124,8 +124,8 @@ def bench(
     """
     folder = Path(out).resolve() if ray else Path(out)  # workers have a working directory of their own
     entries = [Entry.parse(text) for text in dict.fromkeys(recipes)]
-    if not entries:
-        raise ValueError("name at least one recipe")
+    if not entries or not seeds:
+        raise ValueError("name at least one recipe and one seed")
     if len({entry.folder for entry in entries}) < len(entries):
         raise ValueError("two of the recipes have the same folder: name each once")
     _same(folder, {"data": data, "train": list(train)})

@@ -54,6 +54,8 @@ class CTGAN(Recipe):
 
     def codec(self, raw: DataSpec, stored: Mapping[str, np.ndarray]) -> Codec:
         assert isinstance(raw.codec, TableCodec)
+        if self.modes < 1:
+            raise ValueError(f"modes is {self.modes}; it must be at least 1")
         return select(raw.codec, numbers="modes", indicators=True, most=self.modes, stored=stored["x"])
 
     def draw(self) -> Draw:

@@ -143,6 +143,7 @@ def picture_paths(source: Path) -> tuple[list[tuple[Path, str]], list[tuple[str,
 
 
 def image_codec(spec: DataSpec) -> ImageCodec:
-    """The codec of pictures."""
-    assert isinstance(spec.codec, ImageCodec)
+    """The codec of pictures. Raises `ValueError` for anything else."""
+    if not isinstance(spec.codec, ImageCodec):
+        raise ValueError(f"pictures are translated; this model is for data of kind {spec.kind}")
     return spec.codec
