@@ -28,7 +28,6 @@ RING: dict[str, tuple[Recipe, int]] = {
     "dragan": (DRAGAN(width=16, lr=1e-3, z_dim=2, penalty=0.1), 100_000),
     "wgan_div": (WGANDiv(width=16, lr=1e-3, z_dim=2, critic_moves=1, betas=(0.5, 0.9)), 100_000),
     "ragan": (RaGAN(width=16, lr=1e-3, z_dim=2), 100_000),
-    "softmax_gan": (SoftmaxGAN(width=16, lr=1e-3, z_dim=2), 100_000),
     "rsgan": (RSGAN(width=16, lr=1e-3, z_dim=2), 150_000),
     "unrolled": (Unrolled(width=16, z_dim=2), 200_000),
     "bayesian": (Bayesian(width=128, z_dim=2, burn_in=2000, adam_lr=1e-3), 200_000),
@@ -45,8 +44,8 @@ FAILS: dict[str, tuple[Recipe, int]] = {
 }
 """Those that miss the bar at this budget, seed 0; what they reach stands in benchmarks/results/learns.json. Budgets are
 small."""
-MISSES = {("softmax_gan", 1)}
-"""Seeds of the others that miss it too: 4 modes here, and the docstring says so."""
+SOFTMAX = (SoftmaxGAN(width=16, lr=1e-3, z_dim=2), 100_000)
+"""One seed in three ends with half of the modes; which one, a processor's rounding decides."""
 
 
 def measured(recipe: Recipe, images: int, seed: int, out: Path) -> tuple[int, float]:
@@ -61,7 +60,14 @@ def measured(recipe: Recipe, images: int, seed: int, out: Path) -> tuple[int, fl
 @pytest.mark.parametrize("name", RING)
 def test_ring(name: str, seed: int, tmp_path: Path) -> None:
     modes, good = measured(*RING[name], seed, tmp_path)
-    assert (modes >= MODES and good >= HIGH_QUALITY) == ((name, seed) not in MISSES)
+    assert modes >= MODES
+    assert good >= HIGH_QUALITY
+
+
+@pytest.mark.slow
+def test_softmax_gan_finds_the_ring_with_two_seeds_of_three(tmp_path: Path) -> None:
+    found = [measured(*SOFTMAX, seed, tmp_path / str(seed)) for seed in range(3)]
+    assert sum(modes >= MODES and good >= HIGH_QUALITY for modes, good in found) >= 2
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ Source: Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661,
 Differs from the paper: LeakyReLU instead of maxout and sigmoid units; Adam instead of momentum. Samples are of averaged
     weights (`--weights raw` takes the last ones); noise is normal, the paper's uniform.
 Expect: "D/real" and "D/fake" settle between 0.3 and 0.7 (0.69 is a D that cannot tell). Ring of 8
-    Gaussians, width 32, dropout 0, lr 1e-3, z_dim 8, batch 64, 190,000 images, seeds 0-2: all 8 modes, 41 to 56 % of
+    Gaussians, width 32, dropout 0, lr 1e-3, z_dim 8, batch 64, 190,000 images, seeds 0-2: all 8 modes, 43 to 56 % of
     high quality (`pytest -s tests/test_learns.py`); the defaults do much worse there: dropout blurs the modes.
 """
 
