@@ -181,6 +181,9 @@ def _parsed(lines: Sequence[str], delimiter: str, escape: str | None = None) -> 
             yield row, before, reader.line_num
             before = reader.line_num
     except csv.Error as error:
+        if "field larger" in str(error):
+            most = f"a cell has more than {csv.field_size_limit():,} characters"
+            raise ValueError(f"the row of line {before + 1}: {most}: is a quote not closed?") from None
         raise ValueError(f"line {reader.line_num} is no line of a CSV: {error}") from None
 
 
