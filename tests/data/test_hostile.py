@@ -300,16 +300,19 @@ def test_folders_that_are_very_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.png").write_bytes(_png())
     monkeypatch.chdir(tmp_path / "deep")
-    for _ in range(1_200):
-        os.mkdir("d")
-        os.chdir("d")
-    monkeypatch.chdir(tmp_path)
-    found = inspect(tmp_path / "deep", progress=False)
-    assert found.usable == 1
-    assert "deep" in found.quarantined[0].reason
-    (tmp_path / "deep" / "labels.csv").write_text("file,label\na.png,0\n")
-    assert inspect(tmp_path / "deep", progress=False).usable == 1
-    subprocess.run(["rm", "-r", str(tmp_path / "deep")], check=True)  # too deep for whoever cleans up after tests
+    try:
+        for _ in range(1_200):
+            os.mkdir("d")
+            os.chdir("d")
+        monkeypatch.chdir(tmp_path)
+        found = inspect(tmp_path / "deep", progress=False)
+        assert found.usable == 1
+        assert "deep" in found.quarantined[0].reason
+        (tmp_path / "deep" / "labels.csv").write_text("file,label\na.png,0\n")
+        assert inspect(tmp_path / "deep", progress=False).usable == 1
+    finally:  # too deep for whoever cleans up after tests
+        monkeypatch.chdir(tmp_path)
+        subprocess.run(["rm", "-r", str(tmp_path / "deep")], check=True)
 
 
 def test_animations_of_more_frames_than_fit(tmp_path: Path) -> None:
