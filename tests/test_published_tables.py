@@ -54,10 +54,10 @@ def test_a_figure_is_looked_at_by_a_probe_when_its_code_has_changed(monkeypatch:
     for what, found in probes.items():
         monkeypatch.setattr(figures, "code_of", lambda name: "new")
         monkeypatch.setattr(figures, "probe", lambda name, chosen=(), found=found: found)
-        before = figures.Figure(values=figures.digest([1]), code="old", probe={"D": 1.0})
-        after = figures.looked("file", "gan", [1], before)
+        before = figures.Figure(values=figures.digest([{"x": 1}]), code="old", probe={"D": 1.0})
+        after = figures.looked("file", "gan", [{"x": 1}], before)
         assert after.code == "new" and bool(after.stale) == (what == "other")
-        again = figures.looked("file", "gan", [2], after)
+        again = figures.looked("file", "gan", [{"x": 2}], after)
         assert not again.stale and again.probe == found, "measured anew"
 
 
