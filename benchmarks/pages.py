@@ -21,7 +21,7 @@ from gansmith.options import option_of
 from gansmith.recipe import load_recipe
 from gansmith.records import read as read_json
 
-from . import RESULTS, equal
+from . import RESULTS, equal, figures
 
 DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "recipes"
@@ -188,6 +188,8 @@ def write(page: RecipePage) -> str:
             f"`benchmarks/results/{file}.json`{': ' + about if about else ''}; {machine['date']}, "
             f"{machine['processor']}, GPU: {machine['gpu']}."
         )
+        if page.name in figures.stale(file):
+            parts.append("*To be measured again: the code that this was measured with has changed since.*")
     if of_points := points(page.name):
         parts.append(of_points)
     if not found and not of_points:
@@ -256,6 +258,7 @@ def one_budget() -> str:
     lines.append(
         f"`benchmarks/results/classics.json`; {machine['date']}, {machine['processor']}, GPU: {machine['gpu']}."
     )
+    lines += [again] if (again := figures.sentence("classics")) else []
     return "## MNIST under one budget\n\n" + "\n\n".join(lines)
 
 
