@@ -34,7 +34,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds that a trial may take: a short training run is among them."""
 MOST_MIB = 512
 """Memory above the start that a trial may take."""
@@ -441,8 +441,12 @@ def calls_trials(world: World, rng: random.Random) -> Iterator[tuple[str, Callab
             "evaluate(run)": lambda v=value: evaluate(v, n=32),
             "evaluate_sets": lambda v=value: evaluate_sets(v, "digits", n=32),
             "compare": lambda v=value: compare(v),
-            "bench": lambda v=value: bench(["gan"], Path("b"), seeds=v, data="toy:ring", train=SHORT),
-            "bench(recipes)": lambda v=value: bench(v, Path("b"), seeds=(0,), train=SHORT),
+            "bench": lambda v=value: bench(
+                ["gan"], Path("b"), seeds=v, data="toy:ring", train=SHORT, evaluate=["-n", "200"]
+            ),
+            "bench(recipes)": lambda v=value: bench(
+                v, Path("b"), seeds=(0,), data="toy:ring", train=SHORT, evaluate=["-n", "200"]
+            ),
             "translate": lambda v=value, i=i: translate(model(i), v),
             "sample_where": lambda v=value: sample_where(model(1), v, "b = x"),
             "sample_where(where)": lambda v=value: sample_where(model(1), 3, v),

@@ -28,6 +28,8 @@ from gansmith import catalog, show
 from gansmith.cli import main
 from gansmith.data import Codec, DataSpec, ImageCodec, TableCodec, TextCodec, VectorCodec, open_store
 from gansmith.engine.film import film_samples, show_sources
+from gansmith.model.model import Model
+from gansmith.recipe import load_recipe
 from gansmith.report import facts, film, nearest, samples
 from gansmith.report.markup import tag
 from gansmith.show import Media, Near, show_of
@@ -471,7 +473,7 @@ def test_a_table_that_cannot_be_completed_leaves_what_was_there(
     frame = pandas.DataFrame({"height": [0.1, None, 0.3] * 9, "kind": ["a", "b", "c"] * 9})
     source, out = tmp_path / f"holes{suffix}", tmp_path / "out" / f"full{suffix}"
     frame.to_parquet(source) if suffix == ".parquet" else frame.to_csv(source, index=False)
-    model: Any = SimpleNamespace(spec=spec, recipe=SimpleNamespace(takes={"x"}), recipe_name="gain")
+    model = Model(load_recipe("gain")(), "gain", spec, {}, 0)
     monkeypatch.setattr(complete, "fill", lambda model, rows, **_: np.where(np.isnan(rows), 0.25, rows))
     assert complete.complete(model, source, out).filled == {"height": 9}
     fails_whole(lambda: complete.complete(model, source, out), out.parent)
