@@ -129,7 +129,8 @@ def bench(
     if len({entry.folder for entry in entries}) < len(entries):
         raise ValueError("two of the recipes have the same folder: name each once")
     _same(folder, {"data": data, "train": list(train)})
-    held = [word for name, word in _HELD.items() if f"--{name}" not in train for word in (f"--{name}", word)]
+    told = {word.partition("=")[0] for word in train}
+    held = [word for name, word in _HELD.items() if f"--{name}" not in told for word in (f"--{name}", word)]
     call, number = _on_ray(ray) if ray else (_call, cores())
     jobs = jobs or number
     plans = [(entry, seed, folder / entry.folder / f"seed-{seed}") for entry in entries for seed in seeds]

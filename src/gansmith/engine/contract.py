@@ -139,6 +139,8 @@ def _samples(recipe: Recipe, nets: nn.ModuleDict, spec: DataSpec) -> Finding:
         problem = "they are not finite"
     elif not torch.equal(first, drawn(6, 0)):
         problem = "the same seed gave others: draw by noise, uniform, normal or gumbel of gansmith.recipe"
+    elif not torch.allclose(first[:4], drawn(4, 0), rtol=1e-3, atol=1e-4):
+        problem = "a sample depends on how many are drawn with it"
     elif torch.equal(first, drawn(6, 1)):
         problem = "another seed gave the same"
     elif spec.bounded and float(first.abs().max()) > 1.5:
